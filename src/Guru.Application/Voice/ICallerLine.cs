@@ -1,0 +1,53 @@
+namespace Guru.Application.Voice;
+
+/// <summary>
+/// The caller's side of a call: one Media Stream, after its start. Sends never wait: they are queued in order behind the
+/// one being written, and a line whose queue outgrows its bound is lost.
+/// </summary>
+public interface ICallerLine : IAsyncDisposable
+{
+    string StreamSid { get; }
+
+    /// <summary>What the carrier sends, until its stop or the loss of the socket, which end the sequence.</summary>
+    /// <remarks>A message's payload is valid until the next one is asked for.</remarks>
+    IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken);
+
+    /// <summary>Queues audio for playing.</summary>
+    /// <param name="payload">G.711 mu-law at 8 kHz in base64; copied.</param>
+    void SendMedia(ReadOnlySpan<byte> payload);
+
+    /// <summary>Asks for a receipt when everything sent before has been played.</summary>
+    void SendMark(PlaybackMark mark);
+
+    /// <summary>Drops what is queued for playing; pending marks come back at once.</summary>
+    void SendClear();
+
+    /// <summary>Writes what is queued, then closes the stream, so that the carrier asks the action URL.</summary>
+    Task CloseAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>A point in what was sent to the caller since the last clear.</summary>
+/// <param name="Generation">How many clears came before it.</param>
+/// <param name="Position">Bytes of audio sent before it in this generation; 8 are a millisecond.</param>
+public readonly record struct PlaybackMark(int Generation, long Position);
+
+public enum LineMessageKind
+{
+    Media,
+    Mark,
+    Dtmf,
+
+    /// <summary>The carrier says that the stream is over. Nothing follows.</summary>
+    Stop,
+}
+
+/// <param name="Payload">Media: valid base64, as sent by the carrier.</param>
+/// <param name="Bytes">Media: how many bytes of audio the payload holds.</param>
+/// <param name="TimestampMs">Media: milliseconds since the stream's start, or -1 where the carrier did not say.</param>
+public readonly record struct LineMessage(
+    LineMessageKind Kind,
+    ReadOnlyMemory<byte> Payload = default,
+    int Bytes = 0,
+    long TimestampMs = -1,
+    PlaybackMark Mark = default,
+    char Digit = default);

@@ -1,0 +1,23 @@
+namespace Guru.Application.VoiceSessions;
+
+/// <summary>How the voice model is set up for a conversation; the same for phone calls and the webapp.</summary>
+/// <param name="ReasoningEffort">Only sent to models that reason (gpt-realtime-2 and later); null leaves it out.</param>
+public sealed record VoiceConfiguration(
+    string Agent,
+    string Model,
+    string Voice,
+    string Instructions,
+    Transcription Transcription,
+    TurnDetection TurnDetection,
+    IReadOnlyList<VoiceTool> Tools,
+    int MaxOutputTokens,
+    string? ReasoningEffort);
+
+/// <param name="Languages">ISO 639-1 hints; empty leaves detection free.</param>
+public sealed record Transcription(string Model, IReadOnlyList<string> Languages, string? Prompt);
+
+/// <summary>Server VAD: it answers at the end of speech, and stops speaking when the caller begins.</summary>
+public sealed record TurnDetection(double Threshold, int PrefixPaddingMs, int SilenceDurationMs);
+
+/// <param name="Parameters">JSON schema of the arguments.</param>
+public sealed record VoiceTool(string Name, string Description, string Parameters);

@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using Guru.Domain.Callers;
+
+namespace Guru.Domain.Calls;
+
+/// <summary>A call as its events tell it. <see cref="Decide"/> is the truth table of what may happen next.</summary>
+public sealed record Call(
+    bool Started,
+    CallEndReason? Ended,
+    CallerId? CallerId,
+    string Address,
+    string Agent,
+    string? Language,
+    DateTimeOffset? FirstConnectedAt,
+    DateTimeOffset? ResumeRequestedAt,
+    string? StreamSid,
+    int StreamsRequested,
+    ImmutableHashSet<string> OpenTokens,
+    ImmutableHashSet<string> Recorded,
+    ImmutableHashSet<CallStatus> Statuses)
+{
+    public static Call NotStarted { get; } =
+        new(
+            Started: false, Ended: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
+            ResumeRequestedAt: null, StreamSid: null, StreamsRequested: 0, OpenTokens: [], Recorded: [], Statuses: []);
+
+    /// <summary>How long a call without a Media Stream waits for the next step before it has ended.</summary>
+    public static readonly TimeSpan ResumeWindow = TimeSpan.FromSeconds(15);
+
+    /// <summary>The event stream of a call.</summary>
+    public static string StreamId(CallSid callSid) => $"call-{callSid}";
+
+    public static Call Fold(IEnumerable<CallEvent> events) => events.Aggregate(NotStarted, Apply);
+
+    public static Call Apply(Call call, CallEvent @event) => @event switch
+    {
+        CallStarted e => call with
+        {
+            Started = true,
+            CallerId = e.CallerId,
+            Address = e.Address,
+            Language = e.Language,
+            OpenTokens = e.StreamTokenHash is null ? call.OpenTokens : call.OpenTokens.Add(e.StreamTokenHash),
+        },
+        AgentRouted e => call with { Agent = e.Agent },
+        MediaStreamRequested e => call with
+        {
+            StreamsRequested = call.StreamsRequested + 1,
+            ResumeRequestedAt = e.At,
+            OpenTokens = call.OpenTokens.Add(e.StreamTokenHash),
+        },
+        MediaStreamConnected e => call with
+        {
+            StreamSid = e.StreamSid,
+            FirstConnectedAt = call.FirstConnectedAt ?? e.At,
+            ResumeRequestedAt = null,
+            OpenTokens = call.OpenTokens.Remove(e.StreamTokenHash),
+        },
+        CallResumed => call,
+        UtteranceTranscribed e => call with { Recorded = call.Recorded.Add(e.UtteranceId) },
+        UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
+        VoiceModelReconnected => call,
+        CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
+        CallEnded e => call with { Ended = e.Reason },
+        _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
+    };
+
+    /// <summary>The events a command causes; none when it has already happened.</summary>
+    /// <exception cref="RuleException">The command is not possible in this state.</exception>
+    public static IReadOnlyList<CallEvent> Decide(Call call, CallCommand command) => command switch
+    {
+        // Twilio may deliver a webhook twice, and a status before the webhook.
+        StartCall when call.Started => [],
+        StartCall c =>
+        [
+            new CallStarted(c.CallSid, c.CallerId, c.Address, c.Channel, c.Direction, c.Language, c.StreamTokenHash, c.At),
+            new AgentRouted(c.Agent, c.RoutedBecause, c.At),
+        ],
+
+        RecordStatus c => Status(call, c.Change),
+        _ when !call.Started => throw new RuleException($"{command.GetType().Name} needs a started call."),
+
+        RequestMediaStream when call.Ended is not null => throw new RuleException("The call has ended."),
+        RequestMediaStream c when call.StreamsRequested >= c.MostAttempts => throw new RuleException("The call was resumed too often."),
+        RequestMediaStream c => [new MediaStreamRequested(c.StreamTokenHash, call.StreamsRequested + 1, c.At)],
+
+        ConnectMediaStream c when call.StreamSid == c.StreamSid && c.StreamSid.Length > 0 => [],
+        ConnectMediaStream when call.Ended is not null => throw new RuleException("The call has ended."),
+        ConnectMediaStream c when !call.OpenTokens.Contains(c.StreamTokenHash) => throw new RuleException("The stream's token is unknown or used."),
+        ConnectMediaStream c when call.StreamSid is null => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At)],
+        ConnectMediaStream c =>
+        [
+            new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At),
+            new CallResumed(c.StreamSid, GapMs(call, c.At), c.At),
+        ],
+
+        // Transcription runs beside the conversation, so the last words may arrive after the hang-up.
+        RecordUtterance c => call.Recorded.Contains(c.Utterance.UtteranceId) ? [] : [c.Utterance],
+        RecordUsage c => call.Recorded.Contains(UsageKey(c.Usage)) ? [] : [c.Usage],
+        RecordReconnect c => [c.Reconnect],
+
+        EndCall when call.Ended is not null => [],
+        EndCall { Reason: CallEndReason.StreamLost } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
+        EndCall { Reason: CallEndReason.StreamLost } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
+        EndCall c => [new CallEnded(c.Reason, c.At)],
+        _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
+    };
+
+    /// <summary>In any order, duplicated, even before the webhook; the first final status stands.</summary>
+    private static IReadOnlyList<CallEvent> Status(Call call, CallStatusChanged change)
+    {
+        if (call.Statuses.Contains(change.Status) || call.Statuses.Any(status => status.IsFinal()))
+        {
+            return [];
+        }
+
+        return change.Status.IsFinal() && call.Ended is null
+            ? [change, new CallEnded(CallStatuses.ReasonFor(change.Status), change.At)]
+            : [change];
+    }
+
+    private static long GapMs(Call call, DateTimeOffset at) =>
+        call.ResumeRequestedAt is { } lost ? Math.Max(0, (long)(at - lost).TotalMilliseconds) : 0;
+
+    private static string UsageKey(UsageRecorded usage) => $"usage:{usage.Kind}:{usage.UsageId}";
+}

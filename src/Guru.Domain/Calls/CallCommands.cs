@@ -1,0 +1,34 @@
+using Guru.Domain.Callers;
+
+namespace Guru.Domain.Calls;
+
+public abstract record CallCommand(DateTimeOffset At);
+
+public sealed record StartCall(
+    CallSid CallSid,
+    CallerId CallerId,
+    string Address,
+    CallChannel Channel,
+    CallDirection Direction,
+    string? Language,
+    string? StreamTokenHash,
+    string Agent,
+    string RoutedBecause,
+    DateTimeOffset At) : CallCommand(At);
+
+/// <summary>Asks for a Media Stream in place of a lost one.</summary>
+/// <param name="MostAttempts">How often a call may be resumed.</param>
+public sealed record RequestMediaStream(string StreamTokenHash, int MostAttempts, DateTimeOffset At) : CallCommand(At);
+
+public sealed record ConnectMediaStream(string StreamSid, string StreamTokenHash, string Node, DateTimeOffset At) : CallCommand(At);
+
+public sealed record RecordUtterance(UtteranceTranscribed Utterance) : CallCommand(Utterance.At);
+
+public sealed record RecordUsage(UsageRecorded Usage) : CallCommand(Usage.At);
+
+public sealed record RecordReconnect(VoiceModelReconnected Reconnect) : CallCommand(Reconnect.At);
+
+public sealed record RecordStatus(CallStatusChanged Change) : CallCommand(Change.At);
+
+/// <param name="StreamSid">For <see cref="CallEndReason.StreamLost"/>: the stream that was lost. A call that has gone on over another does not end.</param>
+public sealed record EndCall(CallEndReason Reason, DateTimeOffset At, string? StreamSid = null) : CallCommand(At);

@@ -1,0 +1,109 @@
+using Guru.Domain.Callers;
+
+namespace Guru.Domain.Calls;
+
+/// <summary>What happened in a call. The stream is <c>call-{CallSid}</c>; the names are part of the contract.</summary>
+/// <param name="At">When it happened, UTC.</param>
+public abstract record CallEvent(DateTimeOffset At);
+
+/// <param name="CallerId">Whose call it is.</param>
+/// <param name="Address">The caller's address without <c>whatsapp:</c>.</param>
+/// <param name="Language">ISO 639-1, where the caller's language is known.</param>
+/// <param name="StreamTokenHash">SHA-256 of the one-time token that the Media Stream must present, lowercase hexadecimal.</param>
+public sealed record CallStarted(
+    CallSid CallSid,
+    CallerId CallerId,
+    [property: PersonalData(PersonalDataKind.Contact)] string Address,
+    CallChannel Channel,
+    CallDirection Direction,
+    string? Language,
+    string? StreamTokenHash,
+    DateTimeOffset At) : CallEvent(At);
+
+/// <summary>Which agent takes the call, and why.</summary>
+public sealed record AgentRouted(
+    string Agent,
+    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    DateTimeOffset At) : CallEvent(At);
+
+/// <summary>TwiML was answered that asks for a new Media Stream after one was lost.</summary>
+/// <param name="Attempt">1 for the first stream after the one asked for by <see cref="CallStarted"/>.</param>
+public sealed record MediaStreamRequested(string StreamTokenHash, int Attempt, DateTimeOffset At) : CallEvent(At);
+
+/// <summary>A Media Stream presented its token and carries the call from here on.</summary>
+/// <param name="Node">The name of the Guru process that holds the socket.</param>
+public sealed record MediaStreamConnected(string StreamSid, string StreamTokenHash, string Node, DateTimeOffset At) : CallEvent(At);
+
+/// <summary>The call goes on over a new Media Stream.</summary>
+/// <param name="GapMs">How long the caller had no stream, in milliseconds.</param>
+public sealed record CallResumed(string StreamSid, long GapMs, DateTimeOffset At) : CallEvent(At);
+
+/// <summary>A turn, in words.</summary>
+/// <param name="UtteranceId">Model session id and item id, since item ids may repeat after a reconnect.</param>
+/// <param name="Agent">Which agent spoke, or was spoken to.</param>
+/// <param name="Said">What was spoken or meant to be spoken.</param>
+/// <param name="Heard">What reached the other's ear: the caller's own words; the agent's up to where it was cut, estimated by time at a word boundary.</param>
+/// <param name="Interrupted">The caller cut it off.</param>
+/// <param name="StartMs">Milliseconds since the call's first <see cref="MediaStreamConnected"/>.</param>
+/// <param name="EndMs">As <paramref name="StartMs"/>; for the agent, the end of what was heard.</param>
+/// <param name="SaidMs">Length of the audio that was meant to be heard.</param>
+/// <param name="HeardMs">Length of the audio that was heard.</param>
+/// <param name="Language">ISO 639-1, where the transcription told it.</param>
+/// <param name="FirstAudioMs">Agent only: from the end of the caller's speech to the first audio sent to the carrier.</param>
+/// <param name="FirstHeardMs">Agent only: from the end of the caller's speech to the first mark acknowledged by the carrier.</param>
+public sealed record UtteranceTranscribed(
+    string UtteranceId,
+    Speaker Speaker,
+    string Agent,
+    [property: PersonalData(PersonalDataKind.Words)] string Said,
+    [property: PersonalData(PersonalDataKind.Words)] string Heard,
+    bool Interrupted,
+    TranscriptionOutcome Transcription,
+    long StartMs,
+    long EndMs,
+    long SaidMs,
+    long HeardMs,
+    string? Language,
+    long? FirstAudioMs,
+    long? FirstHeardMs,
+    DateTimeOffset At) : CallEvent(At);
+
+/// <summary>The model's socket was replaced in mid call.</summary>
+/// <param name="Reason">dropped, expiring, expired or error.</param>
+/// <param name="GapMs">How long no model listened; the caller's audio of that time was kept and delivered.</param>
+public sealed record VoiceModelReconnected(string Reason, int Attempts, long GapMs, string ModelSessionId, DateTimeOffset At) : CallEvent(At);
+
+/// <summary>What one response, or one transcription, used. Cached tokens are part of the input tokens.</summary>
+/// <param name="UsageId">The response's id, or the transcribed item's; with the model session's id before it.</param>
+/// <param name="Kind">response or transcription.</param>
+/// <param name="Seconds">For models priced by time.</param>
+public sealed record UsageRecorded(
+    string UsageId,
+    string Kind,
+    string Model,
+    string Agent,
+    TokenUsage Tokens,
+    double? Seconds,
+    DateTimeOffset At) : CallEvent(At);
+
+public sealed record TokenUsage(
+    int InputText,
+    int InputAudio,
+    int CachedText,
+    int CachedAudio,
+    int OutputText,
+    int OutputAudio);
+
+/// <summary>The carrier's word on the call; may arrive in any order, even before the webhook.</summary>
+/// <param name="CallerId">Whose call it is, so that a call known by its status alone has an owner.</param>
+/// <param name="DurationSeconds">As billed by the carrier; with a final status only.</param>
+public sealed record CallStatusChanged(
+    CallStatus Status,
+    CallSid CallSid,
+    CallerId? CallerId,
+    CallDirection Direction,
+    int? DurationSeconds,
+    int? ErrorCode,
+    DateTimeOffset At) : CallEvent(At);
+
+public sealed record CallEnded(CallEndReason Reason, DateTimeOffset At) : CallEvent(At);
