@@ -18,13 +18,23 @@ public sealed record SayAndHangUp(FixedSentence Sentence, string? Language) : Ca
 
 public sealed record JustHangUp : CallAnswer;
 
-/// <summary>What Guru says without a model.</summary>
+/// <summary>What is said to a caller when the agent cannot speak.</summary>
 public enum FixedSentence
 {
+    /// <summary>While the call is being connected.</summary>
     Connecting,
+
+    /// <summary>The voice model cannot be had, or is gone.</summary>
     ModelUnavailable,
+
+    /// <summary>As many calls as Guru takes are under way.</summary>
     AtCapacity,
+
+    /// <summary>Guru is going down, and its time for calls is over.</summary>
     ShuttingDown,
+
+    /// <summary>The call could not be written down.</summary>
     TryAgain,
+
     TechnicalProblem,
 }

@@ -1,29 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
+using Guru.Application.Calls;
 
 namespace Guru.Infrastructure.Twilio;
-
-/// <summary>What is said to a caller when the agent cannot speak.</summary>
-public enum Sentence
-{
-    /// <summary>While the call is being connected.</summary>
-    Connecting,
-
-    /// <summary>The voice model cannot be had, or is gone.</summary>
-    ModelUnavailable,
-
-    /// <summary>As many calls as Guru takes are under way.</summary>
-    AtCapacity,
-
-    /// <summary>Guru is going down, and its time for calls is over.</summary>
-    ShuttingDown,
-
-    /// <summary>The call could not be written down.</summary>
-    TryAgain,
-
-    TechnicalProblem,
-}
 
 /// <summary>
 /// The fixed sentences in the caller's language, as verbs: said by a voice of Twilio's, or played from a recording of ours where
@@ -34,7 +14,7 @@ public sealed class Sentences
     /// <summary>What those hear whose language is not known or not listed.</summary>
     public const string DefaultLanguage = "en";
 
-    private readonly Dictionary<(string Language, Sentence Sentence), TwimlVerb> _verbs = [];
+    private readonly Dictionary<(string Language, FixedSentence Sentence), TwimlVerb> _verbs = [];
     private readonly Dictionary<string, byte[]> _recordings = new(StringComparer.Ordinal);
 
     private Sentences(SentencesFile file, string baseUrl, ReadOnlySpan<byte> secret)
@@ -64,7 +44,7 @@ public sealed class Sentences
         new(SentencesFile.Read(path, recordings), baseUrl, secret);
 
     /// <param name="language">ISO 639-1, with or without a region; English is spoken where it is null or not listed.</param>
-    public TwimlVerb Say(string? language, Sentence sentence)
+    public TwimlVerb Say(string? language, FixedSentence sentence)
     {
         var plain = (language ?? DefaultLanguage).Split('-', '_')[0].ToLowerInvariant();
         return _verbs.GetValueOrDefault((plain, sentence)) ?? _verbs[(DefaultLanguage, sentence)];
@@ -74,7 +54,7 @@ public sealed class Sentences
     /// <param name="name">Without the <c>.wav</c>.</param>
     public bool TryFindRecording(string name, [NotNullWhen(true)] out byte[]? wav) => _recordings.TryGetValue(name, out wav);
 
-    private string Keep(byte[] wav, string language, Sentence sentence, ReadOnlySpan<byte> secret)
+    private string Keep(byte[] wav, string language, FixedSentence sentence, ReadOnlySpan<byte> secret)
     {
         // The kind is part of what is hashed, so that no other keyed hash of the same secret can coincide.
         var name = Convert.ToHexStringLower(HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes($"sentence:{language}:{sentence}")));

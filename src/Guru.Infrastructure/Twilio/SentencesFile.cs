@@ -1,3 +1,4 @@
+using Guru.Application.Calls;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -8,13 +9,13 @@ internal sealed record SpokenLanguage(
     string? Voice,
     string? Locale,
     string? Wav,
-    IReadOnlyDictionary<Sentence, string> Texts,
-    IReadOnlyDictionary<Sentence, byte[]> Recordings);
+    IReadOnlyDictionary<FixedSentence, string> Texts,
+    IReadOnlyDictionary<FixedSentence, byte[]> Recordings);
 
 /// <summary>The YAML file of fixed sentences, with every mistake found in one reading.</summary>
 internal sealed class SentencesFile
 {
-    private static readonly Dictionary<string, Sentence> Keys = Enum.GetValues<Sentence>().ToDictionary(
+    private static readonly Dictionary<string, FixedSentence> Keys = Enum.GetValues<FixedSentence>().ToDictionary(
         sentence => char.ToLowerInvariant(sentence.ToString()[0]) + sentence.ToString()[1..], StringComparer.Ordinal);
 
     private readonly List<string> _mistakes = [];
@@ -117,9 +118,9 @@ internal sealed class SentencesFile
         }
     }
 
-    private Dictionary<Sentence, string> ReadTexts(string language, YamlNode? sentences)
+    private Dictionary<FixedSentence, string> ReadTexts(string language, YamlNode? sentences)
     {
-        var texts = new Dictionary<Sentence, string>();
+        var texts = new Dictionary<FixedSentence, string>();
         foreach (var (key, value) in sentences is null ? [] : Members(sentences, $"{language}.sentences"))
         {
             if (!Keys.TryGetValue(key, out var sentence))
@@ -147,9 +148,9 @@ internal sealed class SentencesFile
         return texts;
     }
 
-    private Dictionary<Sentence, byte[]> ReadRecordings(string language, string wav)
+    private Dictionary<FixedSentence, byte[]> ReadRecordings(string language, string wav)
     {
-        var recordings = new Dictionary<Sentence, byte[]>();
+        var recordings = new Dictionary<FixedSentence, byte[]>();
         foreach (var (key, sentence) in Keys)
         {
             var path = Path.Combine(_recordings, $"{wav}-{key}.wav");
