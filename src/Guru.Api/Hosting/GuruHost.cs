@@ -24,8 +24,9 @@ internal sealed class GuruHost : IAsyncDisposable
     private const int MaxBodyBytes = 256 * 1024;
 
     private readonly Database _database;
+    private readonly ILoggerFactory _loggers;
 
-    private GuruHost(WebApplication app, Database database) => (App, _database) = (app, database);
+    private GuruHost(WebApplication app, Database database, ILoggerFactory loggers) => (App, _database, _loggers) = (app, database, loggers);
 
     public WebApplication App { get; }
 
@@ -35,19 +36,23 @@ internal sealed class GuruHost : IAsyncDisposable
         var settings = GuruSettings.Read(environment);
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(environment);
-        Log(builder);
-        var database = await OpenDatabaseAsync(builder, settings, cancellationToken);
+        Log(builder.Logging);
+
+        // The database is opened before the container and closed after it, so that what stops last can still write.
+        var loggers = LoggerFactory.Create(Log);
+        var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
         try
         {
             Compose(builder, settings, database);
             var app = builder.Build();
             Map(app);
             app.Lifetime.ApplicationStarted.Register(() => Banner.Print(app, settings, database));
-            return new GuruHost(app, database);
+            return new GuruHost(app, database, loggers);
         }
         catch
         {
             await database.DisposeAsync();
+            loggers.Dispose();
             throw;
         }
     }
@@ -56,29 +61,27 @@ internal sealed class GuruHost : IAsyncDisposable
     {
         await App.DisposeAsync();
         await _database.DisposeAsync();
+        _loggers.Dispose();
     }
 
-    private static async Task<Database> OpenDatabaseAsync(WebApplicationBuilder builder, GuruSettings settings, CancellationToken cancellationToken)
+    private static void Log(ILoggingBuilder logging)
     {
-        // The server outlives the container, so that what is stopped last can still write; it logs through the same settings.
-        var loggers = LoggerFactory.Create(logging => logging.AddConfiguration(builder.Configuration.GetSection("Logging")).AddConsole());
-        return await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-    }
-
-    private static void Log(WebApplicationBuilder builder)
-    {
-        builder.Logging.ClearProviders();
+        logging.ClearProviders();
         if (Console.IsOutputRedirected)
         {
-            builder.Logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+            logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
         }
         else
         {
-            builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+            logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
         }
 
-        // Request logs of the framework hold paths, and a path may hold a phone number.
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("System.Net.Http", LogLevel.Warning).AddFilter("Npgsql", LogLevel.Warning);
+        // The framework's own request logs hold paths, and a path may hold a phone number.
+        logging.AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error)
+            .AddFilter("System.Net.Http", LogLevel.Warning)
+            .AddFilter("Npgsql", LogLevel.Warning)
+            .AddFilter(typeof(ApiKeyAuthentication).FullName, LogLevel.Warning);
     }
 
     private static void Compose(WebApplicationBuilder builder, GuruSettings settings, Database database)
