@@ -5,6 +5,18 @@ using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
 
+internal sealed record EmbeddedPostgresOptions
+{
+    /// <summary>Where the data goes when Guru is root and its data directory is closed to others.</summary>
+    public string Refuge { get; init; } = "/var/lib/guru";
+
+    /// <summary>How long a server of an earlier Guru may take to answer, or to be gone.</summary>
+    public TimeSpan AnswerWithin { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long it may then take to stop, before it is killed.</summary>
+    public TimeSpan StopWithin { get; init; } = TimeSpan.FromSeconds(10);
+}
+
 /// <summary>
 /// A PostgreSQL server of Guru's own, on loopback, with its data in Guru's data directory. It runs in a session of its own, so that
 /// Ctrl+C reaches only Guru, which then stops it in good order; when Guru is killed it lives on, and the next Guru adopts it. While
@@ -15,10 +27,10 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     internal const string User = "guru";
     internal const string DatabaseName = "guru";
     private const int PortAttempts = 5;
-    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestBackOff = TimeSpan.FromSeconds(10);
 
+    private readonly EmbeddedPostgresOptions _options;
     private readonly PostgresBinaries _binaries;
     private readonly ServerUser _user;
     private readonly PostgresHome _home;
@@ -30,8 +42,9 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     private Task _watch = Task.CompletedTask;
 
     private EmbeddedPostgres(
-        PostgresBinaries binaries, ServerUser user, PostgresHome home, string password, List<DirectoryLock> locks, ILogger logger) =>
-        (_binaries, _user, _home, _password, _locks, _logger) = (binaries, user, home, password, locks, logger);
+        EmbeddedPostgresOptions options, PostgresBinaries binaries, ServerUser user, PostgresHome home, string password,
+        List<DirectoryLock> locks, ILogger logger) =>
+        (_options, _binaries, _user, _home, _password, _locks, _logger) = (options, binaries, user, home, password, locks, logger);
 
     public string ConnectionString => ConnectionTo(_server.Port, DatabaseName);
 
@@ -40,10 +53,10 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     /// <exception cref="DataDirectoryInUseException">Another Guru runs on this directory.</exception>
     /// <exception cref="EmbeddedPostgresException">It cannot be started; the message says what to do.</exception>
     public static Task<EmbeddedPostgres> StartAsync(string dataDirectory, ILogger logger, CancellationToken cancellationToken) =>
-        StartAsync(dataDirectory, PostgresHome.DefaultRefuge, logger, cancellationToken);
+        StartAsync(dataDirectory, new EmbeddedPostgresOptions(), logger, cancellationToken);
 
     internal static async Task<EmbeddedPostgres> StartAsync(
-        string dataDirectory, string refuge, ILogger logger, CancellationToken cancellationToken)
+        string dataDirectory, EmbeddedPostgresOptions options, ILogger logger, CancellationToken cancellationToken)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -57,12 +70,12 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         {
             var binaries = PostgresBinaries.Find();
             var user = await ServerUser.ChooseAsync(cancellationToken);
-            var home = await PostgresHome.FindOrMakeAsync(dataDirectory, user, refuge, cancellationToken);
+            var home = await PostgresHome.FindOrMakeAsync(dataDirectory, user, options.Refuge, cancellationToken);
 
             // A copied data directory has a lock of its own, and a link to the same server.
             locks.Add(DirectoryLock.Take(home.Directory, dataDirectory));
             var password = await home.PasswordAsync(binaries, cancellationToken);
-            var postgres = new EmbeddedPostgres(binaries, user, home, password, locks, logger);
+            var postgres = new EmbeddedPostgres(options, binaries, user, home, password, locks, logger);
             await postgres.AdoptOrStartAsync(cancellationToken);
             await postgres.MakeDatabaseAsync(cancellationToken);
             postgres._watch = Task.Run(() => postgres.WatchAsync(postgres._stopping.Token), CancellationToken.None);
@@ -84,11 +97,11 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
         await StopWatchingAsync();
         NpgsqlConnection.ClearPool(new NpgsqlConnection(ConnectionString));
-        var stop = await StopServerAsync("fast", seconds: 60);
+        var stop = await StopServerAsync("fast", TimeSpan.FromSeconds(60));
         if (!stop.Succeeded && _server.IsAlive())
         {
             LogStopFailed(stop.Output.Trim());
-            await StopServerAsync("immediate", seconds: 10);
+            await StopServerAsync("immediate", TimeSpan.FromSeconds(10));
         }
 
         _locks.ForEach(held => held.Dispose());
@@ -143,7 +156,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     private async Task<bool> AnswersAsync(Postmaster server, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(AnswerWithin);
+        patience.CancelAfter(_options.AnswerWithin);
         while (server.IsAlive())
         {
             try
@@ -185,7 +198,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         }
 
         LogBroken(server.Pid);
-        await StopServerAsync("immediate", seconds: 10);
+        await StopServerAsync("immediate", _options.StopWithin);
         if (server.IsAlive())
         {
             server.Kill();
@@ -216,9 +229,9 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         return result;
     }
 
-    private Task<ProcessResult> StopServerAsync(string mode, int seconds) =>
+    private Task<ProcessResult> StopServerAsync(string mode, TimeSpan within) =>
         _user.RunAsync(
-            _binaries.PgCtl, ["stop", "-w", "-t", $"{seconds}", "-s", "-m", mode, "-D", _home.Cluster], CancellationToken.None);
+            _binaries.PgCtl, ["stop", "-w", "-t", $"{(int)within.TotalSeconds}", "-s", "-m", mode, "-D", _home.Cluster], CancellationToken.None);
 
     private async Task MakeDatabaseAsync(CancellationToken cancellationToken)
     {

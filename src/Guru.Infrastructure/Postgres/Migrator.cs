@@ -8,7 +8,7 @@ namespace Guru.Infrastructure.Postgres;
 /// <summary>A numbered SQL file: <c>0001_events.sql</c> is version 1, named events.</summary>
 internal sealed record Migration(int Version, string Name, string Sql)
 {
-    public string Checksum { get; } = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Sql)));
+    public string Checksum => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Sql)));
 
     /// <summary>The files embedded in this assembly, in order.</summary>
     public static IReadOnlyList<Migration> Shipped { get; } =

@@ -5,11 +5,10 @@ namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
 /// Where the embedded server lives: <c>postgres</c> in Guru's data directory, or, where the server's user may not look, a
-/// directory under /var/lib/guru with a link in that place. Holds <c>cluster</c> (PostgreSQL's data directory) and <c>server.log</c>.
+/// directory of the refuge with a link in that place. Holds <c>cluster</c> (PostgreSQL's data directory) and <c>server.log</c>.
 /// </summary>
 internal sealed class PostgresHome
 {
-    public const string DefaultRefuge = "/var/lib/guru";
     private const string Unfinished = "initdb-";
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;

@@ -24,7 +24,7 @@ public sealed class RebuildException(string message) : Exception(message);
 /// </summary>
 public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store)
 {
-    private const long Lock = 0x67757276;
+    internal const long Lock = 0x67757276;
     private const int PageSize = 4_000;
     private const int PagesAhead = 4;
 

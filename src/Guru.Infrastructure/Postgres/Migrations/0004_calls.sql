@@ -13,7 +13,8 @@ create table guru.calls (
     first_connected_at timestamptz,
     ended_at timestamptz,
     duration_seconds int generated always as (
-        greatest(0, floor(extract(epoch from ended_at - coalesce(first_connected_at, started_at))))::int) stored,
+        case when ended_at is not null
+            then greatest(0, floor(extract(epoch from ended_at - coalesce(first_connected_at, started_at))))::int end) stored,
     billed_seconds int,
     error_code int
 );
