@@ -157,7 +157,7 @@ public sealed partial class RealtimeSession
 
         if (_options.Faults.Garbage)
         {
-            _outbox.Enqueue(new ServerMessage(ServerMessageKind.Garbage, _now, [.. "}{ this is not JSON"u8]));
+            _outbox.Enqueue(new ServerMessage(ServerMessageKind.Garbage, _now, "", [.. "}{ this is not JSON"u8]));
         }
 
         generation.FirstAudioAt = _now;

@@ -19,7 +19,9 @@ public enum ServerMessageKind
 }
 
 /// <summary>What the server does next.</summary>
-public sealed record ServerMessage(ServerMessageKind Kind, TimeSpan At, byte[] Utf8, int CloseCode = 0, string? CloseReason = null);
+/// <param name="Type">Of the event in it; empty for all else.</param>
+public sealed record ServerMessage(
+    ServerMessageKind Kind, TimeSpan At, string Type, byte[] Utf8, int CloseCode = 0, string? CloseReason = null);
 
 /// <summary>A truncate of the client, and whether the item allowed it.</summary>
 public sealed record Truncation(string ItemId, long AudioEndMs, bool Accepted, TimeSpan At);
@@ -175,9 +177,19 @@ public sealed partial class RealtimeSession
         }
 
         var eventId = message["event_id"] is JsonValue id && id.TryGetValue<string>(out var text) ? text : null;
-        var error = eventId?.Length > 512
-            ? new ProtocolError("invalid_value", "An event_id has at most 512 characters.", "event_id")
-            : Handle(type, message);
+        ProtocolError? error;
+        try
+        {
+            error = eventId?.Length > 512
+                ? new ProtocolError("invalid_value", "An event_id has at most 512 characters.", "event_id")
+                : Handle(type, message);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or FormatException)
+        {
+            // A member of another type than its name promises.
+            error = new ProtocolError("invalid_type", exception.Message);
+        }
+
         if (error is not null)
         {
             SendError(error, eventId);
@@ -266,18 +278,18 @@ public sealed partial class RealtimeSession
     });
 
     void Post(ServerMessageKind kind, JsonObject message) =>
-        _outbox.Enqueue(new ServerMessage(kind, _now, Encoding.UTF8.GetBytes(message.ToJsonString(Plain))));
+        _outbox.Enqueue(new ServerMessage(kind, _now, (string)message["type"]!, Encoding.UTF8.GetBytes(message.ToJsonString(Plain))));
 
     void Close(int code, string reason)
     {
         Closed = true;
-        _outbox.Enqueue(new ServerMessage(ServerMessageKind.Close, _now, [], code, reason));
+        _outbox.Enqueue(new ServerMessage(ServerMessageKind.Close, _now, "", [], code, reason));
     }
 
     void Reset()
     {
         Closed = true;
-        _outbox.Enqueue(new ServerMessage(ServerMessageKind.Reset, _now, []));
+        _outbox.Enqueue(new ServerMessage(ServerMessageKind.Reset, _now, "", []));
     }
 
     string NewId(string prefix)
