@@ -1,0 +1,145 @@
+using System.Collections.Concurrent;
+using Guru.Sandbox.Hosting;
+using Guru.Sandbox.Timing;
+
+namespace Guru.Sandbox.OpenAI;
+
+public sealed record OpenAIStandInOptions
+{
+    /// <summary>0: any free one.</summary>
+    public int Port { get; init; }
+
+    /// <summary>The one key that is right; null: any.</summary>
+    public string? ApiKey { get; init; }
+
+    public Brain Brain { get; init; } = Brain.Shipped;
+
+    /// <summary>What the model says, in place of the brain's rules.</summary>
+    public Replies? Replies { get; init; }
+
+    /// <summary>What goes wrong in a session, by its number from 1, when nothing was queued for it.</summary>
+    public Func<int, RealtimeFaults>? Faults { get; init; }
+
+    /// <summary>The settings of every session; model, seed, replies, faults and start are the stand-in's.</summary>
+    public RealtimeSessionOptions Session { get; init; } = new();
+
+    /// <summary>Every session makes the same ids, as may happen after a reconnect.</summary>
+    public bool RepeatIds { get; init; }
+
+    /// <summary>Keep what goes over the wire; off for load.</summary>
+    public bool Journal { get; init; } = true;
+}
+
+/// <summary>An HTTP answer that is wrong, once.</summary>
+/// <param name="Path">What the request's path begins with, such as /v1/responses.</param>
+public sealed record HttpFault(string Path, int Status, string Code, TimeSpan? RetryAfter = null, TimeSpan Delay = default);
+
+/// <param name="Body">The request's, for JSON; empty for uploads.</param>
+public sealed record HttpExchange(string Method, string Path, int Status, string RequestId, string Body);
+
+/// <summary>OpenAI on loopback: the Realtime API over WebSocket, and the HTTP endpoints that a voice agent uses.</summary>
+public sealed class OpenAIStandIn : IAsyncDisposable
+{
+    readonly OpenAIStandInOptions _options;
+    readonly Pacer _pacer = new("openai");
+    readonly ConcurrentQueue<RealtimeFaults> _queued = [];
+    WebApplication? _app;
+    int _sessions;
+
+    OpenAIStandIn(OpenAIStandInOptions options)
+    {
+        _options = options;
+        Http = new OpenAIHttp(options);
+    }
+
+    /// <summary>The REST base, as in OPENAI_BASE_URL: http://127.0.0.1:port/v1.</summary>
+    public Uri BaseUrl { get; private set; } = null!;
+
+    /// <summary>The sessions, in order of their upgrade.</summary>
+    public Journal<RealtimeConnection> Sessions { get; } = new();
+
+    /// <summary>Upgrades that were refused, by status.</summary>
+    public Journal<int> Refusals { get; } = new();
+
+    public OpenAIHttp Http { get; }
+
+    public static async Task<OpenAIStandIn> StartAsync(OpenAIStandInOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var standIn = new OpenAIStandIn(options ?? new OpenAIStandInOptions());
+        (standIn._app, var address) = await LoopbackHost.StartAsync(standIn._options.Port, standIn.Map, cancellationToken);
+        standIn.BaseUrl = new Uri(address, "/v1");
+        return standIn;
+    }
+
+    /// <summary>What goes wrong in the next session that has nothing queued before it.</summary>
+    public void FailNext(params ReadOnlySpan<RealtimeFaults> faults)
+    {
+        foreach (var fault in faults)
+        {
+            _queued.Enqueue(fault);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app!.StopAsync(CancellationToken.None);
+        await _app.DisposeAsync();
+        _pacer.Dispose();
+    }
+
+    void Map(WebApplication app)
+    {
+        Http.Map(app);
+        app.MapGet("/v1/realtime", RealtimeAsync);
+    }
+
+    async Task RealtimeAsync(HttpContext context)
+    {
+        if (!Http.Authorised(context))
+        {
+            Refusals.Add(401);
+            await OpenAIHttp.RefuseAsync(context, 401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.");
+            return;
+        }
+
+        if (!context.WebSockets.IsWebSocketRequest)
+        {
+            await OpenAIHttp.RefuseAsync(context, 400, "invalid_request_error", code: null, "This endpoint speaks WebSocket.");
+            return;
+        }
+
+        var number = Interlocked.Increment(ref _sessions);
+        var faults = _queued.TryDequeue(out var queued) ? queued : _options.Faults?.Invoke(number) ?? RealtimeFaults.None;
+        if (faults.RefuseUpgrade is { } status)
+        {
+            Refusals.Add(status);
+            var (type, code) = status switch
+            {
+                401 => ("invalid_request_error", "invalid_api_key"),
+                404 => ("invalid_request_error", "model_not_found"),
+                429 => ("requests", "rate_limit_exceeded"),
+                _ => ("server_error", "server_is_overloaded"),
+            };
+            await OpenAIHttp.RefuseAsync(context, status, type, code, "The session was refused.");
+            return;
+        }
+
+        var model = context.Request.Query["model"].ToString();
+        faults = context.Request.Headers.ContainsKey("OpenAI-Beta") ? new RealtimeFaults { CloseAtOnce = 4000, CloseReason = "beta_api_shape_disabled" }
+            : model.Length == 0 ? new RealtimeFaults { CloseAtOnce = 4000, CloseReason = "missing_model" }
+            : faults;
+        var session = new RealtimeSession(_options.Session with
+        {
+            Model = model,
+            Seed = _options.RepeatIds ? 1 : number,
+            StartedAt = TimeProvider.System.GetUtcNow(),
+            Replies = _options.Replies ?? _options.Brain.Reply,
+            Faults = faults,
+        });
+        var offered = context.WebSockets.WebSocketRequestedProtocols.Contains("realtime");
+        using var socket = await context.WebSockets.AcceptWebSocketAsync(offered ? "realtime" : null);
+        var connection = new RealtimeConnection(number, session, faults, socket, context.Request, _pacer, _options.Journal);
+        Sessions.Add(connection);
+        await connection.RunAsync(context);
+    }
+}

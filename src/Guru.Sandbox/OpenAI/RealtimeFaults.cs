@@ -1,0 +1,57 @@
+using System.Collections.Immutable;
+
+namespace Guru.Sandbox.OpenAI;
+
+/// <summary>What goes wrong in one session. The default: nothing.</summary>
+public sealed record RealtimeFaults
+{
+    public static RealtimeFaults None { get; } = new();
+
+    /// <summary>The upgrade is answered with this HTTP status.</summary>
+    public int? RefuseUpgrade { get; init; }
+
+    /// <summary>The upgrade is accepted; an error and a close with this code follow at once: 3000, 4000, 1011.</summary>
+    public int? CloseAtOnce { get; init; }
+
+    /// <summary>The error code that goes with <see cref="CloseAtOnce"/>.</summary>
+    public string CloseReason { get; init; } = "invalid_api_key";
+
+    /// <summary>The session's life, in place of 60 minutes; expires_at says so, and session_expired and close 1001 end it.</summary>
+    public TimeSpan? ExpiresAfter { get; init; }
+
+    /// <summary>The connection breaks, without a close.</summary>
+    public TimeSpan? ResetAfter { get; init; }
+
+    /// <summary>The connection breaks in place of the audio delta with this number, from 1, counted over the session.</summary>
+    public int? ResetAtDelta { get; init; }
+
+    /// <summary>Responses that fail, by their number in the session, from 1, with the error's code: server_error, rate_limit_exceeded, insufficient_quota.</summary>
+    public ImmutableDictionary<int, string> FailResponses { get; init; } = ImmutableDictionary<int, string>.Empty;
+
+    /// <summary>From this response on, from 1, a response begins and nothing follows.</summary>
+    public int? SilentFromResponse { get; init; }
+
+    /// <summary>Until the first audio of each response.</summary>
+    public TimeSpan? FirstAudioAfter { get; init; }
+
+    /// <summary>Until session.updated.</summary>
+    public TimeSpan SessionUpdatedAfter { get; init; }
+
+    /// <summary>session.updated says this in place of the formats that were asked for.</summary>
+    public string? EchoFormat { get; init; }
+
+    /// <summary>Events that nobody has heard of, between the others.</summary>
+    public bool UnknownEvents { get; init; }
+
+    /// <summary>Text that is no JSON, once, before the first audio.</summary>
+    public bool Garbage { get; init; }
+
+    /// <summary>Audio deltas of 60,000 bytes: messages of more than 64 KB.</summary>
+    public bool HugeDeltas { get; init; }
+
+    /// <summary>Every message in several WebSocket frames.</summary>
+    public bool SplitFrames { get; init; }
+
+    /// <summary>Every transcription of the caller fails.</summary>
+    public bool TranscriptionFails { get; init; }
+}

@@ -1,0 +1,72 @@
+namespace Guru.Sandbox.Timing;
+
+/// <summary>What happened, in order, and a way to wait for what is going to.</summary>
+public sealed class Journal<T>
+{
+    readonly Lock _gate = new();
+    readonly List<T> _entries = [];
+    readonly List<(Func<T, bool> Wanted, TaskCompletionSource<T> Found)> _waiting = [];
+
+    public IReadOnlyList<T> Entries
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _entries];
+            }
+        }
+    }
+
+    public IReadOnlyList<TEntry> Of<TEntry>()
+        where TEntry : T => [.. Entries.OfType<TEntry>()];
+
+    public void Add(T entry)
+    {
+        lock (_gate)
+        {
+            _entries.Add(entry);
+            for (var i = _waiting.Count - 1; i >= 0; i--)
+            {
+                if (_waiting[i].Wanted(entry))
+                {
+                    _waiting[i].Found.TrySetResult(entry);
+                    _waiting.RemoveAt(i);
+                }
+            }
+        }
+    }
+
+    /// <summary>The first entry that is wanted, be it past or future.</summary>
+    /// <exception cref="TimeoutException">It did not come in time (30 s unless told otherwise).</exception>
+    public async Task<T> WaitAsync(Func<T, bool> wanted, TimeSpan? atMost = null, CancellationToken cancellationToken = default)
+    {
+        var found = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            foreach (var entry in _entries)
+            {
+                if (wanted(entry))
+                {
+                    return entry;
+                }
+            }
+
+            _waiting.Add((wanted, found));
+        }
+
+        try
+        {
+            return await found.Task.WaitAsync(atMost ?? TimeSpan.FromSeconds(30), cancellationToken);
+        }
+        catch (TimeoutException late)
+        {
+            throw new TimeoutException($"It did not happen. What did: {string.Join(" | ", Entries.TakeLast(40))}", late);
+        }
+    }
+
+    public async Task<TEntry> WaitAsync<TEntry>(
+        Func<TEntry, bool>? wanted = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default)
+        where TEntry : T =>
+        (TEntry)(await WaitAsync(entry => entry is TEntry of && (wanted?.Invoke(of) ?? true), atMost, cancellationToken))!;
+}

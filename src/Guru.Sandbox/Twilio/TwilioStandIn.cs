@@ -1,0 +1,173 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Guru.Sandbox.Hosting;
+using Guru.Sandbox.Timing;
+
+namespace Guru.Sandbox.Twilio;
+
+public sealed record TwilioStandInOptions
+{
+    /// <summary>0: any free one.</summary>
+    public int Port { get; init; }
+
+    public string AccountSid { get; init; } = "AC00000000000000000000000000000001";
+
+    public string AuthToken { get; init; } = "invented-token-of-the-sandbox-01";
+
+    /// <summary>With its scheme.</summary>
+    public string WhatsAppNumber { get; init; } = "whatsapp:+15005550006";
+
+    /// <summary>The application's public address: what is signed. May be set later, when it is known.</summary>
+    public Uri? AppUrl { get; init; }
+
+    /// <summary>Where the application really listens, when that is not its public address.</summary>
+    public Uri? ConnectTo { get; init; }
+
+    public string VoicePath { get; init; } = "/api/whatsapp/voice/webhook";
+
+    /// <summary>Null: no status callback for calls that come in.</summary>
+    public string? StatusPath { get; init; } = "/api/whatsapp/voice/status";
+
+    /// <summary>Speech of Say and length of Pause, for each real second.</summary>
+    public double VerbSpeed { get; init; } = 1;
+
+    /// <summary>What the called person does when the application calls; nothing given: picks up and is silent.</summary>
+    public Func<string, CallOptions>? WhenCalled { get; init; }
+
+    /// <summary>Keep every slice of media in the journals of calls; off for load.</summary>
+    public bool JournalMedia { get; init; } = true;
+}
+
+/// <summary>Twilio on loopback: WhatsApp calls with their webhooks and Media Streams, and REST for calls and messages.</summary>
+public sealed class TwilioStandIn : IAsyncDisposable
+{
+    readonly ConcurrentDictionary<string, PlacedCall> _calls = new(StringComparer.Ordinal);
+    readonly CancellationTokenSource _stopping = new();
+    WebApplication? _app;
+
+    TwilioStandIn(TwilioStandInOptions options)
+    {
+        Options = options;
+        AppUrl = options.AppUrl;
+        Rest = new TwilioRest(this);
+    }
+
+    /// <summary>REST base, as in TWILIO_BASE_URL.</summary>
+    public Uri BaseUrl { get; private set; } = null!;
+
+    public TwilioStandInOptions Options { get; }
+
+    /// <summary>The application's public address.</summary>
+    public Uri? AppUrl { get; set; }
+
+    /// <summary>Where the application really listens; null: at its public address.</summary>
+    public Uri? ConnectTo { get; set; }
+
+    /// <summary>The calls of both directions, in order.</summary>
+    public Journal<PlacedCall> Calls { get; } = new();
+
+    public TwilioRest Rest { get; }
+
+    internal Pacer Pacer { get; } = new("twilio");
+
+    internal HttpMessageInvoker Http { get; } = new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        ConnectTimeout = TimeSpan.FromSeconds(5),
+        AutomaticDecompression = DecompressionMethods.All,
+    });
+
+    public static async Task<TwilioStandIn> StartAsync(TwilioStandInOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var standIn = new TwilioStandIn(options ?? new TwilioStandInOptions()) { ConnectTo = options?.ConnectTo };
+        (standIn._app, standIn.BaseUrl) = await LoopbackHost.StartAsync(standIn.Options.Port, standIn.Rest.Map, cancellationToken);
+        return standIn;
+    }
+
+    /// <summary>Somebody calls the WhatsApp number. The call runs by itself.</summary>
+    public PlacedCall PlaceCall(CallOptions? options = null)
+    {
+        var given = options ?? new CallOptions();
+        var app = AppUrl ?? throw new InvalidOperationException("Say first where the application is: AppUrl.");
+        return Begin(new PlacedCall(this, given, new CallSetup(
+            "inbound", given.From, Options.WhatsAppNumber, new Uri(app, Options.VoicePath), Twiml: null,
+            Options.StatusPath is { } status ? new Uri(app, status) : null, ["completed"])));
+    }
+
+    /// <summary>Somebody calls the WhatsApp number, and the call is over.</summary>
+    public async Task<PlacedCall> PlaceCallAsync(CallOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var call = PlaceCall(options);
+        await call.Completion.WaitAsync(cancellationToken);
+        return call;
+    }
+
+    public PlacedCall? FindCall(string callSid) => _calls.GetValueOrDefault(callSid);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        foreach (var call in _calls.Values)
+        {
+            call.HangUp();
+        }
+
+        await Task.WhenAll(_calls.Values.Select(call => call.Completion)).WaitAsync(TimeSpan.FromSeconds(5), CancellationToken.None)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _app!.StopAsync(CancellationToken.None);
+        await _app.DisposeAsync();
+        Pacer.Dispose();
+        foreach (var call in _calls.Values.Where(call => call.Completion.IsCompleted))
+        {
+            call.Dispose();
+        }
+
+        Http.Dispose();
+        _stopping.Dispose();
+    }
+
+    internal PlacedCall Begin(PlacedCall call)
+    {
+        _calls[call.CallSid] = call;
+        Calls.Add(call);
+        call.Begin(_stopping.Token);
+        return call;
+    }
+
+    /// <summary>A webhook, signed, with the headers that Twilio's have.</summary>
+    internal HttpRequestMessage Signed(
+        Uri url, HttpMethod method, Dictionary<string, string> parameters, string idempotencyToken, bool voice)
+    {
+        var post = method == HttpMethod.Post;
+        var (address, host) = Route(url);
+        var request = new HttpRequestMessage(method, address) { Content = post ? new FormUrlEncodedContent(parameters) : null };
+        request.Headers.Host = host;
+        request.Headers.TryAddWithoutValidation("User-Agent", "TwilioProxy/1.1");
+        request.Headers.TryAddWithoutValidation("Accept", "*/*");
+        request.Headers.TryAddWithoutValidation("I-Twilio-Idempotency-Token", idempotencyToken);
+        request.Headers.TryAddWithoutValidation("X-Home-Region", "us1");
+        request.Headers.TryAddWithoutValidation(
+            "X-Twilio-Signature",
+            TwilioSignature.Of(TwilioSignature.SignedUrl(url, voice), post ? parameters : [], Options.AuthToken));
+        if (post)
+        {
+            request.Content!.Headers.ContentType = new("application/x-www-form-urlencoded") { CharSet = "UTF-8" };
+        }
+
+        return request;
+    }
+
+    /// <summary>The address to connect to for one that is public, and the Host to name there.</summary>
+    internal (Uri Address, string? Host) Route(Uri url)
+    {
+        if (ConnectTo is not { } real || AppUrl is not { } app || url.Host != app.Host)
+        {
+            return (url, null);
+        }
+
+        var socket = url.Scheme is "ws" or "wss";
+        var scheme = (socket, real.Scheme) switch { (true, "https") => "wss", (true, _) => "ws", (_, var other) => other };
+        return (new UriBuilder(url) { Scheme = scheme, Host = real.Host, Port = real.Port }.Uri, url.Authority);
+    }
+}
