@@ -36,6 +36,9 @@ public sealed partial class Switchboard(
 
     public int ActiveCalls => _live.Count;
 
+    /// <summary>Done when everything about the calls that are over now is stored.</summary>
+    public Task PaperworkDone => Task.WhenAll(_live.Values.Select(live => live.Over).Concat(_paperwork.Keys));
+
     public bool IsDraining => _draining is not null;
 
     /// <summary>Why no call can be taken now; null when one can.</summary>
