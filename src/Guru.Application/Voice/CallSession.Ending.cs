@@ -146,11 +146,20 @@ public sealed partial class CallSession
     private void FillGap()
     {
         const int Ms = 1000;
-        if (_open is not null && !_gapFilled && _model is not null && _now >= _frames.LastAt + rules.MediaGap)
+        if (_open is null || _gapFilled || _model is null || _frames.LastAt is not { } last || _now < last + rules.MediaGap)
         {
-            _gapFilled = true;
-            _decisions.Add(new AppendSilence(Ms, _frames.Fill(Ms)));
+            return;
         }
+
+        if (_now > last + rules.MediaGap + Stall)
+        {
+            // It is this process that stood still; the frames may be waiting to be read.
+            _frames.Expect(_now - rules.MediaGap + Stall);
+            return;
+        }
+
+        _gapFilled = true;
+        _decisions.Add(new AppendSilence(Ms, _frames.Fill(Ms)));
     }
 
     /// <summary>Guru ends the call.</summary>

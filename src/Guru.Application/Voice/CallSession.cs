@@ -28,6 +28,9 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private const int LongestRedialMs = 3000;
     private const int MostFailures = 3;
 
+    /// <summary>A deadline met later than this tells of a busy machine, not of a silent line.</summary>
+    private static readonly TimeSpan Stall = TimeSpan.FromMilliseconds(150);
+
     private static readonly string[] FatalCodes =
         ["insufficient_quota", "billing_hard_limit_reached", "account_deactivated", "invalid_api_key", "model_not_found", "beta_api_shape_disabled"];
 

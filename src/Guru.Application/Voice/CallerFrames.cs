@@ -38,6 +38,9 @@ internal struct CallerFrames
         return new CallerFrame(_originMs + ms, gap >= LeastGapMs ? (int)Math.Min(gap, MostGapMs) : 0);
     }
 
+    /// <summary>Waits for frames as if the last had come then.</summary>
+    public void Expect(TimeSpan since) => LastAt = since;
+
     /// <summary>Notes silence that was put in the place of audio that did not come.</summary>
     /// <returns>Where it lies on the call's clock.</returns>
     public long Fill(int ms)
