@@ -27,6 +27,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     internal const string User = "guru";
     internal const string DatabaseName = "guru";
     private const int PortAttempts = 5;
+    private static readonly TimeSpan StopInGoodOrder = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestBackOff = TimeSpan.FromSeconds(10);
 
@@ -66,16 +67,17 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         dataDirectory = Path.GetFullPath(dataDirectory);
         Directory.CreateDirectory(dataDirectory);
         var locks = new List<DirectoryLock> { DirectoryLock.Take(dataDirectory, dataDirectory) };
+        EmbeddedPostgres? postgres = null;
         try
         {
-            var binaries = PostgresBinaries.Find();
             var user = await ServerUser.ChooseAsync(cancellationToken);
             var home = await PostgresHome.FindOrMakeAsync(dataDirectory, user, options.Refuge, cancellationToken);
+            var binaries = PostgresBinaries.Find(home.ClusterVersion);
 
             // A copied data directory has a lock of its own, and a link to the same server.
             locks.Add(DirectoryLock.Take(home.Directory, dataDirectory));
             var password = await home.PasswordAsync(binaries, cancellationToken);
-            var postgres = new EmbeddedPostgres(options, binaries, user, home, password, locks, logger);
+            postgres = new EmbeddedPostgres(options, binaries, user, home, password, locks, logger);
             await postgres.AdoptOrStartAsync(cancellationToken);
             await postgres.MakeDatabaseAsync(cancellationToken);
             postgres._watch = Task.Run(() => postgres.WatchAsync(postgres._stopping.Token), CancellationToken.None);
@@ -83,6 +85,11 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         }
         catch
         {
+            if (postgres?._server.IsAlive() == true)
+            {
+                await postgres.StopServerAsync("fast", StopInGoodOrder);
+            }
+
             locks.ForEach(held => held.Dispose());
             throw;
         }
@@ -97,7 +104,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
         await StopWatchingAsync();
         NpgsqlConnection.ClearPool(new NpgsqlConnection(ConnectionString));
-        var stop = await StopServerAsync("fast", TimeSpan.FromSeconds(60));
+        var stop = await StopServerAsync("fast", StopInGoodOrder);
         if (!stop.Succeeded && _server.IsAlive())
         {
             LogStopFailed(stop.Output.Trim());
@@ -136,9 +143,10 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
         for (var attempt = 1; ; attempt++)
         {
-            var result = await StartServerAsync(FreePort(), cancellationToken);
+            var result = await StartServerAsync(FreePort());
             if (result.Succeeded)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 return;
             }
 
@@ -209,17 +217,19 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    private async Task<ProcessResult> StartServerAsync(int port, CancellationToken cancellationToken)
+    /// <summary>Not to be cancelled: pg_ctl would go on, and leave a server that nobody knows of.</summary>
+    private async Task<ProcessResult> StartServerAsync(int port)
     {
         if (Postmaster.Read(_home.Cluster) is { } stale && !stale.IsAlive())
         {
             File.Delete(Path.Combine(_home.Cluster, Postmaster.FileName));
         }
 
-        await ServerSettings.WriteAsync(_home.Cluster, port, _user, cancellationToken);
         File.Delete(_home.Log); // It would grow for ever, and what matters in it is the last start.
         var result = await _user.RunAsync(
-            _binaries.PgCtl, ["start", "-w", "-t", "120", "-s", "-D", _home.Cluster, "-l", _home.Log], cancellationToken);
+            _binaries.PgCtl,
+            ["start", "-w", "-t", "120", "-s", "-D", _home.Cluster, "-l", _home.Log, "-o", ServerSettings.Options(port)],
+            CancellationToken.None);
         if (result.Succeeded)
         {
             _server = Postmaster.Read(_home.Cluster) ?? throw new EmbeddedPostgresException("PostgreSQL stopped right after its start.");
@@ -257,7 +267,7 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
                 LogDied(_server.Pid);
                 try
                 {
-                    var result = await StartServerAsync(_server.Port, cancellationToken);
+                    var result = await StartServerAsync(_server.Port);
                     if (result.Succeeded)
                     {
                         break;

@@ -44,6 +44,9 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time)
 
         if (unknown.Count > 0)
         {
+            // In one order everywhere, or two nodes that make the same keys would wait for each other.
+            unknown.Sort((one, other) => Comparer<(string, PersonalDataKind, DateOnly)>.Default.Compare(
+                (one.CallerId.Value, one.Kind, one.Month), (other.CallerId.Value, other.Kind, other.Month)));
             foreach (var key in await FindOrMakeAsync(unknown, cancellationToken))
             {
                 keys[key.Scope] = key;

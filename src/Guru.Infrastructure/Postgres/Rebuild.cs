@@ -140,7 +140,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
 
     private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 60 };
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         return await command.ExecuteScalarAsync(cancellationToken);
     }
 
@@ -218,7 +218,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
             {
                 if (!changes.IsEmpty)
                 {
-                    await using var batch = new NpgsqlBatch(connection) { Timeout = 60 };
+                    await using var batch = new NpgsqlBatch(connection) { Timeout = 0 };
                     changes.AppendTo(batch);
                     await batch.ExecuteNonQueryAsync(cancellationToken);
                 }

@@ -192,7 +192,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public void The_newest_of_the_installed_versions_is_taken()
+    public void The_version_that_made_the_data_is_taken_and_else_the_newest()
     {
         foreach (var version in (string[])["9.6", "15", "pgsql-16", "share"])
         {
@@ -204,6 +204,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
         }
 
         PostgresBinaries.Find(path: "", roots: [_directory.Path]).Directory.ShouldBe(_directory.Sub("pgsql-16/bin"));
+        PostgresBinaries.Find(path: "", roots: [_directory.Path], clusterVersion: "15").Directory.ShouldBe(_directory.Sub("15/bin"));
     }
 
     private static EmbeddedPostgresOptions Options { get; } = new();
