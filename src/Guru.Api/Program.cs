@@ -1,1 +1,1 @@
-return 0;
+return await Guru.Api.Hosting.CommandLine.RunAsync(args);

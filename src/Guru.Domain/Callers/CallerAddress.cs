@@ -37,6 +37,10 @@ public readonly record struct CallerAddress
         return true;
     }
 
+    /// <summary>As <see cref="TryParse"/>.</summary>
+    /// <exception cref="FormatException">It is not an address.</exception>
+    public static CallerAddress Parse(string text) => TryParse(text, out var address) ? address : throw new FormatException("Not a WhatsApp address.");
+
     /// <summary>The address as Twilio writes it.</summary>
     public string ToWhatsApp() => Scheme + Value;
 

@@ -60,7 +60,7 @@ public sealed record Call(
         CallResumed => call,
         UtteranceTranscribed e => call with { Recorded = call.Recorded.Add(e.UtteranceId) },
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
-        VoiceModelReconnected => call,
+        VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
         CallEnded e => call with { Ended = e.Reason },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
@@ -98,11 +98,11 @@ public sealed record Call(
         // Transcription runs beside the conversation, so the last words may arrive after the hang-up.
         RecordUtterance c => call.Recorded.Contains(c.Utterance.UtteranceId) ? [] : [c.Utterance],
         RecordUsage c => call.Recorded.Contains(UsageKey(c.Usage)) ? [] : [c.Usage],
-        RecordReconnect c => [c.Reconnect],
+        RecordReconnect c => call.Recorded.Contains(ReconnectKey(c.Reconnect)) ? [] : [c.Reconnect],
 
         EndCall when call.Ended is not null => [],
-        EndCall { Reason: CallEndReason.StreamLost } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
-        EndCall { Reason: CallEndReason.StreamLost } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
+        EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
+        EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
         EndCall c => [new CallEnded(c.Reason, c.At)],
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
     };
@@ -122,6 +122,8 @@ public sealed record Call(
 
     private static long GapMs(Call call, DateTimeOffset at) =>
         call.ResumeRequestedAt is { } lost ? Math.Max(0, (long)(at - lost).TotalMilliseconds) : 0;
+
+    private static string ReconnectKey(VoiceModelReconnected reconnect) => $"model:{reconnect.ModelSessionId}";
 
     private static string UsageKey(UsageRecorded usage) => $"usage:{usage.Kind}:{usage.UsageId}";
 }

@@ -1,0 +1,63 @@
+using System.Globalization;
+using Guru.Api.Hosting;
+using Guru.Application.Calls;
+using Guru.Domain.Calls;
+using Guru.Infrastructure.Twilio;
+
+namespace Guru.Api.Calls;
+
+/// <summary>Writes what is to become of a call as TwiML.</summary>
+internal sealed class TwimlAnswers(Sentences sentences, GuruSettings settings)
+{
+    private readonly string _continueUrl = $"{settings.BaseUrl}/api/whatsapp/voice/continue";
+
+    // http becomes ws, https becomes wss.
+    private readonly string _streamUrl = $"ws{settings.BaseUrl["http".Length..]}/api/whatsapp/voice/stream";
+
+    public string Write(CallAnswer answer) => answer switch
+    {
+        ConnectStream { SayFirst: true } a => Twiml.Document([sentences.Say(a.Language, FixedSentence.Connecting), .. Connect(a)]),
+        ConnectStream a => Twiml.Document([.. Connect(a)]),
+        SayAndHangUp a => Twiml.Document(sentences.Say(a.Language, a.Sentence), new Hangup()),
+        JustHangUp => Twiml.Document(new Hangup()),
+        _ => throw new System.Diagnostics.UnreachableException($"{answer.GetType().Name} has no TwiML."),
+    };
+
+    /// <summary>The verbs after Connect serve a stream that never came up where the carrier does not ask the action URL.</summary>
+    private TwimlVerb[] Connect(ConnectStream answer) =>
+    [
+        new Connect(_continueUrl, new MediaStreamNoun(_streamUrl,
+        [
+            KeyValuePair.Create("callSid", answer.CallSid.Value),
+            KeyValuePair.Create("phoneNumber", answer.Address),
+            KeyValuePair.Create("token", answer.Token),
+        ])),
+        sentences.Say(answer.Language, FixedSentence.TechnicalProblem),
+        new Hangup(),
+    ];
+}
+
+/// <summary>A transcript as a person reads it: one turn a line, with what the caller did not hear marked.</summary>
+internal static class TranscriptText
+{
+    public static string Write(Transcript transcript)
+    {
+        var text = new System.Text.StringBuilder();
+        foreach (var line in transcript.Utterances)
+        {
+            var at = TimeSpan.FromMilliseconds(line.StartMs).ToString(@"hh\:mm\:ss", CultureInfo.InvariantCulture);
+            var speaker = line.Speaker == Speaker.Caller ? "Caller" : $"Guru ({line.Agent})";
+            text.Append(at).Append("  ").Append(speaker).Append(": ").Append(Words(line)).Append('\n');
+        }
+
+        return text.ToString();
+    }
+
+    private static string Words(TranscriptLine line) => line switch
+    {
+        { Transcription: not TranscriptionOutcome.Completed } => "[not understood]",
+        { Speaker: Speaker.Agent } when line.Heard != line.Said =>
+            $"{line.Heard} [not heard: {(line.Said.StartsWith(line.Heard, StringComparison.Ordinal) ? line.Said[line.Heard.Length..].Trim() : line.Said)}]".TrimStart(),
+        _ => line.Said,
+    };
+}

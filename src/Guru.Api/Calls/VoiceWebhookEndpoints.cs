@@ -1,0 +1,107 @@
+using Guru.Api.Security;
+using Guru.Application.Calls;
+using Guru.Application.Voice;
+using Guru.Domain.Calls;
+using Guru.Infrastructure.Twilio;
+using MediatR;
+using Microsoft.AspNetCore.Mvc;
+
+namespace Guru.Api.Calls;
+
+/// <summary>Twilio's side of a call: webhook, status, action URL, Media Stream. docs/call-flow.md, steps 1, 3 and 9.</summary>
+internal static partial class VoiceWebhookEndpoints
+{
+    public static void MapVoiceWebhooks(this WebApplication app)
+    {
+        var twilio = app.MapGroup("/api/whatsapp/voice").AddEndpointFilter<TwilioRequest>().DisableAntiforgery().ExcludeFromDescription();
+
+        twilio.MapPost("/webhook", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context, [FromForm] VoiceForm form) =>
+            AnswerAsync(mediator, answers, logger, new AnswerCall(form.CallSid, form.From, form.To, form.Direction), context));
+
+        twilio.MapPost("/continue", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context, [FromForm] VoiceForm form) =>
+            AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid), context));
+
+        twilio.MapPost("/status", async (IMediator mediator, [FromForm] VoiceForm form, CancellationToken cancellationToken) =>
+        {
+            await mediator.Send(
+                new RecordCallStatus(form.CallSid, form.CallStatus, form.From, form.To, form.Direction, form.CallDuration, form.ErrorCode), cancellationToken);
+            return Results.NoContent();
+        });
+
+        twilio.MapGet("/stream", StreamAsync);
+
+        // Fetched by Twilio without a signature; the name is the secret.
+        app.MapGet("/api/whatsapp/voice/sentences/{name}.wav", (string name, Sentences sentences) =>
+            sentences.TryFindRecording(name, out var wav) ? Results.Bytes(wav, "audio/wav") : Results.NotFound()).ExcludeFromDescription();
+    }
+
+    /// <summary>A caller is on the line: whatever goes wrong, they hear a sentence and not Twilio's error.</summary>
+    private static async Task<IResult> AnswerAsync(
+        IMediator mediator, TwimlAnswers answers, ILogger logger, IRequest<CallAnswer> request, HttpContext context)
+    {
+        CallAnswer answer;
+        try
+        {
+            answer = await mediator.Send(request, context.RequestAborted);
+        }
+        catch (Exception error) when (error is not FluentValidation.ValidationException and not OperationCanceledException)
+        {
+            LogFailed(logger, request.GetType().Name, error);
+            answer = new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null);
+        }
+
+        return Results.Content(answers.Write(answer), Twiml.ContentType);
+    }
+
+    private static async Task<IResult> StreamAsync(
+        HttpContext context, Switchboard switchboard, TimeProvider time, ILogger<Switchboard> logger, IHostApplicationLifetime lifetime)
+    {
+        if (!context.WebSockets.IsWebSocketRequest)
+        {
+            return Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "This address takes Media Streams only.");
+        }
+
+        var socket = await context.WebSockets.AcceptWebSocketAsync();
+        var accepted = await MediaStreamLine.AcceptAsync(socket, new MediaStreamOptions(), time, lifetime.ApplicationStopping);
+        if (accepted.Line is not { } line)
+        {
+            LogNoStart(logger, accepted.Refusal.ToString());
+        }
+        else if (!CallSid.TryParse(line.Start.CallSid, out var callSid))
+        {
+            LogNoStart(logger, "callSid");
+            await line.CloseAsync(lifetime.ApplicationStopping);
+            await line.DisposeAsync();
+        }
+        else
+        {
+            await switchboard.ConnectAsync(line, callSid, line.Start.Token ?? "", lifetime.ApplicationStopping);
+        }
+
+        return Results.Empty;
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Request} failed; the caller hears an apology")]
+    private static partial void LogFailed(ILogger logger, string request, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A Media Stream was closed before it began: {Reason}")]
+    private static partial void LogNoStart(ILogger logger, string reason);
+}
+
+/// <summary>The fields of Twilio's voice requests that Guru reads; there are more, and new ones come without notice.</summary>
+internal sealed class VoiceForm
+{
+    public string? CallSid { get; set; }
+
+    public string? From { get; set; }
+
+    public string? To { get; set; }
+
+    public string? Direction { get; set; }
+
+    public string? CallStatus { get; set; }
+
+    public string? CallDuration { get; set; }
+
+    public string? ErrorCode { get; set; }
+}

@@ -1,0 +1,165 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using FluentValidation;
+using Guru.Api.Calls;
+using Guru.Api.Security;
+using Guru.Api.Telemetry;
+using Guru.Application;
+using Guru.Application.Voice;
+using Guru.Domain;
+using Guru.Infrastructure.OpenAI;
+using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Twilio;
+using Microsoft.AspNetCore.Authentication;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+
+namespace Guru.Api.Hosting;
+
+/// <summary>Guru, composed: the database first, then everything that needs it; stopped in the other order.</summary>
+internal sealed class GuruHost : IAsyncDisposable
+{
+    /// <summary>The longest body that Twilio or a client sends; a webhook has a few kilobytes.</summary>
+    private const int MaxBodyBytes = 256 * 1024;
+
+    private readonly Database _database;
+    private readonly ILoggerFactory _loggers;
+
+    private GuruHost(WebApplication app, Database database, ILoggerFactory loggers) => (App, _database, _loggers) = (app, database, loggers);
+
+    public WebApplication App { get; }
+
+    /// <exception cref="SettingsException">The settings are not complete.</exception>
+    public static async Task<GuruHost> OpenAsync(IConfiguration environment, CancellationToken cancellationToken)
+    {
+        var settings = GuruSettings.Read(environment);
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Configuration.AddConfiguration(environment);
+        Log(builder.Logging);
+
+        // The database is opened before the container and closed after it, so that what stops last can still write.
+        var loggers = LoggerFactory.Create(Log);
+        var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
+        try
+        {
+            Compose(builder, settings, database);
+            var app = builder.Build();
+            Map(app);
+            app.Lifetime.ApplicationStarted.Register(() => Banner.Print(app, settings, database));
+            return new GuruHost(app, database, loggers);
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            loggers.Dispose();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await App.DisposeAsync();
+        await _database.DisposeAsync();
+        _loggers.Dispose();
+    }
+
+    private static void Log(ILoggingBuilder logging)
+    {
+        logging.ClearProviders();
+        if (Console.IsOutputRedirected)
+        {
+            logging.AddJsonConsole(console => console.UseUtcTimestamp = true);
+        }
+        else
+        {
+            logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "));
+        }
+
+        // The framework's own request logs hold paths, and a path may hold a phone number.
+        logging.AddFilter("Microsoft", LogLevel.Warning)
+            .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error)
+            .AddFilter("System.Net.Http", LogLevel.Warning)
+            .AddFilter("Npgsql", LogLevel.Warning)
+            .AddFilter(typeof(ApiKeyAuthentication).FullName, LogLevel.Warning);
+    }
+
+    private static void Compose(WebApplicationBuilder builder, GuruSettings settings, Database database)
+    {
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+            kestrel.ListenAnyIP(settings.Port);
+        });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        builder.Services.AddSingleton<IHostLifetime, DrainingLifetime>();
+
+        builder.Services.AddSingleton(settings);
+        builder.Services.AddSingleton(settings.Secret);
+        builder.Services.AddSingleton(settings.Keys);
+        builder.Services.AddSingleton(Options.Create(settings.Calls));
+        builder.Services.AddSingleton(Options.Create(settings.Voice));
+        builder.Services.AddPostgres(database);
+        builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
+            settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
+        builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
+        builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
+        builder.Services.AddApplication();
+        builder.Services.AddSingleton<TwimlAnswers>();
+
+        builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
+        builder.Services.AddAuthorizationBuilder()
+            .AddPolicy(Roles.Analyst, policy => policy.RequireRole(Roles.Analyst))
+            .AddPolicy(Roles.Operator, policy => policy.RequireRole(Roles.Operator));
+        builder.Services.ConfigureHttpJsonOptions(json =>
+            json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase)));
+        builder.Services.AddProblemDetails();
+        builder.Services.AddExceptionHandler<Refusals>();
+        builder.Services.AddOpenApi(GuruOpenApi.Configure);
+        builder.Services.AddHealthChecks()
+            .AddCheck<PostgresHealth>("database", tags: ["ready"])
+            .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
+        builder.Services.AddHostedService<OtlpExport>();
+    }
+
+    private static void Map(WebApplication app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        app.UseAuthentication();
+        app.UseAuthorization();
+        app.UseWebSockets();
+
+        app.MapVoiceWebhooks();
+        app.MapCalls();
+        app.MapOpenApi();
+        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
+        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = HealthReports.WriteAsync });
+    }
+}
+
+/// <summary>Turns what is refused into a problem; anything else rises and is logged once, as a 500 without details.</summary>
+internal sealed class Refusals : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
+    {
+        IResult? problem = exception switch
+        {
+            ValidationException e => Results.ValidationProblem(
+                e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
+            RuleException e => Results.Problem(statusCode: StatusCodes.Status409Conflict, title: "Not possible now.", detail: e.Message),
+            BadHttpRequestException e => Results.Problem(statusCode: e.StatusCode, title: "The request cannot be read."),
+            InvalidDataException => Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "The form is too large or malformed."),
+            _ => null,
+        };
+        if (problem is null)
+        {
+            return false;
+        }
+
+        await problem.ExecuteAsync(context);
+        return true;
+    }
+}

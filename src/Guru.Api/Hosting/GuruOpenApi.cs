@@ -1,0 +1,28 @@
+using Guru.Api.Security;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+
+namespace Guru.Api.Hosting;
+
+/// <summary>Describes every JSON endpoint; Twilio's are not part of it.</summary>
+internal static class GuruOpenApi
+{
+    public static void Configure(OpenApiOptions options)
+    {
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info.Title = "Guru";
+            document.Info.Description = "Calls, transcripts and events of an AI advisor on WhatsApp. Times are UTC, ISO 8601; lists are paged by cursor.";
+            document.Components ??= new OpenApiComponents();
+            document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>(StringComparer.Ordinal);
+            document.Components.SecuritySchemes[ApiKeyAuthentication.SchemeName] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = "bearer",
+                Description = "A key of GURU_ANALYST_KEYS, GURU_WEBAPP_KEYS or GURU_OPERATOR_KEYS.",
+            };
+            document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference(ApiKeyAuthentication.SchemeName, document)] = [] }];
+            return Task.CompletedTask;
+        });
+    }
+}

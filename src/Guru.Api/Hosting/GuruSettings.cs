@@ -1,0 +1,170 @@
+using System.ComponentModel.DataAnnotations;
+using System.Security.Cryptography;
+using System.Text;
+using Guru.Api.Security;
+using Guru.Application;
+using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Callers;
+using Guru.Infrastructure.OpenAI;
+using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Twilio;
+
+namespace Guru.Api.Hosting;
+
+/// <summary>The variables of the contract, read and checked: a value in hand is a valid value.</summary>
+internal sealed record GuruSettings(
+    string BaseUrl,
+    int Port,
+    OpenAIOptions OpenAI,
+    TwilioOptions Twilio,
+    DatabaseOptions Database,
+    ServerSecret Secret,
+    ApiKeys Keys,
+    CallRules Calls,
+    VoiceSettings Voice)
+{
+    private const int DefaultPort = 3001;
+    private const int LeastSecretLength = 16;
+
+    /// <param name="serving">False for commands that need the database alone.</param>
+    /// <exception cref="SettingsException">Lists everything that is missing or wrong.</exception>
+    public static GuruSettings Read(IConfiguration environment, bool serving = true)
+    {
+        var mistakes = new List<string>();
+        string? Get(string name) => environment[name] is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
+        string Need(string name, string advice)
+        {
+            if (Get(name) is null && serving)
+            {
+                mistakes.Add($"{name} is missing: {advice}");
+            }
+
+            return Get(name) ?? "";
+        }
+
+        Uri Address(string name, string standard)
+        {
+            if (Uri.TryCreate(Get(name) ?? standard, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")
+            {
+                return address!;
+            }
+
+            mistakes.Add($"{name} is not an http or https address.");
+            return new Uri(standard);
+        }
+
+        IReadOnlyList<string> ListOf(string? text) =>
+            text?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+
+        var openAI = new OpenAIOptions
+        {
+            ApiKey = Need("OPENAI_API_KEY", "a key of an OpenAI project with access to the Realtime API."),
+            BaseUrl = Address("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+        };
+        var number = Need("TWILIO_WHATSAPP_NUMBER", "the WhatsApp sender callers write to, such as +15005550006.");
+        if (number.Length > 0 && !(CallerAddress.TryParse(number, out var sender) && sender.IsPhoneNumber))
+        {
+            mistakes.Add("TWILIO_WHATSAPP_NUMBER is not a number in E.164 form, such as +15005550006.");
+        }
+
+        var twilio = new TwilioOptions
+        {
+            AccountSid = Need("TWILIO_ACCOUNT_SID", "it begins with AC, see the Twilio console."),
+            AuthTokens = ListOf(Need("TWILIO_AUTH_TOKEN", "the primary auth token; it signs Twilio's requests.")),
+            WhatsAppNumber = number,
+            BaseUrl = Address("TWILIO_BASE_URL", "https://api.twilio.com"),
+            ApiKey = Get("TWILIO_API_KEY"),
+            ApiSecret = Get("TWILIO_API_SECRET"),
+        };
+        if ((twilio.ApiKey is null) != (twilio.ApiSecret is null))
+        {
+            mistakes.Add("TWILIO_API_KEY and TWILIO_API_SECRET go together: set both or neither.");
+        }
+
+        var baseUrl = Need("BASE_URL", "the public address of this server, such as https://guru.example.org.").TrimEnd('/');
+        if (baseUrl.Length > 0 && !(Uri.TryCreate(baseUrl, UriKind.Absolute, out var address)
+            && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0))
+        {
+            mistakes.Add("BASE_URL must be scheme and host, with a port where needed, and nothing more.");
+        }
+
+        var port = DefaultPort;
+        if (Get("PORT") is { } portText && !(int.TryParse(portText, out port) && port is >= 0 and <= 65535))
+        {
+            mistakes.Add("PORT is not a port number.");
+        }
+
+        var database = new DatabaseOptions { Url = Get("DATABASE_URL"), DataDirectory = Get("GURU_DATA_DIR") ?? ".guru" };
+        var secret = Get("GURU_SECRET");
+        if (secret is null && database.Url is not null && serving)
+        {
+            mistakes.Add("GURU_SECRET is missing: with DATABASE_URL all nodes must share one, such as the output of: openssl rand -hex 32");
+        }
+        else if (secret?.Length < LeastSecretLength)
+        {
+            mistakes.Add($"GURU_SECRET is too short: {LeastSecretLength} characters at least.");
+        }
+
+        var voice = new VoiceSettings();
+        environment.GetSection("Guru:Voice").Bind(voice);
+        voice.Model = Get("OPENAI_REALTIME_MODEL") ?? voice.Model;
+        voice.Voice = Get("OPENAI_VOICE") ?? voice.Voice;
+        Check(voice, "Guru__Voice__", mistakes);
+        var calls = new CallRules();
+        environment.GetSection("Guru:Calls").Bind(calls);
+        Check(calls, "Guru__Calls__", mistakes);
+        var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
+
+        return mistakes.Count == 0
+            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice)
+            : throw new SettingsException(mistakes);
+    }
+
+    private static void Check(object options, string prefix, List<string> mistakes)
+    {
+        var results = new List<ValidationResult>();
+        Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
+        mistakes.AddRange(results.Select(result => $"{prefix}{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
+    }
+
+    /// <summary>Without GURU_SECRET one is made once, and kept beside the data it protects.</summary>
+    private static byte[] SecretOf(string? secret, DatabaseOptions database)
+    {
+        if (secret is not null || database.Url is not null)
+        {
+            return Encoding.UTF8.GetBytes(secret ?? "");
+        }
+
+        Directory.CreateDirectory(database.DataDirectory);
+        var path = Path.Combine(database.DataDirectory, "secret");
+        try
+        {
+            var options = new FileStreamOptions
+            {
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+            };
+            if (!OperatingSystem.IsWindows())
+            {
+                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+            }
+
+            using var file = new StreamWriter(path, options);
+            file.Write(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)));
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            // Made by an earlier start.
+        }
+
+        return Encoding.UTF8.GetBytes(File.ReadAllText(path).Trim());
+    }
+}
+
+/// <summary>The settings are not complete. The message lists every mistake and how to mend it.</summary>
+public sealed class SettingsException(IReadOnlyList<string> mistakes)
+    : Exception("Guru cannot start:\n" + string.Join('\n', mistakes.Select(mistake => "  - " + mistake)))
+{
+    public IReadOnlyList<string> Mistakes { get; } = mistakes;
+}

@@ -1,0 +1,109 @@
+using FluentValidation;
+using Guru.Application.Voice;
+using Guru.Domain.Agents;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using MediatR;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Guru.Application.Calls;
+
+/// <summary>A call arrives: it is on record before it is answered, and its model is dialled while the carrier reads the answer.</summary>
+/// <param name="Direction">Twilio's word: inbound, outbound-api or outbound-dial.</param>
+public sealed record AnswerCall(string? CallSid, string? From, string? To, string? Direction) : IRequest<CallAnswer>
+{
+    internal string? Caller => CallDirections.Parse(Direction) == CallDirection.Outbound ? To : From;
+}
+
+public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
+{
+    public AnswerCallValidator()
+    {
+        RuleFor(call => call.CallSid).Must(sid => CallSid.TryParse(sid, out _)).WithMessage("CallSid must be CA and 32 hexadecimal digits.");
+        RuleFor(call => call.Caller).Must(caller => CallerAddress.TryParse(caller, out _))
+            .WithMessage("The caller must be whatsapp:+E164 or a business-scoped user id.");
+    }
+}
+
+public sealed partial class AnswerCallHandler(
+    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time, ILogger<AnswerCallHandler> logger)
+    : IRequestHandler<AnswerCall, CallAnswer>
+{
+    private const string RoutedBecause = "The general agent takes every call until routing is set up.";
+
+    public async Task<CallAnswer> Handle(AnswerCall request, CancellationToken cancellationToken)
+    {
+        var callSid = CallSid.Parse(request.CallSid!);
+        var address = CallerAddress.Parse(request.Caller!);
+        var callerId = CallerId.Of(address, secret.Value);
+        var token = StreamToken.For(callSid, attempt: 0, secret.Value);
+        var start = new StartCall(
+            callSid,
+            callerId,
+            address.Value,
+            CallChannel.Whatsapp,
+            CallDirections.Parse(request.Direction),
+            Language: null,
+            StreamToken.Hash(token),
+            Agent.General.Name,
+            RoutedBecause,
+            time.GetUtcNow());
+        var refusal = switchboard.Refusal;
+
+        var log = CallLog.ForNewCall(store);
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(rules.Value.Commit);
+            IReadOnlyList<CallCommand> commands = refusal is { } reason ? [start, new EndCall(reason, start.At)] : [start];
+            if (await log.AppendAsync(callSid, commands, (_, error) => throw error, limit.Token) is { Count: > 0 })
+            {
+                CallMeter.Started();
+            }
+        }
+        catch (Exception error) when (error is not Domain.RuleException && !cancellationToken.IsCancellationRequested)
+        {
+            LogNotStored(callSid, error.GetType().Name);
+            return new SayAndHangUp(FixedSentence.TryAgain, Language: null);
+        }
+
+        if (log.Call.Ended is { } ended)
+        {
+            return CallEndings.AnswerAfter(ended, log.Call.Language);
+        }
+
+        if (log.Call.OpenTokens.Contains(start.StreamTokenHash!))
+        {
+            switchboard.Expect(new ExpectedCall(callSid, callerId, log.Call.Agent, log.Call.Language, start.StreamTokenHash!, Earlier: null));
+        }
+
+        LogAnswered(callSid);
+        return new ConnectStream(callSid, address.Value, token, log.Call.Language, rules.Value.SayBeforeConnect);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]
+    private partial void LogNotStored(CallSid callSid, string error);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: answered, the model is being dialled")]
+    private partial void LogAnswered(CallSid callSid);
+}
+
+internal static class CallDirections
+{
+    public static CallDirection Parse(string? twilio) =>
+        twilio?.StartsWith("outbound", StringComparison.Ordinal) == true ? CallDirection.Outbound : CallDirection.Inbound;
+}
+
+internal static class CallEndings
+{
+    /// <summary>What is left to say to a caller whose call has ended for this reason.</summary>
+    public static CallAnswer AnswerAfter(CallEndReason reason, string? language) => reason switch
+    {
+        CallEndReason.ModelUnavailable => new SayAndHangUp(FixedSentence.ModelUnavailable, language),
+        CallEndReason.AtCapacity => new SayAndHangUp(FixedSentence.AtCapacity, language),
+        CallEndReason.ShuttingDown => new SayAndHangUp(FixedSentence.ShuttingDown, language),
+        CallEndReason.StreamLost => new SayAndHangUp(FixedSentence.TechnicalProblem, language),
+        _ => new JustHangUp(),
+    };
+}

@@ -1,0 +1,86 @@
+using FluentValidation;
+using Guru.Application.Voice;
+using Guru.Domain;
+using Guru.Domain.Calls;
+using MediatR;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Guru.Application.Calls;
+
+/// <summary>
+/// A Media Stream is over, and the carrier asks what is next: nothing for a call that Guru has ended, a sentence where the
+/// caller should know why, or another stream where the first was lost. Any node can answer.
+/// </summary>
+public sealed record ContinueCall(string? CallSid) : IRequest<CallAnswer>;
+
+public sealed class ContinueCallValidator : AbstractValidator<ContinueCall>
+{
+    public ContinueCallValidator() =>
+        RuleFor(call => call.CallSid).Must(sid => CallSid.TryParse(sid, out _)).WithMessage("CallSid must be CA and 32 hexadecimal digits.");
+}
+
+public sealed partial class ContinueCallHandler(
+    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time, ILogger<ContinueCallHandler> logger)
+    : IRequestHandler<ContinueCall, CallAnswer>
+{
+    public async Task<CallAnswer> Handle(ContinueCall request, CancellationToken cancellationToken)
+    {
+        var callSid = CallSid.Parse(request.CallSid!);
+        if (switchboard.EndingOf(callSid) is { } known)
+        {
+            return CallEndings.AnswerAfter(known, language: null);
+        }
+
+        var log = new CallLog(store);
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(rules.Value.Commit);
+            return await ResumeAsync(callSid, log, limit.Token);
+        }
+        catch (RuleException)
+        {
+            return log.Call.Ended is { } ended
+                ? CallEndings.AnswerAfter(ended, log.Call.Language)
+                : await GiveUpAsync(callSid, log, cancellationToken);
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotStored(callSid, error.GetType().Name);
+            return new SayAndHangUp(FixedSentence.TechnicalProblem, log.Call.Language);
+        }
+    }
+
+    private async Task<CallAnswer> ResumeAsync(CallSid callSid, CallLog log, CancellationToken cancellationToken)
+    {
+        var events = await log.ReadAsync(callSid, cancellationToken);
+        if (!log.Call.Started)
+        {
+            return new JustHangUp();
+        }
+
+        var token = StreamToken.For(callSid, log.Call.StreamsRequested + 1, secret.Value);
+        var hash = StreamToken.Hash(token);
+        await log.AppendAsync(callSid, new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
+        if (!switchboard.IsDraining)
+        {
+            switchboard.Expect(ExpectedCall.From(callSid, events, hash));
+        }
+
+        LogResumed(callSid, log.Call.StreamsRequested);
+        return new ConnectStream(callSid, log.Call.Address, token, log.Call.Language, SayFirst: false);
+    }
+
+    private async Task<CallAnswer> GiveUpAsync(CallSid callSid, CallLog log, CancellationToken cancellationToken)
+    {
+        await log.AppendAsync(callSid, new EndCall(CallEndReason.StreamLost, time.GetUtcNow()), cancellationToken);
+        return CallEndings.AnswerAfter(CallEndReason.StreamLost, log.Call.Language);
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: whether it goes on could not be looked up ({Error}); the caller hears an apology")]
+    private partial void LogNotStored(CallSid callSid, string error);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: goes on over a new stream (number {Attempt} after the first)")]
+    private partial void LogResumed(CallSid callSid, int attempt);
+}

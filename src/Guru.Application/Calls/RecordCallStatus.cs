@@ -1,0 +1,58 @@
+using FluentValidation;
+using Guru.Application.Voice;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using MediatR;
+
+namespace Guru.Application.Calls;
+
+/// <summary>The carrier's word on a call: in any order, repeated, before or after its stream.</summary>
+/// <param name="Status">Twilio's word, such as in-progress or no-answer; one that we do not know is ignored.</param>
+public sealed record RecordCallStatus(
+    string? CallSid, string? Status, string? From, string? To, string? Direction, string? DurationSeconds, string? ErrorCode) : IRequest;
+
+public sealed class RecordCallStatusValidator : AbstractValidator<RecordCallStatus>
+{
+    public RecordCallStatusValidator() =>
+        RuleFor(call => call.CallSid).Must(sid => CallSid.TryParse(sid, out _)).WithMessage("CallSid must be CA and 32 hexadecimal digits.");
+}
+
+public sealed class RecordCallStatusHandler(IEventStore store, Switchboard switchboard, ServerSecret secret, TimeProvider time)
+    : IRequestHandler<RecordCallStatus>
+{
+    public async Task<Unit> Handle(RecordCallStatus request, CancellationToken cancellationToken)
+    {
+        if (Parse(request.Status) is not { } status)
+        {
+            return Unit.Value;
+        }
+
+        var callSid = CallSid.Parse(request.CallSid!);
+        var direction = CallDirections.Parse(request.Direction);
+        var caller = direction == CallDirection.Outbound ? request.To : request.From;
+        CallerId? callerId = CallerAddress.TryParse(caller, out var address) ? CallerId.Of(address, secret.Value) : null;
+        var change = new CallStatusChanged(
+            status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), time.GetUtcNow());
+        await new CallLog(store).AppendAsync(callSid, new RecordStatus(change), cancellationToken);
+        if (status.IsFinal())
+        {
+            switchboard.CarrierEnded(callSid);
+        }
+
+        return Unit.Value;
+    }
+
+    private static CallStatus? Parse(string? twilio) => twilio switch
+    {
+        "queued" or "initiated" or "ringing" => CallStatus.Ringing,
+        "in-progress" or "answered" => CallStatus.InProgress,
+        "completed" => CallStatus.Completed,
+        "busy" => CallStatus.Busy,
+        "no-answer" => CallStatus.NoAnswer,
+        "failed" => CallStatus.Failed,
+        "canceled" => CallStatus.Canceled,
+        _ => null,
+    };
+
+    private static int? Number(string? text) => int.TryParse(text, out var number) && number >= 0 ? number : null;
+}

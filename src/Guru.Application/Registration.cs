@@ -1,0 +1,54 @@
+using FluentValidation;
+using Guru.Application.Voice;
+using MediatR;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace Guru.Application;
+
+public static class Registration
+{
+    /// <summary>The use cases. Everything is a singleton: a call outlives a request.</summary>
+    public static IServiceCollection AddApplication(this IServiceCollection services)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<Switchboard>();
+        services.AddSingleton<IMediator, Mediator>();
+        services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);
+        services.AddSingleton(typeof(IPipelineBehavior<,>), typeof(Tracing<,>));
+        services.AddSingleton(typeof(IPipelineBehavior<,>), typeof(Validation<,>));
+        foreach (var type in typeof(Registration).Assembly.GetTypes().Where(type => type is { IsClass: true, IsAbstract: false, IsGenericType: false }))
+        {
+            foreach (var contract in type.GetInterfaces().Where(contract => contract.IsGenericType))
+            {
+                var definition = contract.GetGenericTypeDefinition();
+                if (definition == typeof(IRequestHandler<,>) || definition == typeof(IValidator<>))
+                {
+                    services.AddSingleton(contract, type);
+                }
+            }
+        }
+
+        return services;
+    }
+}
+
+/// <summary>Refuses a request that its validators refuse.</summary>
+internal sealed class Validation<TRequest, TResponse>(IEnumerable<IValidator<TRequest>> validators) : IPipelineBehavior<TRequest, TResponse>
+{
+    public Task<TResponse> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResponse> next)
+    {
+        var failures = validators.SelectMany(validator => validator.Validate(request).Errors).ToList();
+        return failures.Count == 0 ? next() : throw new ValidationException(failures);
+    }
+}
+
+/// <summary>One span for each use case; nothing of the request becomes a tag.</summary>
+internal sealed class Tracing<TRequest, TResponse> : IPipelineBehavior<TRequest, TResponse>
+{
+    public async Task<TResponse> Handle(TRequest request, CancellationToken cancellationToken, RequestHandlerDelegate<TResponse> next)
+    {
+        using var activity = CallMeter.Activities.StartActivity(typeof(TRequest).Name);
+        return await next();
+    }
+}

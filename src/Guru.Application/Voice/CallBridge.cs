@@ -1,0 +1,443 @@
+using Guru.Domain.Calls;
+using Microsoft.Extensions.Logging;
+
+namespace Guru.Application.Voice;
+
+/// <summary>
+/// Joins a caller's line and a voice model for one call: pumps frames both ways, hands everything that is not audio to the
+/// <see cref="CallSession"/>, and carries out what it decides. docs/call-flow.md, steps 4 to 8.
+/// </summary>
+/// <remarks>
+/// The two pumps and the timer take turns under one lock, which is never held across a wait: sending only queues, and facts
+/// only go to the recorder. Model sessions are dialled beside the call.
+/// </remarks>
+public sealed partial class CallBridge : IAsyncDisposable
+{
+    private static readonly TimeSpan ShortestTimer = TimeSpan.FromMilliseconds(2);
+
+    private static readonly byte[] Silence = SilenceInBase64();
+
+    private readonly Lock _gate = new();
+    private readonly ICallerLine _line;
+    private readonly CallSession _session;
+    private readonly CallRecorder _recorder;
+    private readonly Func<CancellationToken, Task<IVoiceModel>> _dial;
+    private readonly CallSid _callSid;
+    private readonly CallRules _rules;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+    private readonly long _started;
+    private readonly TimeSpan _startedAt;
+    private readonly HeldAudio _held = new();
+    private readonly CancellationTokenSource _over = new();
+    private readonly TaskCompletionSource<CallEndReason?> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly List<Task> _beside = [];
+
+    private IVoiceModel? _model;
+    private IVoiceModel? _dialed;
+    private TimeSpan? _timerSetTo;
+
+    /// <param name="zero">The wall time at which the call's clock stands at 0.</param>
+    /// <param name="dial">Opens a session with the model; the first may have been opened before.</param>
+    public CallBridge(
+        CallSid callSid,
+        ICallerLine line,
+        CallSession session,
+        CallRecorder recorder,
+        DateTimeOffset zero,
+        Func<CancellationToken, Task<IVoiceModel>> dial,
+        CallRules rules,
+        TimeProvider time,
+        ILogger logger)
+    {
+        (_callSid, _line, _session, _recorder, _dial, _rules, _time, _logger) = (callSid, line, session, recorder, dial, rules, time, logger);
+        _started = time.GetTimestamp();
+        _startedAt = time.GetUtcNow() - zero;
+        _timer = time.CreateTimer(static bridge => ((CallBridge)bridge!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    private TimeSpan Now => _startedAt + _time.GetElapsedTime(_started);
+
+    /// <summary>Carries the call until it is over.</summary>
+    /// <returns>Why the call ended; null where the stream was lost and the call may go on over another.</returns>
+    public async Task<CallEndReason?> RunAsync()
+    {
+        Beside(DialAsync());
+        var fromCaller = PumpCallerAsync();
+        var reason = await _finished.Task;
+        await _over.CancelAsync();
+        await fromCaller.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return reason;
+    }
+
+    /// <summary>Guru is going to stop: the call may go on for a while.</summary>
+    public void Drain(TimeSpan within) => Tell(new DrainBegan(within));
+
+    /// <summary>The carrier said elsewhere that the call is over.</summary>
+    public void CarrierEnded() => Tell(new CallerHungUp());
+
+    /// <summary>Another stream has taken the call over, or this one had no right to it.</summary>
+    public void Fence() => Tell(new LineLost());
+
+    public async ValueTask DisposeAsync()
+    {
+        await _over.CancelAsync();
+        await _timer.DisposeAsync();
+        Task[] beside;
+        lock (_gate)
+        {
+            beside = [.. _beside];
+        }
+
+        await Task.WhenAll(beside).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+        foreach (var model in new[] { _model, _dialed })
+        {
+            if (model is not null)
+            {
+                await model.DisposeAsync();
+            }
+        }
+
+        await _line.DisposeAsync();
+        _over.Dispose();
+    }
+
+    private async Task PumpCallerAsync()
+    {
+        CallInput ended = new LineLost();
+        try
+        {
+            await foreach (var message in _line.ReadAsync(_over.Token))
+            {
+                switch (message.Kind)
+                {
+                    case LineMessageKind.Media:
+                        OnFrame(message);
+                        break;
+                    case LineMessageKind.Mark:
+                        OnMark(message.Mark);
+                        break;
+                    case LineMessageKind.Dtmf:
+                        Tell(new DigitPressed(message.Digit));
+                        break;
+                    case LineMessageKind.Stop:
+                        ended = new CallerHungUp();
+                        break;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_over.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception error)
+        {
+            LogPumpFailed(_callSid, "line", error);
+        }
+
+        Tell(ended);
+    }
+
+    private async Task PumpModelAsync(IVoiceModel model)
+    {
+        try
+        {
+            await foreach (var message in model.ReadAsync(_over.Token))
+            {
+                if (message.Event is null)
+                {
+                    OnSpeech(model, message.Audio);
+                }
+                else if (!Tell(model, message.Event))
+                {
+                    break;
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_over.IsCancellationRequested)
+        {
+        }
+        catch (Exception error)
+        {
+            LogPumpFailed(_callSid, "model", error);
+            Tell(model, new ModelClosed(Code: null, Reason: null));
+        }
+        finally
+        {
+            await model.DisposeAsync();
+        }
+    }
+
+    private async Task DialAsync()
+    {
+        CallInput outcome;
+        try
+        {
+            var model = await _dial(_over.Token);
+            lock (_gate)
+            {
+                (var replaced, _dialed) = (_dialed, model);
+                Beside(replaced?.DisposeAsync().AsTask() ?? Task.CompletedTask);
+            }
+
+            outcome = new ModelDialed(model.SessionId, Now + (model.ExpiresAt - _time.GetUtcNow()));
+        }
+        catch (OperationCanceledException) when (_over.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (VoiceModelException error)
+        {
+            LogDialFailed(_callSid, error.Code, error.Transient);
+            outcome = new ModelDialFailed(error.Code, error.Transient);
+        }
+        catch (Exception error)
+        {
+            LogPumpFailed(_callSid, "dial", error);
+            outcome = new ModelDialFailed(error.GetType().Name, Transient: true);
+        }
+
+        Tell(outcome);
+    }
+
+    // --- the audio path: no wait, no allocation, nothing slow ---
+
+    private void OnFrame(in LineMessage message)
+    {
+        lock (_gate)
+        {
+            var frame = _session.PlaceFrame(message.Bytes, message.TimestampMs, Now);
+            if (frame.GapMs > 0)
+            {
+                AppendSilence(frame.GapMs, frame.CallMs - frame.GapMs);
+            }
+
+            Append(message.Payload.Span, message.Bytes, frame.CallMs);
+        }
+    }
+
+    private void OnSpeech(IVoiceModel model, in ModelAudio audio)
+    {
+        lock (_gate)
+        {
+            if (model != _model)
+            {
+                return;
+            }
+
+            var decision = _session.OnModelAudio(audio, Now);
+            if (!decision.Play)
+            {
+                CallMeter.DroppedCut();
+            }
+            else
+            {
+                if (decision.Before is { } before)
+                {
+                    _line.SendMark(before);
+                }
+
+                _line.SendMedia(audio.Payload.Span);
+                if (decision.After is { } after)
+                {
+                    _line.SendMark(after);
+                }
+            }
+
+            CarryOut();
+        }
+    }
+
+    private void OnMark(PlaybackMark mark)
+    {
+        lock (_gate)
+        {
+            _session.OnMark(mark, Now);
+            CarryOut();
+        }
+    }
+
+    private void Append(ReadOnlySpan<byte> payload, int bytes, long callMs)
+    {
+        if (_model is not null)
+        {
+            _model.AppendAudio(payload);
+            _session.Appended(bytes, callMs);
+        }
+        else
+        {
+            CallMeter.Held(_held.Hold(payload, bytes, callMs));
+        }
+    }
+
+    private void AppendSilence(int ms, long callMs)
+    {
+        CallMeter.Padded(ms);
+        for (var left = ms * AudioLength.BytesPerMs; left > 0;)
+        {
+            // 3 bytes are 4 characters, so that any prefix of that step is valid base64.
+            var bytes = Math.Min(left, SilenceBytes);
+            Append(Silence.AsSpan(0, (bytes + 2) / 3 * 4), (bytes + 2) / 3 * 3, callMs);
+            left -= bytes;
+            callMs += AudioLength.ToMs(bytes);
+        }
+    }
+
+    // --- everything else goes to the session ---
+
+    private void OnTimer()
+    {
+        lock (_gate)
+        {
+            _timerSetTo = null;
+            Tell(new DeadlineCame());
+        }
+    }
+
+    private void Tell(CallInput input)
+    {
+        lock (_gate)
+        {
+            _session.Handle(input, Now);
+            CarryOut();
+        }
+    }
+
+    /// <returns>False once another session with the model is in use.</returns>
+    private bool Tell(IVoiceModel model, ModelEvent @event)
+    {
+        lock (_gate)
+        {
+            if (model != _model)
+            {
+                return false;
+            }
+
+            _session.Handle(new FromModel(@event), Now);
+            if (@event is ModelClosed && model == _model)
+            {
+                _model = null;
+            }
+
+            CarryOut();
+            return true;
+        }
+    }
+
+    private void CarryOut()
+    {
+        foreach (var decision in _session.TakeDecisions())
+        {
+            switch (decision)
+            {
+                case TellModel d:
+                    _model?.Send(d.Command);
+                    break;
+                case AppendSilence d:
+                    AppendSilence(d.Ms, d.CallMs);
+                    break;
+                case ClearLine:
+                    _line.SendClear();
+                    break;
+                case MarkLine d:
+                    _line.SendMark(d.Mark);
+                    break;
+                case Record d:
+                    _recorder.Record(d.Fact);
+                    break;
+                case DialModel:
+                    Beside(Task.Run(DialAsync, CancellationToken.None));
+                    break;
+                case UseModel:
+                    Use();
+                    break;
+                case HangUp:
+                    Beside(Task.Run(CloseLineAsync, CancellationToken.None));
+                    break;
+                case Finish d:
+                    _finished.TrySetResult(d.Reason);
+                    break;
+            }
+        }
+
+        DeliverHeld();
+        SetTimer();
+    }
+
+    /// <summary>After the model has been told what came before, it hears what the caller said meanwhile.</summary>
+    private void DeliverHeld()
+    {
+        while (_model is not null && _held.TryTake(out var frame))
+        {
+            _model.AppendAudio(frame.Payload);
+            _session.Appended(frame.Bytes, frame.CallMs);
+        }
+    }
+
+    private void Use()
+    {
+        // The pump of the one before sees that it is not in use any more, and lets go of it.
+        var before = _model;
+        (_model, _dialed) = (_dialed, null);
+        var model = _model!;
+        Beside(Task.Run(() => PumpModelAsync(model), CancellationToken.None));
+        if (before is not null)
+        {
+            Beside(before.DisposeAsync().AsTask());
+        }
+    }
+
+    private async Task CloseLineAsync()
+    {
+        try
+        {
+            // First the record, so that the action URL, on whichever node, finds why the call ended.
+            await _recorder.FlushAsync(_rules.HangUpFlush);
+            await _line.CloseAsync(CancellationToken.None);
+        }
+        catch (Exception error)
+        {
+            LogPumpFailed(_callSid, "close", error);
+        }
+    }
+
+    private void SetTimer()
+    {
+        var deadline = _session.Deadline;
+        if (deadline == _timerSetTo)
+        {
+            return;
+        }
+
+        _timerSetTo = deadline;
+        var due = deadline is { } at ? at - Now : Timeout.InfiniteTimeSpan;
+        _timer.Change(deadline is null || due > ShortestTimer ? due : ShortestTimer, Timeout.InfiniteTimeSpan);
+    }
+
+    private void Beside(Task task)
+    {
+        lock (_gate)
+        {
+            _beside.Add(task);
+        }
+    }
+
+    /// <summary>A step of silence: 100 ms, cut to a multiple of 3 bytes.</summary>
+    private const int SilenceBytes = 798;
+
+    private static byte[] SilenceInBase64()
+    {
+        const byte MuLawSilence = 0xFF;
+        var silence = new byte[SilenceBytes];
+        silence.AsSpan().Fill(MuLawSilence);
+        return System.Text.Encoding.ASCII.GetBytes(Convert.ToBase64String(silence));
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: the {Side} pump failed")]
+    private partial void LogPumpFailed(CallSid callSid, string side, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the model refused a session: {Code} (transient: {Transient})")]
+    private partial void LogDialFailed(CallSid callSid, string code, bool transient);
+}

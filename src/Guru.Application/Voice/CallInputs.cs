@@ -1,0 +1,55 @@
+namespace Guru.Application.Voice;
+
+/// <summary>What a <see cref="CallSession"/> is told, audio and receipts apart.</summary>
+public abstract record CallInput;
+
+/// <summary>A session with the model is ready; it is used when the session says so.</summary>
+public sealed record ModelDialed(string SessionId, TimeSpan ExpiresAt) : CallInput;
+
+public sealed record ModelDialFailed(string Code, bool Transient) : CallInput;
+
+public sealed record FromModel(ModelEvent Event) : CallInput;
+
+public sealed record DigitPressed(char Digit) : CallInput;
+
+/// <summary>The carrier said that the stream is over.</summary>
+public sealed record CallerHungUp : CallInput;
+
+/// <summary>The stream's socket is gone, and nobody said why.</summary>
+public sealed record LineLost : CallInput;
+
+/// <summary>Guru is going to stop.</summary>
+/// <param name="Within">How long the call may go on.</param>
+public sealed record DrainBegan(TimeSpan Within) : CallInput;
+
+/// <summary>The session's deadline has come.</summary>
+public sealed record DeadlineCame : CallInput;
+
+/// <summary>What a <see cref="CallSession"/> wants done.</summary>
+public abstract record CallDecision;
+
+public sealed record TellModel(ModelCommand Command) : CallDecision;
+
+/// <summary>Silence in the caller's place, so that the model can end a turn whose audio stopped coming.</summary>
+/// <param name="CallMs">Where it lies on the call's clock.</param>
+public sealed record AppendSilence(int Ms, long CallMs) : CallDecision;
+
+public sealed record ClearLine : CallDecision;
+
+public sealed record MarkLine(PlaybackMark Mark) : CallDecision;
+
+/// <summary>Open a session with the model, beside the one in use if there is one.</summary>
+/// <param name="Reason">start, dropped, expiring, expired or error.</param>
+public sealed record DialModel(string Reason) : CallDecision;
+
+/// <summary>Use the session that was dialled last, in place of the one in use; the audio kept meanwhile goes to it.</summary>
+public sealed record UseModel : CallDecision;
+
+public sealed record Record(Domain.Calls.CallCommand Fact) : CallDecision;
+
+/// <summary>Guru ends the call: the line is to be closed once the end is on record.</summary>
+public sealed record HangUp(Domain.Calls.CallEndReason Reason) : CallDecision;
+
+/// <summary>Nothing more will be decided.</summary>
+/// <param name="Reason">Why the call ended; null where the stream was lost and the call may go on over another.</param>
+public sealed record Finish(Domain.Calls.CallEndReason? Reason) : CallDecision;

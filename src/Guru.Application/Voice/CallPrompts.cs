@@ -1,0 +1,46 @@
+using System.Text;
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Voice;
+
+/// <summary>What the model is told besides its instructions, at the turns of a call.</summary>
+public static class CallPrompts
+{
+    public const string EndCallTool = "end_call";
+
+    public const string Greet =
+        "Greet the caller now, in one or two short sentences: say that you are Guru, an AI advisor, and ask how you can help. "
+        + "This is their first contact, so do not refer to anything earlier. Use the language of your instructions, or English.";
+
+    public const string Reprompt =
+        "The caller has been silent for a while. Ask briefly, in the language of this call, whether they are still there.";
+
+    public const string GoodbyeAfterSilence =
+        "The caller is still silent. Say briefly, in the language of this call, that you will end the call now and that they can call or write again any time. Say goodbye.";
+
+    public const string GoodbyeAtTheLimit =
+        "This call has reached its maximum length. Say so briefly and kindly, in the language of this call, invite the caller to call or write again, and say goodbye.";
+
+    public const string GoodbyeBeforeShutdown =
+        "The line has to be closed for maintenance. Say so briefly, in the language of this call, invite the caller to call again in a few minutes, and say goodbye.";
+
+    public const string Goodbye = "Say a short goodbye in the language of this call.";
+
+    public const string Continue =
+        "The connection was interrupted for a moment. Do not greet again. Go on where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
+
+    /// <summary>The conversation of this call so far, for a model session that did not hear it.</summary>
+    public static string SoFar(IReadOnlyList<HeardTurn> turns)
+    {
+        var text = new StringBuilder("This call is already going on; the caller has been greeted. What was said so far, as it was heard:\n");
+        foreach (var turn in turns)
+        {
+            text.Append(turn.Speaker == Speaker.Caller ? "Caller: " : "You: ").Append(turn.Text).Append(turn.Cut ? " [cut off by the caller]\n" : "\n");
+        }
+
+        return text.ToString();
+    }
+}
+
+/// <summary>A turn as the other side heard it.</summary>
+public sealed record HeardTurn(Speaker Speaker, string Text, bool Cut, long StartMs);

@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using System.Threading.Channels;
+using Guru.Application.Calls;
+using Guru.Domain;
+using Guru.Domain.Calls;
+using Microsoft.Extensions.Logging;
+
+namespace Guru.Application.Voice;
+
+/// <summary>
+/// Takes a call's facts off the audio path and appends them behind the conversation: in order, many at once where many
+/// wait, again and again while the database does not answer. What it took it does not lose while the process lives.
+/// </summary>
+public sealed partial class CallRecorder
+{
+    private const int MostAtOnce = 200;
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(3);
+
+    private readonly CallLog _log;
+    private readonly CallSid _callSid;
+    private readonly Action<CallCommand> _refused;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
+
+    /// <param name="refused">Told of a fact that the rules refuse, such as a stream whose token another one used.</param>
+    public CallRecorder(CallLog log, CallSid callSid, Action<CallCommand> refused, TimeProvider time, ILogger logger)
+    {
+        (_log, _callSid, _refused, _time, _logger) = (log, callSid, refused, time, logger);
+        Completion = Task.Run(DrainAsync);
+    }
+
+    /// <summary>Done when everything taken before <see cref="Complete"/> is stored.</summary>
+    public Task Completion { get; }
+
+    /// <summary>Never waits.</summary>
+    public void Record(CallCommand fact)
+    {
+        if (_entries.Writer.TryWrite(new Entry(fact, Stored: null)))
+        {
+            CallMeter.Queued(1);
+        }
+    }
+
+    /// <summary>Waits until everything recorded so far is stored, or the limit is reached.</summary>
+    public async Task FlushAsync(TimeSpan limit)
+    {
+        var stored = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (_entries.Writer.TryWrite(new Entry(Fact: null, stored)))
+        {
+            await Task.WhenAny(stored.Task, Task.Delay(limit, _time));
+        }
+    }
+
+    public void Complete() => _entries.Writer.TryComplete();
+
+    private async Task DrainAsync()
+    {
+        var batch = new List<Entry>();
+        while (await _entries.Reader.WaitToReadAsync())
+        {
+            batch.Clear();
+            while (batch.Count < MostAtOnce && _entries.Reader.TryRead(out var entry))
+            {
+                batch.Add(entry);
+            }
+
+            await StoreAsync(batch.Where(entry => entry.Fact is not null).Select(entry => entry.Fact!).ToList());
+            foreach (var entry in batch)
+            {
+                entry.Stored?.TrySetResult();
+                CallMeter.Queued(entry.Fact is null ? 0 : -1);
+            }
+        }
+    }
+
+    private async Task StoreAsync(List<CallCommand> facts)
+    {
+        var wait = FirstRetry;
+        while (facts.Count > 0)
+        {
+            try
+            {
+                var started = Stopwatch.GetTimestamp();
+                await _log.AppendAsync(_callSid, facts, Refused, CancellationToken.None);
+                CallMeter.Appended(Stopwatch.GetElapsedTime(started));
+                return;
+            }
+            catch (Exception error)
+            {
+                LogRetry(_callSid, facts.Count, wait.TotalMilliseconds, error.GetType().Name);
+                await Task.Delay(wait, _time);
+                wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry;
+            }
+        }
+    }
+
+    private void Refused(CallCommand fact, RuleException error)
+    {
+        LogRefused(_callSid, fact.GetType().Name, error.Message);
+        _refused(fact);
+    }
+
+    private readonly record struct Entry(CallCommand? Fact, TaskCompletionSource? Stored);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: {Count} facts are not stored yet ({Error}); again in {WaitMs} ms")]
+    private partial void LogRetry(CallSid callSid, int count, double waitMs, string error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: {Fact} was refused: {Reason}")]
+    private partial void LogRefused(CallSid callSid, string fact, string reason);
+}

@@ -1,0 +1,219 @@
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Voice;
+
+/// <summary>Silence, limits, goodbyes, and the end: every way a call can end is a value.</summary>
+public sealed partial class CallSession
+{
+    /// <summary>The call is to end once the last words have been heard.</summary>
+    /// <param name="Limit">When it ends whether or not they were.</param>
+    /// <param name="ResponseId">The response that holds the goodbye.</param>
+    /// <param name="ToolCallId">The agent's wish to end the call, while unanswered.</param>
+    private sealed record Ending(
+        CallEndReason Reason, TimeSpan Limit, bool AwaitsGoodbye, string? ResponseId, string? ToolCallId, bool IsSaid)
+    {
+        /// <summary>The caller may go on speaking, and the call with them.</summary>
+        public bool YieldsToCaller => Reason is CallEndReason.AgentEnded or CallEndReason.Silence;
+    }
+
+    private void OnToolCalled(ToolCalled e)
+    {
+        if (e.Name != CallPrompts.EndCallTool)
+        {
+            Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
+            Want("tool", instructions: null);
+        }
+        else if (_open is not null || _responses.IsCut(e.ResponseId))
+        {
+            Tell(new AnswerTool(e.ToolCallId, """{"ended":false,"because":"The caller went on speaking."}"""));
+        }
+        else
+        {
+            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, e.ResponseId, e.ToolCallId, IsSaid: false);
+        }
+    }
+
+    /// <summary>The response that was to hold the goodbye is over.</summary>
+    private void OnLastResponse(ResponseDone e)
+    {
+        var spoke = _agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.Generated > 0);
+        if (!spoke && _ending is { ToolCallId: { } toolCallId })
+        {
+            Tell(new AnswerTool(toolCallId, """{"ended":true}"""));
+            _ending = _ending with { ToolCallId = null };
+            SayGoodbye(_ending, CallPrompts.Goodbye);
+        }
+        else
+        {
+            _ending = _ending! with { IsSaid = true };
+        }
+    }
+
+    private void BeginEnding(CallEndReason reason, string goodbye)
+    {
+        if (_model is null)
+        {
+            End(reason);
+            return;
+        }
+
+        SayGoodbye(new Ending(reason, _now + rules.Goodbye, AwaitsGoodbye: true, ResponseId: null, ToolCallId: null, IsSaid: false), goodbye);
+    }
+
+    private void SayGoodbye(Ending ending, string goodbye)
+    {
+        _ending = ending with { AwaitsGoodbye = true, ResponseId = null };
+        (_answerDueAt, _retryAt) = (null, null);
+        Want(Goodbye, goodbye, tools: false);
+    }
+
+    private void CancelEnding()
+    {
+        if (_ending is not { YieldsToCaller: true })
+        {
+            return;
+        }
+
+        if (_ending.ToolCallId is { } toolCallId)
+        {
+            Tell(new AnswerTool(toolCallId, """{"ended":false,"because":"The caller went on speaking."}"""));
+        }
+
+        _responses.Unwant();
+        _ending = null;
+    }
+
+    private void EndWhenDue()
+    {
+        if (_ending is null or { YieldsToCaller: true })
+        {
+            if (_now >= rules.MaxDuration)
+            {
+                BeginEnding(CallEndReason.MaxDuration, CallPrompts.GoodbyeAtTheLimit);
+            }
+            else if (_now >= _drainAt)
+            {
+                BeginEnding(CallEndReason.ShuttingDown, CallPrompts.GoodbyeBeforeShutdown);
+            }
+        }
+
+        if (_ending is null)
+        {
+            return;
+        }
+
+        var heard = _ending.IsSaid && _playback.IsIdle;
+        var hopeless = _model is null && !_ending.IsSaid;
+        var late = _now >= _ending.Limit && (!_ending.IsSaid || _playback.Deadline is null);
+        if (heard || hopeless || late)
+        {
+            End(_ending.Reason);
+        }
+        else if (_now >= _ending.Limit)
+        {
+            // The goodbye is being heard; its receipts, or the clock in their place, say when it is over.
+            _ending = _ending with { Limit = _playback.Deadline!.Value };
+        }
+    }
+
+    private void BreakSilence()
+    {
+        if (!IsQuiet)
+        {
+            _quietSince = null;
+            return;
+        }
+
+        _quietSince ??= _now;
+        if (_now < _quietSince + rules.Silence)
+        {
+            return;
+        }
+
+        _quietSince = null;
+        if (_reprompts < rules.Reprompts)
+        {
+            _reprompts++;
+            Want(Reprompt, CallPrompts.Reprompt, tools: false);
+        }
+        else
+        {
+            BeginEnding(CallEndReason.Silence, CallPrompts.GoodbyeAfterSilence);
+        }
+    }
+
+    /// <summary>The caller speaks, but no audio comes: silence closes the turn, or it would stay open for good.</summary>
+    private void FillGap()
+    {
+        const int Ms = 1000;
+        if (_open is null || _gapFilled || _model is null || _frames.LastAt is not { } last || _now < last + rules.MediaGap)
+        {
+            return;
+        }
+
+        if (_now > last + rules.MediaGap + Stall)
+        {
+            // It is this process that stood still; the frames may be waiting to be read.
+            _frames.Expect(_now - rules.MediaGap + Stall);
+            return;
+        }
+
+        _gapFilled = true;
+        _decisions.Add(new AppendSilence(Ms, _frames.Fill(Ms)));
+    }
+
+    /// <summary>Guru ends the call.</summary>
+    private void End(CallEndReason reason)
+    {
+        if (_lineIsGone)
+        {
+            return;
+        }
+
+        CloseRecord(reason);
+        _decisions.Add(new HangUp(reason));
+    }
+
+    /// <summary>The caller, or the network, ended the stream.</summary>
+    /// <param name="reason">Null where the call may go on over another stream.</param>
+    private void LoseLine(CallEndReason? reason)
+    {
+        if (!_lineIsGone)
+        {
+            CloseRecord(reason);
+        }
+    }
+
+    /// <summary>What was being said is recorded as far as it was heard; the transcript of the caller's last words is waited for.</summary>
+    private void CloseRecord(CallEndReason? reason)
+    {
+        _playback.Cut(_now);
+        foreach (var turn in _agentTurns.Where(turn => turn.Played.IsCut))
+        {
+            turn.IsInterrupted |= reason == CallEndReason.CallerHungUp;
+        }
+
+        foreach (var turn in _agentTurns)
+        {
+            RecordAgent(turn);
+        }
+
+        _agentTurns.Clear();
+        if (reason is { } ended)
+        {
+            _decisions.Add(new Record(new EndCall(ended, At(_now))));
+        }
+
+        if (_responses.Active is { } active)
+        {
+            Tell(new CancelResponse(active));
+        }
+
+        if (_open is not null)
+        {
+            Tell(new CommitTurn());
+        }
+
+        (_lineIsGone, _endReason, _lastWordsUntil) = (true, reason, _now + rules.LastWords);
+    }
+}

@@ -1,0 +1,385 @@
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Voice;
+
+/// <summary>The model's side: its sessions, its events, its responses.</summary>
+public sealed partial class CallSession
+{
+    private const string Greeting = "greeting";
+    private const string Reprompt = "reprompt";
+    private const string Goodbye = "goodbye";
+    private const string Continuing = "continue";
+    private const string Answer = "answer";
+
+    private void OnModelEvent(ModelEvent @event)
+    {
+        switch (@event)
+        {
+            case SpeechStarted e:
+                OnSpeechStarted(e);
+                break;
+            case SpeechStopped e:
+                OnSpeechStopped(e);
+                break;
+            case TurnCommitted e:
+                OnCommitted(e.ItemId);
+                break;
+            case CallerTranscribed or CallerTranscriptionFailed:
+                OnTranscript(@event);
+                break;
+            case ResponseCreated e:
+                OnResponseCreated(e);
+                break;
+            case OutputItemAdded { Type: "message" } e:
+                TurnOf(e.ItemId, e.ResponseId);
+                break;
+            case AgentTranscriptDelta e:
+                TurnOf(e.ItemId, e.ResponseId).Hear(e.Text);
+                break;
+            case AgentTranscriptDone e:
+                TurnOf(e.ItemId, e.ResponseId).Transcribe(e.Text);
+                break;
+            case AgentAudioDone e:
+                Complete(TurnOf(e.ItemId, e.ResponseId));
+                break;
+            case ToolCalled e:
+                OnToolCalled(e);
+                break;
+            case ResponseDone e:
+                OnResponseDone(e);
+                break;
+            case ModelErrored e:
+                OnModelErrored(e);
+                break;
+            case ModelClosed e:
+                OnModelClosed(e);
+                break;
+        }
+    }
+
+    // --- the caller's turns ---
+
+    /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
+    private void OnSpeechStarted(SpeechStarted e)
+    {
+        var startMs = _clock.ToCallMs(e.AudioStartMs) ?? Ms(_now);
+        if (_agentTurns.FirstOrDefault(turn => turn.Played is { IsOver: false, Sent: > 0 }) is { } heard)
+        {
+            // The model counts its prefix padding in; what the caller talks over had begun before.
+            startMs = Math.Max(startMs, Ms(StartOf(heard)) + 1);
+        }
+
+        _open = new CallerTurn(Key(e.ItemId), startMs);
+        _callerTurns[e.ItemId] = _open;
+        (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
+        _reprompts = 0;
+        CancelEnding();
+        CutSpeech(startMs);
+    }
+
+    private void CutSpeech(long atMs)
+    {
+        if (_responses.Active is { } active)
+        {
+            _responses.Cut(active);
+        }
+
+        if (_playback.IsIdle)
+        {
+            return;
+        }
+
+        _playback.Cut(_now);
+        var cut = _agentTurns.Where(turn => turn.Played is { IsCut: true } && !turn.IsInterrupted).ToList();
+        if (cut.Count == 0)
+        {
+            return;
+        }
+
+        _decisions.Add(new ClearLine());
+        foreach (var turn in cut)
+        {
+            turn.IsInterrupted = true;
+            turn.CutAtMs = atMs;
+            _responses.Cut(turn.Played.ResponseId);
+            Truncate(turn);
+        }
+    }
+
+    private void OnSpeechStopped(SpeechStopped e)
+    {
+        var turn = CallerTurnOf(e.ItemId);
+        turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
+        _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.TrailingSilenceMs)) ?? Ms(_now);
+        _open = null;
+        _answerDueAt = _now + rules.Answer;
+    }
+
+    private void OnCommitted(string itemId)
+    {
+        var turn = CallerTurnOf(itemId);
+        turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
+        _open = _open == turn ? null : _open;
+        _answerDueAt ??= _now + rules.Answer;
+    }
+
+    private void OnTranscript(ModelEvent @event)
+    {
+        var (itemId, text, language, outcome) = @event switch
+        {
+            CallerTranscribed e => (e.ItemId, e.Text, e.Language, TranscriptionOutcome.Completed),
+            CallerTranscriptionFailed e => (e.ItemId, "", null, TranscriptionOutcome.Failed),
+            _ => throw new System.Diagnostics.UnreachableException(),
+        };
+
+        if (@event is CallerTranscribed { Usage: { } usage })
+        {
+            RecordUsage(itemId, "transcription", start.TranscriptionModel, usage);
+        }
+
+        if (_callerTurns.Remove(itemId, out var turn))
+        {
+            RecordCaller(turn, text.Trim(), language, outcome);
+        }
+    }
+
+    /// <summary>After the hang-up only the caller's last words are waited for.</summary>
+    private void OnLastWords(ModelEvent @event)
+    {
+        switch (@event)
+        {
+            case CallerTranscribed or CallerTranscriptionFailed:
+                OnTranscript(@event);
+                break;
+            case TurnCommitted e:
+                OnCommitted(e.ItemId);
+                break;
+            case ResponseCreated e:
+                Tell(new CancelResponse(e.ResponseId)); // Nobody would hear it.
+                break;
+            case ResponseDone { Usage: { } usage } e:
+                RecordUsage(e.ResponseId, "response", start.Model, usage);
+                break;
+            case ModelClosed:
+                _model = null;
+                break;
+        }
+    }
+
+    // --- the model's responses ---
+
+    private void OnResponseCreated(ResponseCreated e)
+    {
+        var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null);
+        _answerDueAt = null;
+        if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
+        {
+            _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
+        }
+        else if (_open is not null && purpose is not null)
+        {
+            // It crossed the caller's first words on the wire.
+            _responses.Cut(e.ResponseId);
+            Tell(new CancelResponse(e.ResponseId));
+        }
+    }
+
+    private void OnResponseDone(ResponseDone e)
+    {
+        _responses.Done(e.ResponseId);
+        foreach (var turn in _agentTurns.Where(turn => turn.Played.ResponseId == e.ResponseId).ToList())
+        {
+            Complete(turn);
+            turn.Transcribe(text: null);
+        }
+
+        if (e.Usage is not null)
+        {
+            RecordUsage(e.ResponseId, "response", start.Model, e.Usage);
+        }
+
+        if (_ending is not null && _ending.ResponseId == e.ResponseId)
+        {
+            OnLastResponse(e);
+        }
+        else if (e.Status == "failed")
+        {
+            OnFailure(e);
+        }
+        else if (e.Status == "completed")
+        {
+            _failures = 0;
+        }
+    }
+
+    private void OnFailure(ResponseDone e)
+    {
+        if (FatalCodes.Contains(e.ErrorCode, StringComparer.Ordinal))
+        {
+            End(CallEndReason.ModelUnavailable);
+        }
+        else if (++_failures > MostFailures)
+        {
+            End(CallEndReason.ModelUnavailable);
+        }
+        else if (e.ErrorCode == "rate_limit_exceeded" || _failures == 1)
+        {
+            _retryAt = _now + (e.ErrorCode == "rate_limit_exceeded" ? TimeSpan.FromSeconds(_failures) : TimeSpan.Zero);
+        }
+        else if (_dialReason is null)
+        {
+            Dial("error");
+        }
+    }
+
+    private void AskAgain()
+    {
+        if (_now >= _answerDueAt || _now >= _retryAt)
+        {
+            (_answerDueAt, _retryAt) = (null, null);
+            if (_responses.IsFree && _open is null)
+            {
+                _responses.Want(new WantedResponse(Answer, Instructions: null, ToolsAllowed: true, Yields: true));
+            }
+        }
+    }
+
+    private void CreateWhenFree()
+    {
+        // The model answers a turn by itself; a wish sent in between would be refused, or talk over that answer.
+        if (_model is not null && _open is null && _answerDueAt is null && _responses.Take(_now) is { } wanted)
+        {
+            Tell(new CreateResponse(wanted.Purpose, wanted.Instructions, wanted.ToolsAllowed));
+        }
+    }
+
+    private void OnModelErrored(ModelErrored e)
+    {
+        if (e.Code == "conversation_already_has_active_response")
+        {
+            _responses.Refused(_now);
+        }
+        else if (e.Code == "session_expired")
+        {
+            _expired = true;
+        }
+        else if (FatalCodes.Contains(e.Code, StringComparer.Ordinal))
+        {
+            End(CallEndReason.ModelUnavailable);
+        }
+    }
+
+    // --- the model's sessions ---
+
+    private void OnModelClosed(ModelClosed e)
+    {
+        _answerOwed = _open is not null || _answerDueAt is not null || _retryAt is not null || !_responses.IsFree;
+        (_model, _open, _answerDueAt, _retryAt) = (null, null, null, null);
+        _responses.Reset();
+        foreach (var turn in _agentTurns)
+        {
+            Complete(turn);
+            turn.Transcribe(text: null);
+        }
+
+        RecordUntranscribed();
+        if (e.Code is 3000 or 4000)
+        {
+            End(CallEndReason.ModelUnavailable);
+            return;
+        }
+
+        _goneSince = _now;
+        if (_dialReason is null && _dialed is null)
+        {
+            Dial(_expired ? "expired" : "dropped");
+        }
+    }
+
+    private void Dial(string reason)
+    {
+        (_dialReason, _dials, _redialAt) = (reason, 1, null);
+        _decisions.Add(new DialModel(reason));
+    }
+
+    private void OnDialFailed(ModelDialFailed e)
+    {
+        if (_model is not null && (e.Transient || _dialReason == "expiring"))
+        {
+            // The session in use still works; there is time to try again.
+            (_dialReason, _renewAt) = (null, _now + TimeSpan.FromSeconds(30));
+        }
+        else if (!e.Transient || _now - _goneSince >= rules.ModelGone)
+        {
+            End(CallEndReason.ModelUnavailable);
+        }
+        else
+        {
+            _redialAt = _now + TimeSpan.FromMilliseconds(Math.Min(LongestRedialMs, FirstRedialMs << Math.Min(_dials - 1, 8)));
+        }
+    }
+
+    private void Redial()
+    {
+        if (_now >= _redialAt)
+        {
+            (_redialAt, _dials) = (null, _dials + 1);
+            _decisions.Add(new DialModel(_dialReason ?? "dropped"));
+        }
+        else if (_now >= _renewAt && _dialReason is null && _dialed is null)
+        {
+            Dial("expiring");
+        }
+    }
+
+    /// <summary>Puts a new session to use: at once when there is none, between turns when there is.</summary>
+    private void UseDialedModel()
+    {
+        if (_dialed is null || (_model is not null && _dialReason != "error" && !IsQuiet))
+        {
+            return;
+        }
+
+        var first = _epoch == 0;
+        var answerOpen = !first && (_answerOwed || _dialReason == "error");
+        if (_model is not null)
+        {
+            RecordUntranscribed();
+        }
+
+        _model = _dialed.SessionId;
+        _epoch++;
+        _clock = new InputClock();
+        _speaking = null;
+        _renewAt = Earlier(_dialed.ExpiresAt - rules.RenewBeforeExpiry, _now + ((_dialed.ExpiresAt - _now) * 0.9));
+        _decisions.Add(new UseModel());
+        if (!first)
+        {
+            RecordReconnect();
+        }
+
+        (_dialed, _dialReason, _goneSince, _expired) = (null, null, null, false);
+        Introduce(first, answerOpen);
+    }
+
+    private void Introduce(bool first, bool answerOpen)
+    {
+        var soFar = SoFar();
+        if (!start.Resumed && (first || soFar.Count == 0))
+        {
+            Want(Greeting, start.Greeting, tools: false);
+            return;
+        }
+
+        Tell(new AddSystemItem(CallPrompts.SoFar(soFar)));
+        if (first || answerOpen)
+        {
+            Want(Continuing, CallPrompts.Continue);
+        }
+    }
+
+    private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a > b || a < TimeSpan.Zero ? b : a;
+
+    private void Want(string purpose, string? instructions, bool tools = true) =>
+        _responses.Want(new WantedResponse(purpose, instructions, tools, Yields: purpose is not Goodbye));
+}

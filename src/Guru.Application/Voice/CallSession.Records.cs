@@ -1,0 +1,188 @@
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Voice;
+
+/// <summary>What goes into the record, when it is known for good.</summary>
+public sealed partial class CallSession
+{
+    private const int MostTurnsKept = 200;
+
+    /// <summary>A turn is recorded once its audio was heard or cut, its words are complete, and nothing more of it can come.</summary>
+    private void RecordWhatWasHeard()
+    {
+        for (var i = 0; i < _agentTurns.Count; i++)
+        {
+            var turn = _agentTurns[i];
+            if (turn.IsTranscribed && (turn.Played.IsOver || turn.Played.Sent == 0) && turn.Played.ResponseId != _responses.Active)
+            {
+                _agentTurns.RemoveAt(i--);
+                RecordAgent(turn);
+            }
+        }
+    }
+
+    private void RecordUntranscribed()
+    {
+        foreach (var turn in _callerTurns.Values)
+        {
+            RecordCaller(turn, text: "", language: null, TranscriptionOutcome.Missing);
+        }
+
+        _callerTurns.Clear();
+        _open = null;
+    }
+
+    private void RecordAgent(AgentTurn turn)
+    {
+        if (_speaking == turn)
+        {
+            _speaking = null;
+        }
+
+        var (saidMs, heardMs) = (AudioLength.ToMs(turn.Generated), AudioLength.ToMs(turn.Played.Heard));
+        var said = turn.Said.Trim();
+        if (said.Length == 0 && saidMs == 0)
+        {
+            return;
+        }
+
+        var whole = turn.Played is { IsOver: true, IsCut: false };
+        var heard = whole ? said : HeardText.Of(said, heardMs, saidMs);
+        var interrupted = turn.IsInterrupted || (!whole && _responses.IsCut(turn.Played.ResponseId));
+        var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(_now) : Ms(StartOf(turn));
+        var endMs = Math.Max(startMs, heardMs == 0 ? startMs : Ms(turn.Played.OverAt));
+        Note(new UtteranceTranscribed(
+            turn.Key,
+            Speaker.Agent,
+            start.Agent,
+            said,
+            heard,
+            interrupted,
+            TranscriptionOutcome.Completed,
+            startMs,
+            endMs,
+            saidMs,
+            heardMs,
+            Language: null,
+            FirstAudioMs: SinceSpeech(turn, turn.Played.FirstSentAt),
+            FirstHeardMs: SinceSpeech(turn, turn.Played.FirstHeardAt),
+            At(_now)));
+    }
+
+    private void RecordCaller(CallerTurn turn, string text, string? language, TranscriptionOutcome outcome)
+    {
+        var endMs = turn.EndMs ?? Math.Max(turn.StartMs, Ms(_now));
+        var length = endMs - turn.StartMs;
+        Note(new UtteranceTranscribed(
+            turn.Key, Speaker.Caller, start.Agent, text, text, Interrupted: false, outcome, turn.StartMs, endMs, length, length, language,
+            FirstAudioMs: null, FirstHeardMs: null, At(_now)));
+    }
+
+    private void Note(UtteranceTranscribed utterance)
+    {
+        _decisions.Add(new Record(new RecordUtterance(utterance)));
+        if (utterance.Heard.Length == 0)
+        {
+            return;
+        }
+
+        var after = _soFar.FindLastIndex(turn => turn.StartMs <= utterance.StartMs) + 1;
+        _soFar.Insert(after, new HeardTurn(utterance.Speaker, utterance.Heard, utterance.Interrupted, utterance.StartMs));
+        if (_soFar.Count > MostTurnsKept)
+        {
+            _soFar.RemoveAt(0);
+        }
+    }
+
+    /// <summary>The conversation as heard, with what is still on its way to the caller.</summary>
+    private List<HeardTurn> SoFar()
+    {
+        var turns = _soFar.ToList();
+        turns.AddRange(_agentTurns.Where(turn => turn.Played.Sent > 0).Select(turn => new HeardTurn(
+            Speaker.Agent, HeardText.Of(turn.Said, turn.Played.Sent, turn.Generated), turn.IsInterrupted, Ms(StartOf(turn)))));
+        return turns;
+    }
+
+    private void RecordUsage(string id, string kind, string model, ModelUsage usage) =>
+        _decisions.Add(new Record(new RecordUsage(new UsageRecorded(
+            Key(id),
+            kind,
+            model,
+            start.Agent,
+            new TokenUsage(usage.InputText, usage.InputAudio, usage.CachedText, usage.CachedAudio, usage.OutputText, usage.OutputAudio),
+            usage.Seconds,
+            At(_now)))));
+
+    private void RecordReconnect() =>
+        _decisions.Add(new Record(new RecordReconnect(new VoiceModelReconnected(
+            _dialReason ?? "dropped", _dials, _goneSince is { } gone ? Ms(_now - gone) : 0, _model!, At(_now)))));
+
+    private static long? SinceSpeech(AgentTurn turn, TimeSpan? at) =>
+        turn.AnswersSpeechEndedAtMs is { } ended && at is { } then ? Math.Max(0, (long)then.TotalMilliseconds - ended) : null;
+
+    private static TimeSpan StartOf(AgentTurn turn) => turn.Played.FirstHeardAt ?? turn.Played.FirstSentAt ?? TimeSpan.Zero;
+
+    private string Key(string id) => $"{_model}:{id}";
+
+    private CallerTurn CallerTurnOf(string itemId)
+    {
+        if (!_callerTurns.TryGetValue(itemId, out var turn))
+        {
+            _callerTurns[itemId] = turn = new CallerTurn(Key(itemId), Ms(_now));
+        }
+
+        return turn;
+    }
+
+    private AgentTurn Speaking(in ModelAudio audio)
+    {
+        foreach (var turn in _agentTurns)
+        {
+            if (turn.Epoch == _epoch && turn.Played.Is(audio.ItemId.Span))
+            {
+                return _speaking = turn;
+            }
+        }
+
+        return _speaking = TurnOf(
+            System.Text.Encoding.UTF8.GetString(audio.ItemId.Span), System.Text.Encoding.UTF8.GetString(audio.ResponseId.Span));
+    }
+
+    private AgentTurn TurnOf(string itemId, string responseId)
+    {
+        var turn = _agentTurns.Find(turn => turn.Epoch == _epoch && turn.Played.ItemId == itemId);
+        if (turn is null)
+        {
+            turn = new AgentTurn(Key(itemId), itemId, responseId, _epoch);
+            _agentTurns.Add(turn);
+        }
+
+        return turn;
+    }
+
+    private void Complete(AgentTurn turn)
+    {
+        if (_playback.Complete(turn.Played, _now) is { } mark)
+        {
+            _decisions.Add(new MarkLine(mark));
+        }
+    }
+
+    /// <summary>Tells the model what was heard, so that it remembers no more than the caller does.</summary>
+    private void Truncate(AgentTurn turn)
+    {
+        if (turn.Epoch == _epoch && !turn.IsTruncated)
+        {
+            turn.IsTruncated = true;
+            Tell(new TruncateItem(turn.Played.ItemId, turn.Played.ContentIndex, AudioLength.ToMs(turn.Played.Heard)));
+        }
+    }
+
+    /// <summary>An item of a cut response that came too late to be heard at all.</summary>
+    private void TruncateUnheard(AgentTurn turn)
+    {
+        turn.IsInterrupted = true;
+        turn.CutAtMs ??= _open?.StartMs ?? Ms(_now);
+        Truncate(turn);
+    }
+}

@@ -1,0 +1,259 @@
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Voice;
+
+/// <summary>What a session begins with.</summary>
+/// <param name="Zero">The wall time of the call's clock at 0: the call's first Media Stream.</param>
+/// <param name="TrailingSilenceMs">How much silence the model's voice detection waits for; part of its end of speech.</param>
+/// <param name="Greeting">What the model is told to say first, unless the call is resumed.</param>
+/// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
+public sealed record CallSessionStart(
+    DateTimeOffset Zero,
+    string Agent,
+    string Model,
+    string TranscriptionModel,
+    int TrailingSilenceMs,
+    string Greeting,
+    bool Resumed,
+    IReadOnlyList<HeardTurn> SoFar);
+
+/// <summary>
+/// The course of a call: what happened goes in, what to do and what to record comes out. No sockets, no clock; the same
+/// inputs at the same times give the same decisions, in a test, a replay and a call. docs/call-flow.md tells it in steps.
+/// </summary>
+/// <remarks>Not safe for concurrent use: the bridge hands in one thing at a time.</remarks>
+public sealed partial class CallSession(CallSessionStart start, CallRules rules)
+{
+    private const int FirstRedialMs = 200;
+    private const int LongestRedialMs = 3000;
+    private const int MostFailures = 3;
+
+    /// <summary>A deadline met later than this tells of a busy machine, not of a silent line.</summary>
+    private static readonly TimeSpan Stall = TimeSpan.FromMilliseconds(150);
+
+    private static readonly string[] FatalCodes =
+        ["insufficient_quota", "billing_hard_limit_reached", "account_deactivated", "invalid_api_key", "model_not_found", "beta_api_shape_disabled"];
+
+    private readonly List<CallDecision> _decisions = [];
+    private readonly Playback _playback = new();
+    private readonly ResponseGate _responses = new();
+    private readonly Dictionary<string, CallerTurn> _callerTurns = new(StringComparer.Ordinal);
+    private readonly List<AgentTurn> _agentTurns = [];
+    private readonly List<HeardTurn> _soFar = [.. start.SoFar];
+
+    private InputClock _clock = new();
+    private CallerFrames _frames;
+    private AgentTurn? _speaking;
+    private TimeSpan _now;
+
+    private string? _model;
+    private int _epoch;
+    private ModelDialed? _dialed;
+    private string? _dialReason = "start";
+    private int _dials = 1;
+    private TimeSpan? _goneSince = TimeSpan.Zero;
+    private TimeSpan? _redialAt;
+    private TimeSpan? _renewAt;
+    private bool _expired;
+    private bool _answerOwed; // When the model went, the caller waited for an answer, or for the rest of one.
+
+    private CallerTurn? _open;
+    private bool _gapFilled;
+    private long? _speechEndedAtMs;
+    private TimeSpan? _answerDueAt;
+    private TimeSpan? _retryAt;
+    private int _failures;
+
+    private TimeSpan? _quietSince;
+    private int _reprompts;
+    private TimeSpan? _drainAt;
+    private Ending? _ending;
+    private bool _lineIsGone;
+    private CallEndReason? _endReason;
+    private TimeSpan _lastWordsUntil;
+
+    /// <summary>Nothing more will be decided.</summary>
+    public bool IsOver { get; private set; }
+
+    /// <summary>When the session must be told that its deadline has come, if nothing happens before.</summary>
+    public TimeSpan? Deadline { get; private set; }
+
+    /// <summary>How much of what was sent to the caller has been played since the last clear.</summary>
+    public long PlayedMs(TimeSpan now) => AudioLength.ToMs(_playback.PlayedBytes(now));
+
+    /// <summary>The decisions since the last call, in order.</summary>
+    public IReadOnlyList<CallDecision> TakeDecisions()
+    {
+        if (_decisions.Count == 0)
+        {
+            return [];
+        }
+
+        var decisions = _decisions.ToArray();
+        _decisions.Clear();
+        return decisions;
+    }
+
+    /// <summary>Places a frame of the caller on the call's clock.</summary>
+    /// <param name="timestampMs">Milliseconds since the stream's start, or -1 where the carrier did not say.</param>
+    public CallerFrame PlaceFrame(int bytes, long timestampMs, TimeSpan now) => _frames.Place(bytes, timestampMs, now);
+
+    /// <summary>Notes audio that went to the model.</summary>
+    public void Appended(int bytes, long callMs) => _clock.Appended(bytes, callMs);
+
+    /// <summary>Decides on a slice of the model's speech: sent to the caller, or dropped as part of something cut off.</summary>
+    public AudioDecision OnModelAudio(in ModelAudio audio, TimeSpan now)
+    {
+        _now = now;
+        if (IsOver || _lineIsGone)
+        {
+            return default;
+        }
+
+        var turn = _speaking is not null && _speaking.Played.Is(audio.ItemId.Span) ? _speaking : Speaking(audio);
+        turn.Generated += audio.Bytes;
+        if (_responses.IsCut(turn.Played.ResponseId) || turn.Played.IsOver)
+        {
+            TruncateUnheard(turn);
+            return default;
+        }
+
+        if (turn.Played.Sent == 0)
+        {
+            turn.Played.ContentIndex = audio.ContentIndex;
+            turn.AnswersSpeechEndedAtMs = _speechEndedAtMs;
+            _speechEndedAtMs = null;
+            _quietSince = null;
+        }
+
+        return _playback.Send(turn.Played, audio.Bytes, now);
+    }
+
+    /// <summary>Takes a receipt from the carrier; false if it proves nothing.</summary>
+    public bool OnMark(PlaybackMark mark, TimeSpan now)
+    {
+        _now = now;
+        if (IsOver || !_playback.Acknowledge(mark, now))
+        {
+            return false;
+        }
+
+        Settle();
+        return true;
+    }
+
+    public void Handle(CallInput input, TimeSpan now)
+    {
+        if (IsOver)
+        {
+            return;
+        }
+
+        _now = now;
+        switch (input)
+        {
+            case FromModel { Event: var @event } when !_lineIsGone:
+                OnModelEvent(@event);
+                break;
+            case FromModel { Event: var @event }:
+                OnLastWords(@event);
+                break;
+            case ModelDialed e:
+                _dialed = e;
+                break;
+            case ModelDialFailed e:
+                OnDialFailed(e);
+                break;
+            case DigitPressed { Digit: var digit }:
+                Tell(new AddSystemItem($"The caller pressed the key {digit}."));
+                _quietSince = null;
+                break;
+            case CallerHungUp:
+                LoseLine(CallEndReason.CallerHungUp);
+                break;
+            case LineLost:
+                LoseLine(reason: null);
+                break;
+            case DrainBegan { Within: var within }:
+                _drainAt ??= now + within;
+                break;
+            case DeadlineCame:
+                _playback.Tick(now);
+                break;
+        }
+
+        Settle();
+    }
+
+    /// <summary>Does what has become possible or due; after every input.</summary>
+    private void Settle()
+    {
+        RecordWhatWasHeard();
+        if (!_lineIsGone)
+        {
+            UseDialedModel();
+            Redial();
+            FillGap();
+            EndWhenDue();
+        }
+
+        if (!_lineIsGone)
+        {
+            BreakSilence();
+            AskAgain();
+            CreateWhenFree();
+        }
+        else if (_callerTurns.Count == 0 || _model is null || _now >= _lastWordsUntil)
+        {
+            RecordUntranscribed();
+            _decisions.Add(new Finish(_endReason));
+            IsOver = true;
+        }
+
+        Deadline = NextDeadline();
+    }
+
+    private bool IsQuiet =>
+        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _responses.IsFree && _playback.IsIdle;
+
+    private TimeSpan? NextDeadline()
+    {
+        if (IsOver || _lineIsGone)
+        {
+            return IsOver ? null : _lastWordsUntil;
+        }
+
+        TimeSpan? next = _ending is null ? rules.MaxDuration : null;
+        Consider(_playback.Deadline);
+        Consider(_quietSince + rules.Silence);
+        Consider(_ending?.Limit);
+        Consider(_ending is null ? _drainAt : null);
+        Consider(_redialAt);
+        Consider(_dialReason is null ? _renewAt : null);
+        Consider(_answerDueAt);
+        Consider(_retryAt);
+        Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);
+        Consider(_open is null && _answerDueAt is null ? _responses.Deadline : null);
+        return next;
+
+        void Consider(TimeSpan? candidate)
+        {
+            if (candidate is not null && (next is null || candidate < next))
+            {
+                next = candidate;
+            }
+        }
+    }
+
+    private static long Ms(TimeSpan at) => (long)at.TotalMilliseconds;
+
+    private DateTimeOffset At(TimeSpan at) => start.Zero + at;
+
+    private void Tell(ModelCommand command)
+    {
+        if (_model is not null)
+        {
+            _decisions.Add(new TellModel(command));
+        }
+    }
+}

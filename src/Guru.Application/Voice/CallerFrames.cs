@@ -1,0 +1,52 @@
+namespace Guru.Application.Voice;
+
+/// <summary>Where a frame of the caller lies.</summary>
+/// <param name="CallMs">On the call's clock.</param>
+/// <param name="GapMs">How much audio is missing before it, to be filled with silence.</param>
+public readonly record struct CallerFrame(long CallMs, int GapMs);
+
+/// <summary>Follows the caller's frames by the carrier's timestamps, so that what never came can be filled.</summary>
+internal struct CallerFrames
+{
+    /// <summary>Smaller gaps are jitter.</summary>
+    private const long LeastGapMs = 40;
+
+    /// <summary>A longer gap is a pause of the line; silence of this length closes any turn.</summary>
+    private const long MostGapMs = 10_000;
+
+    private long _originMs;
+    private long _nextMs;
+    private bool _started;
+
+    /// <summary>When the last frame came.</summary>
+    public TimeSpan? LastAt { get; private set; }
+
+    public CallerFrame Place(int bytes, long timestampMs, TimeSpan now)
+    {
+        LastAt = now;
+        if (!_started)
+        {
+            // The carrier counts from the stream's start, the call from its first stream's.
+            _started = true;
+            _originMs = (long)now.TotalMilliseconds - Math.Max(0, timestampMs);
+            _nextMs = Math.Max(0, timestampMs);
+        }
+
+        var ms = timestampMs < 0 ? _nextMs : timestampMs;
+        var gap = ms - _nextMs;
+        _nextMs = Math.Max(_nextMs, ms) + AudioLength.ToMs(bytes);
+        return new CallerFrame(_originMs + ms, gap >= LeastGapMs ? (int)Math.Min(gap, MostGapMs) : 0);
+    }
+
+    /// <summary>Waits for frames as if the last had come then.</summary>
+    public void Expect(TimeSpan since) => LastAt = since;
+
+    /// <summary>Notes silence that was put in the place of audio that did not come.</summary>
+    /// <returns>Where it lies on the call's clock.</returns>
+    public long Fill(int ms)
+    {
+        var at = _originMs + _nextMs;
+        _nextMs += ms;
+        return at;
+    }
+}

@@ -1,0 +1,170 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Infrastructure.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Guru.Infrastructure.OpenAI;
+
+/// <summary>
+/// Opens sessions of OpenAI's Realtime API: connects, waits for session.created, sends the configuration, and waits for
+/// session.updated. Only a session that echoes G.711 mu-law both ways is handed out: any other would be static in the caller's ear.
+/// </summary>
+public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
+{
+    private const string ConfigurationEventId = "session-0";
+
+    /// <summary>The vendor's limit, for a session that does not say when it expires.</summary>
+    private static readonly TimeSpan SessionLimit = TimeSpan.FromMinutes(60);
+
+    private readonly OpenAIOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<RealtimeDialer> _logger;
+    private readonly HttpMessageInvoker _http;
+
+    public RealtimeDialer(OpenAIOptions options, TimeProvider time, ILogger<RealtimeDialer> logger)
+    {
+        _options = options;
+        _time = time;
+        _logger = logger;
+        _http = new HttpMessageInvoker(
+            new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = options.ConnectTimeout });
+    }
+
+    public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
+    {
+        var started = _time.GetTimestamp();
+        try
+        {
+            var socket = new JsonSocket(await ConnectAsync(configuration.Model, safetyIdentifier, cancellationToken), Limits(), _time);
+            try
+            {
+                var model = await ConfigureAsync(socket, configuration, cancellationToken);
+                var took = _time.GetElapsedTime(started);
+                WireMetrics.ModelDial.Record(took.TotalSeconds);
+                LogDialled(model.SessionId, (long)took.TotalMilliseconds);
+                return model;
+            }
+            catch
+            {
+                await socket.DisposeAsync();
+                throw;
+            }
+        }
+        catch (VoiceModelException e)
+        {
+            LogRefused(e.Code, e.Transient, (long)_time.GetElapsedTime(started).TotalMilliseconds);
+            throw;
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary><c>https://host/v1</c> becomes <c>wss://host/v1/realtime?model=...</c>.</summary>
+    internal static Uri Address(Uri baseUrl, string model)
+    {
+        var address = new UriBuilder(baseUrl) { Scheme = baseUrl.Scheme is "https" or "wss" ? "wss" : "ws" };
+        address.Path = address.Path.TrimEnd('/') + "/realtime";
+        address.Query = "model=" + Uri.EscapeDataString(model);
+        address.Port = baseUrl.IsDefaultPort ? -1 : baseUrl.Port;
+        return address.Uri;
+    }
+
+    private async Task<ClientWebSocket> ConnectAsync(string model, string safetyIdentifier, CancellationToken cancellationToken)
+    {
+        var socket = new ClientWebSocket();
+        socket.Options.SetRequestHeader("Authorization", "Bearer " + _options.ApiKey);
+        socket.Options.SetRequestHeader("OpenAI-Safety-Identifier", safetyIdentifier);
+        socket.Options.KeepAliveInterval = _options.KeepAliveInterval;
+        socket.Options.KeepAliveTimeout = _options.KeepAliveTimeout;
+        socket.Options.CollectHttpResponseDetails = true;
+
+        using var refusal = new UpgradeRefusal(_http);
+        using var invoker = new HttpMessageInvoker(refusal, disposeHandler: false);
+        using var limit = new CancellationTokenSource(_options.ConnectTimeout, _time);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await socket.ConnectAsync(Address(_options.BaseUrl, model), invoker, patience.Token);
+            return socket;
+        }
+        catch (Exception e)
+        {
+            var status = socket.HttpStatusCode;
+            socket.Dispose();
+            cancellationToken.ThrowIfCancellationRequested();
+            throw limit.IsCancellationRequested
+                ? new VoiceModelException("timeout", transient: true, e)
+                : RealtimeRefusals.OfUpgrade(status, refusal.ErrorCode, e);
+        }
+    }
+
+    private async Task<RealtimeModel> ConfigureAsync(JsonSocket socket, VoiceConfiguration configuration, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(_options.ConfigureTimeout, _time);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            var created = await WaitForAsync(RealtimeGreeting.Created, socket, patience.Token);
+            var update = new ArrayBufferWriter<byte>(4096);
+            RealtimeWriter.WriteSessionUpdate(update, configuration, ConfigurationEventId);
+            socket.Send(update.WrittenSpan);
+
+            var updated = await WaitForAsync(RealtimeGreeting.Updated, socket, patience.Token);
+            if (!updated.IsMuLaw)
+            {
+                throw new VoiceModelException("wrong_audio_format", transient: false);
+            }
+
+            return new RealtimeModel(
+                socket,
+                created.Id ?? updated.Id ?? $"session-{Guid.NewGuid():N}",
+                created.ExpiresAt ?? updated.ExpiresAt ?? _time.GetUtcNow() + SessionLimit);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new VoiceModelException("timeout", transient: true, e);
+        }
+    }
+
+    private static async Task<RealtimeSession> WaitForAsync(RealtimeGreeting awaited, JsonSocket socket, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var received = await socket.ReceiveAsync(cancellationToken);
+            switch (received.Kind)
+            {
+                case SocketMessageKind.End:
+                    throw RealtimeRefusals.OfClose(socket.Ending!);
+                case SocketMessageKind.Binary:
+                    continue;
+            }
+
+            // A bad key or model may be told by an error on a socket that was accepted; no error at this point leaves a session to use.
+            var greeting = RealtimeSession.Read(received.Text, out var session, out var errorType, out var errorCode);
+            if (greeting == RealtimeGreeting.Error)
+            {
+                throw RealtimeRefusals.OfError(errorType, errorCode);
+            }
+
+            if (greeting == awaited)
+            {
+                return session;
+            }
+        }
+    }
+
+    private JsonSocketOptions Limits() => new()
+    {
+        MaxMessageBytes = _options.MaxMessageBytes,
+        MaxQueuedBytes = _options.MaxQueuedBytes,
+        CloseTimeout = _options.CloseTimeout,
+    };
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Voice model session {SessionId} ready after {Milliseconds} ms.")]
+    private partial void LogDialled(string sessionId, long milliseconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The voice model refused a session: {Code} (transient: {Transient}) after {Milliseconds} ms.")]
+    private partial void LogRefused(string code, bool transient, long milliseconds);
+}

@@ -1,0 +1,92 @@
+using System.Buffers;
+using System.Net.WebSockets;
+using System.Runtime.CompilerServices;
+using Guru.Application.Voice;
+using Guru.Infrastructure.Sockets;
+
+namespace Guru.Infrastructure.OpenAI;
+
+/// <summary>One session of OpenAI's Realtime API, after its configuration was confirmed. Speech is read and appended without allocating.</summary>
+public sealed class RealtimeModel : IVoiceModel
+{
+    private readonly JsonSocket _socket;
+    private readonly JsonStrings _strings = new();
+    private readonly HashSet<string> _toolCalls = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private readonly ArrayBufferWriter<byte> _command = new();
+    private int _commands;
+    private int _disposed;
+
+    internal RealtimeModel(JsonSocket socket, string sessionId, DateTimeOffset expiresAt)
+    {
+        _socket = socket;
+        SessionId = sessionId;
+        ExpiresAt = expiresAt;
+    }
+
+    public string SessionId { get; }
+
+    public DateTimeOffset ExpiresAt { get; }
+
+    /// <summary>How the socket ended; null while it is open.</summary>
+    public SocketEnding? Ending => _socket.Ending;
+
+    public async IAsyncEnumerable<ModelMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var received = await _socket.ReceiveAsync(cancellationToken);
+            if (received.Kind == SocketMessageKind.End)
+            {
+                yield return new ModelMessage(new ModelClosed(_socket.Ending?.CloseCode, _socket.Ending?.CloseReason), default);
+                yield break;
+            }
+
+            if (Message(received) is { } message)
+            {
+                yield return message;
+            }
+        }
+    }
+
+    public void AppendAudio(ReadOnlySpan<byte> payload) => _socket.Send(RealtimeWriter.AppendPrefix, payload, RealtimeWriter.AppendSuffix);
+
+    /// <remarks>The command's event id, which an error refers to, is its kind and a number: <c>truncate-7</c>.</remarks>
+    public void Send(ModelCommand command)
+    {
+        lock (_gate)
+        {
+            _command.ResetWrittenCount();
+            RealtimeWriter.WriteCommand(_command, command, $"{RealtimeWriter.KindOf(command)}-{++_commands}");
+            _socket.Send(_command.WrittenSpan);
+        }
+    }
+
+    /// <summary>Closes the session politely within its time limit: a session left open is billed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            await _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+            await _socket.DisposeAsync();
+        }
+    }
+
+    private ModelMessage? Message(SocketMessage received)
+    {
+        if (received.Kind == SocketMessageKind.Binary)
+        {
+            WireMetrics.ModelMalformed.Add(1);
+            return null;
+        }
+
+        var message = RealtimeReader.Read(received.Text, _strings, out var malformed);
+        if (malformed)
+        {
+            WireMetrics.ModelMalformed.Add(1);
+        }
+
+        // Two events describe each tool call: its arguments, and the item that holds them.
+        return message?.Event is ToolCalled call && !_toolCalls.Add(call.ToolCallId) ? null : message;
+    }
+}

@@ -1,0 +1,86 @@
+using System.Net;
+using System.Text.Json;
+using Guru.Application.Voice;
+using Guru.Infrastructure.Sockets;
+
+namespace Guru.Infrastructure.OpenAI;
+
+/// <summary>Which refusals may go away by trying again. Wrong requests, keys and models do not, and neither does a lack of money.</summary>
+internal static class RealtimeRefusals
+{
+    private static readonly HashSet<string> Lasting = new(StringComparer.Ordinal)
+    {
+        "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
+        "invalid_api_key", "model_not_found", "missing_model", "beta_api_shape_disabled", "unknown_parameter", "missing_required_parameter",
+    };
+
+    private static readonly HashSet<string> Passing = new(StringComparer.Ordinal) { "server_error", "rate_limit_exceeded", "session_expired" };
+
+    /// <param name="status">Zero when there was no answer.</param>
+    /// <param name="errorCode">From the body of the answer, where there was one.</param>
+    public static VoiceModelException OfUpgrade(HttpStatusCode status, string? errorCode, Exception inner)
+    {
+        if (status == default)
+        {
+            return new VoiceModelException("unreachable", transient: true, inner);
+        }
+
+        var code = errorCode ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
+        return new VoiceModelException(code, transient && !IsLasting(code), inner);
+    }
+
+    public static VoiceModelException OfError(string? type, string? code)
+    {
+        var name = code ?? type ?? "error";
+        return new VoiceModelException(name, Passing.Contains(name) || (!IsLasting(name) && !IsLasting(type)));
+    }
+
+    /// <summary>A close instead of a session. Its reason is <c>type.code</c> when the request was at fault, or a sentence.</summary>
+    public static VoiceModelException OfClose(SocketEnding ending)
+    {
+        var code = ending.CloseReason is { Length: > 0 } reason && !reason.Contains(' ', StringComparison.Ordinal)
+            ? reason[(reason.LastIndexOf('.') + 1)..]
+            : ending.CloseCode is { } number ? $"closed_{number}" : "connection_lost";
+        return new VoiceModelException(code, ending.CloseCode is not (3000 or 4000 or 1008) && !IsLasting(code));
+    }
+
+    private static bool IsLasting(string? code) =>
+        code is not null && (Lasting.Contains(code) || code.StartsWith("invalid_", StringComparison.Ordinal));
+}
+
+/// <summary>Reads why an upgrade was refused: the WebSocket client tells the status only, and a 429 may be about speed or about money.</summary>
+/// <param name="inner">Shared with other dials.</param>
+internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHandler
+{
+    private const int MaxBytes = 16 * 1024;
+
+    public string? ErrorCode { get; private set; }
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var response = await inner.SendAsync(request, cancellationToken);
+        if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
+        {
+            ErrorCode = await ReadCodeAsync(response.Content, cancellationToken);
+        }
+
+        return response;
+    }
+
+    private static async Task<string?> ReadCodeAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[MaxBytes];
+        try
+        {
+            await using var body = await content.ReadAsStreamAsync(cancellationToken);
+            var length = await body.ReadAtLeastAsync(bytes, MaxBytes, throwOnEndOfStream: false, cancellationToken);
+            using var document = JsonDocument.Parse(bytes.AsMemory(0, length));
+            return document.RootElement.At("error").Code();
+        }
+        catch (Exception e) when (e is JsonException or IOException or HttpRequestException)
+        {
+            return null; // Empty, HTML, or cut off: the status says enough.
+        }
+    }
+}

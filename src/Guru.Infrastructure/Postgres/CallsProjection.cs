@@ -1,0 +1,95 @@
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using static NpgsqlTypes.NpgsqlDbType;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>
+/// One row for each call. Every event says what it knows, null where it knows nothing, and one statement merges it into the row:
+/// whichever event comes first makes it, and a final status stays.
+/// </summary>
+internal sealed class CallsProjection(string schema) : IProjection
+{
+    private readonly SqlStatement _merge = new(
+        $"""
+        insert into {schema}.calls as c (
+            call_sid, caller_id, address_masked, channel, direction, agent, language, status, end_reason,
+            started_at, first_connected_at, ended_at, billed_seconds, error_code)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        on conflict (call_sid) do update set
+            caller_id = coalesce(c.caller_id, excluded.caller_id),
+            address_masked = coalesce(c.address_masked, excluded.address_masked),
+            agent = coalesce(excluded.agent, c.agent),
+            language = coalesce(excluded.language, c.language),
+            status = case
+                when c.status in ('ringing', 'inProgress') and excluded.status <> 'ringing' then excluded.status
+                else c.status end,
+            end_reason = coalesce(c.end_reason, excluded.end_reason),
+            started_at = least(c.started_at, excluded.started_at),
+            first_connected_at = coalesce(c.first_connected_at, excluded.first_connected_at),
+            ended_at = coalesce(c.ended_at, excluded.ended_at),
+            billed_seconds = coalesce(c.billed_seconds, excluded.billed_seconds),
+            error_code = coalesce(c.error_code, excluded.error_code)
+        """,
+        Text, Text, Text, Text, Text, Text, Text, Text, Text, TimestampTz, TimestampTz, TimestampTz, Integer, Integer);
+
+    public IReadOnlyList<string> Tables => ["calls"];
+
+    public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
+        CallStream.SidOf(@event.StreamId) is { } callSid && Said(@event.Data) is { } said ? [Merge(callSid, said)] : [];
+
+    private static Facts? Said(object @event) => @event switch
+    {
+        CallStarted e => new Facts(e.At)
+        {
+            CallerId = e.CallerId.Value,
+            AddressMasked = string.IsNullOrEmpty(e.Address) ? null : CallerAddress.Mask(e.Address),
+            Channel = e.Channel,
+            Direction = e.Direction,
+            Language = e.Language,
+        },
+        AgentRouted e => new Facts(e.At) { Agent = e.Agent },
+        MediaStreamConnected e => new Facts(e.At) { Status = CallStatus.InProgress, FirstConnectedAt = e.At },
+        CallStatusChanged e => new Facts(e.At)
+        {
+            CallerId = e.CallerId?.Value,
+            Direction = e.Direction,
+            Status = e.Status,
+            BilledSeconds = e.DurationSeconds,
+            ErrorCode = e.ErrorCode,
+        },
+        CallEnded e => new Facts(e.At) { Status = CallStatuses.After(e.Reason), EndReason = e.Reason, EndedAt = e.At },
+        _ => null,
+    };
+
+    private SqlCommand Merge(string callSid, Facts said) => new(
+        _merge, callSid,
+        callSid, said.CallerId, said.AddressMasked, EnumText.Of(said.Channel ?? CallStream.ChannelOf(callSid)),
+        EnumText.Of(said.Direction), said.Agent, said.Language, EnumText.Of(said.Status),
+        said.EndReason is { } reason ? EnumText.Of(reason) : null,
+        said.At, said.FirstConnectedAt, said.EndedAt, said.BilledSeconds, said.ErrorCode);
+
+    /// <summary>What one event tells of its call.</summary>
+    /// <param name="At">The call had begun by then.</param>
+    private sealed record Facts(DateTimeOffset At)
+    {
+        public string? CallerId { get; init; }
+        public string? AddressMasked { get; init; }
+        public CallChannel? Channel { get; init; }
+
+        /// <summary>Counts only where the event makes the row; those that can, know it.</summary>
+        public CallDirection Direction { get; init; }
+
+        public string? Agent { get; init; }
+        public string? Language { get; init; }
+
+        /// <summary>Ringing says nothing: it never replaces another.</summary>
+        public CallStatus Status { get; init; }
+
+        public CallEndReason? EndReason { get; init; }
+        public DateTimeOffset? FirstConnectedAt { get; init; }
+        public DateTimeOffset? EndedAt { get; init; }
+        public int? BilledSeconds { get; init; }
+        public int? ErrorCode { get; init; }
+    }
+}

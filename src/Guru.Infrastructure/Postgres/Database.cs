@@ -1,0 +1,115 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Guru.Infrastructure.Postgres;
+
+public sealed record DatabaseOptions
+{
+    /// <summary>DATABASE_URL; without it Guru starts a PostgreSQL of its own.</summary>
+    public string? Url { get; init; }
+
+    /// <summary>GURU_DATA_DIR, where that PostgreSQL has its data.</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>How long a server that does not answer yet is waited for.</summary>
+    public TimeSpan WaitForServer { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+/// <summary>An open, migrated database, and the embedded server behind it where there is one.</summary>
+public sealed partial class Database : IAsyncDisposable
+{
+    private const int ConnectSeconds = 3;
+    private const int CommandSeconds = 5;
+
+    /// <summary>More than what writes at once on one node; ten nodes fit into a server of ordinary size.</summary>
+    private const int MostConnections = 40;
+    private const int MostPreparedStatements = 100;
+    private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(500);
+
+    private readonly EmbeddedPostgres? _server;
+
+    private Database(NpgsqlDataSource dataSource, EmbeddedPostgres? server) => (DataSource, _server) = (dataSource, server);
+
+    public NpgsqlDataSource DataSource { get; }
+
+    public bool IsEmbedded => _server is not null;
+
+    /// <exception cref="FormatException">The address cannot be read.</exception>
+    /// <exception cref="EmbeddedPostgresException">There is no address, and the embedded server cannot be started.</exception>
+    /// <exception cref="MigrationException">The database belongs to another version of Guru.</exception>
+    /// <exception cref="NpgsqlException">The server cannot be reached, or refuses.</exception>
+    public static async Task<Database> OpenAsync(DatabaseOptions options, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var logger = loggers.CreateLogger<Database>();
+        var server = string.IsNullOrWhiteSpace(options.Url)
+            ? await EmbeddedPostgres.StartAsync(options.DataDirectory, loggers.CreateLogger<EmbeddedPostgres>(), cancellationToken)
+            : null;
+        var database = new Database(DataSourceFor(server?.ConnectionString ?? options.Url!.Trim(), loggers), server);
+        try
+        {
+            await WaitAsync(database.DataSource, options.WaitForServer, logger, cancellationToken);
+            await new Migrator(database.DataSource, Migration.Shipped, logger).MigrateAsync(cancellationToken);
+            return database;
+        }
+        catch
+        {
+            await database.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await DataSource.DisposeAsync();
+        if (_server is not null)
+        {
+            await _server.DisposeAsync();
+        }
+    }
+
+    internal static NpgsqlDataSource DataSourceFor(string url, ILoggerFactory? loggers = null)
+    {
+        var connection = DatabaseUrl.Parse(url);
+        Default(connection, "Timeout", ConnectSeconds);
+        Default(connection, "Command Timeout", CommandSeconds);
+        Default(connection, "Maximum Pool Size", MostConnections);
+        Default(connection, "Max Auto Prepare", MostPreparedStatements);
+        Default(connection, "Auto Prepare Min Usages", 3);
+        Default(connection, "Application Name", "guru");
+        var builder = new NpgsqlDataSourceBuilder(connection.ConnectionString) { Name = "guru" };
+        return builder.UseLoggerFactory(loggers).Build();
+    }
+
+    private static void Default(NpgsqlConnectionStringBuilder connection, string key, object value)
+    {
+        if (!connection.ShouldSerialize(key))
+        {
+            connection[key] = value;
+        }
+    }
+
+    /// <summary>A server may start beside Guru. What will not change by waiting, such as a wrong password, is not waited for.</summary>
+    private static async Task WaitAsync(NpgsqlDataSource dataSource, TimeSpan patience, ILogger logger, CancellationToken cancellationToken)
+    {
+        for (var waited = TimeSpan.Zero; ; waited += BetweenAttempts)
+        {
+            try
+            {
+                await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+                return;
+            }
+            catch (NpgsqlException e) when (e.IsTransient && waited < patience)
+            {
+                if (waited == TimeSpan.Zero)
+                {
+                    LogWaiting(logger, patience);
+                }
+
+                await Task.Delay(BetweenAttempts, cancellationToken);
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "PostgreSQL does not answer yet; waiting up to {Patience}")]
+    private static partial void LogWaiting(ILogger logger, TimeSpan patience);
+}

@@ -1,0 +1,32 @@
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>
+/// Held while a Guru uses a data directory. The kernel drops it when the process dies, however it dies, and no child inherits it.
+/// </summary>
+internal sealed class DirectoryLock : IDisposable
+{
+    private readonly FileStream _file;
+
+    private DirectoryLock(FileStream file) => _file = file;
+
+    /// <exception cref="DataDirectoryInUseException">Another Guru holds it.</exception>
+    public static DirectoryLock Take(string directory, string dataDirectory)
+    {
+        try
+        {
+            return new DirectoryLock(new FileStream(
+                Path.Combine(directory, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0));
+        }
+        catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
+        {
+            throw new DataDirectoryInUseException(dataDirectory);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new EmbeddedPostgresException(
+                $"{directory} belongs to another user: run Guru as that user, or set GURU_DATA_DIR to a directory of your own.", e);
+        }
+    }
+
+    public void Dispose() => _file.Dispose();
+}

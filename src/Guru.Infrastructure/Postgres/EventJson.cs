@@ -1,0 +1,54 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>How events look as JSON: camelCase, enums as camelCase text, ids as plain text, times in UTC.</summary>
+internal static class EventJson
+{
+    /// <summary>Lenient on reading, since events are read forever: unknown members are skipped, missing ones take their default.</summary>
+    public static JsonSerializerOptions Options { get; } = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        PropertyNameCaseInsensitive = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters =
+        {
+            new JsonStringEnumConverter(JsonNamingPolicy.CamelCase),
+            new StorableTextConverter(),
+            new UtcConverter(),
+            new IdConverter<CallSid>(text => CallSid.TryParse(text, out var sid) ? sid : default, sid => sid.Value),
+            new IdConverter<CallerId>(text => CallerId.TryParse(text, out var id) ? id : default, id => id.Value),
+        },
+    };
+
+    public static string NameOf(string member) => JsonNamingPolicy.CamelCase.ConvertName(member);
+
+    private sealed class IdConverter<T>(Func<string?, T> parse, Func<T, string?> value) : JsonConverter<T>
+        where T : struct
+    {
+        public override T Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => parse(reader.GetString());
+
+        public override void Write(Utf8JsonWriter writer, T id, JsonSerializerOptions options) => writer.WriteStringValue(value(id));
+    }
+
+    private sealed class UtcConverter : JsonConverter<DateTimeOffset>
+    {
+        public override DateTimeOffset Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            reader.GetDateTimeOffset().ToUniversalTime();
+
+        public override void Write(Utf8JsonWriter writer, DateTimeOffset value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(value.UtcDateTime);
+    }
+
+    private sealed class StorableTextConverter : JsonConverter<string>
+    {
+        public override string? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => reader.GetString();
+
+        public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(StorableText.Of(value));
+    }
+}

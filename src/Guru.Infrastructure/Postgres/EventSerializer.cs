@@ -1,0 +1,164 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Guru.Domain.Callers;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>An event ready to be stored.</summary>
+public sealed record WrittenEvent(EventType Type, string Json);
+
+/// <param name="KeyIds">The keys that the events are sealed under; they must exist when the events are committed.</param>
+public sealed record WrittenEvents(IReadOnlyList<WrittenEvent> Events, IReadOnlyCollection<Guid> KeyIds);
+
+/// <param name="Json">UTF-8.</param>
+public readonly record struct RawEvent(string StoredType, byte[] Json);
+
+/// <summary>
+/// The only place where an event becomes JSON and JSON an event. Members marked as personal data are sealed under the key of
+/// their owner, kind and month; where the key was destroyed they read as an empty text.
+/// </summary>
+public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters upcasters)
+{
+    public EventTypes Types => types;
+
+    public async ValueTask<WrittenEvents> WriteAsync(CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
+    {
+        var scopes = new HashSet<KeyScope>();
+        foreach (var @event in events)
+        {
+            var type = types.Of(@event);
+            foreach (var member in type.PersonalMembers.Where(member => !string.IsNullOrEmpty(member.Get(@event))))
+            {
+                scopes.Add(ScopeOf(owner, type, member, @event));
+            }
+        }
+
+        var known = await keys.ForWritingAsync(scopes, cancellationToken);
+        return new WrittenEvents(
+            [.. events.Select(@event => Write(types.Of(@event), owner, @event, known))], [.. known.Values.Select(key => key.Id)]);
+    }
+
+    /// <summary>Reads a page of events, asking once for all keys it needs.</summary>
+    public async ValueTask<IReadOnlyList<object>> ReadAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken)
+    {
+        var parsed = page.Select(Parse).ToList();
+        var ids = new HashSet<Guid>();
+        foreach (var @event in parsed)
+        {
+            @event.CollectKeys(ids);
+        }
+
+        var known = await keys.ForReadingAsync(ids, cancellationToken);
+        return parsed.ConvertAll(@event => @event.Open(known));
+    }
+
+    /// <summary>An event as analysts see it: as stored, with personal data readable.</summary>
+    public static JsonElement Readable(object @event) => JsonSerializer.SerializeToElement(@event, @event.GetType(), EventJson.Options);
+
+    private static WrittenEvent Write(EventType type, CallerId? owner, object @event, IReadOnlyDictionary<KeyScope, EventKey> known)
+    {
+        var stored = @event;
+        foreach (var member in type.PersonalMembers)
+        {
+            if (member.Get(@event) is { Length: > 0 } text)
+            {
+                stored = ReferenceEquals(stored, @event) ? type.Copy(@event) : stored;
+                var key = known[ScopeOf(owner, type, member, @event)];
+                member.Set(stored, SealedText.Seal(key.Id, key.Bytes, StorableText.Of(text), member.Binding));
+            }
+        }
+
+        return new WrittenEvent(type, JsonSerializer.Serialize(stored, type.ClrType, EventJson.Options));
+    }
+
+    private static KeyScope ScopeOf(CallerId? owner, EventType type, PersonalMember member, object @event)
+    {
+        var at = type.At(@event).UtcDateTime;
+        return new KeyScope(
+            owner ?? throw new ArgumentException($"{type.Name} holds personal data, so its owner must be given.", nameof(owner)),
+            member.Kind,
+            new DateOnly(at.Year, at.Month, 1));
+    }
+
+    private IParsedEvent Parse(RawEvent raw)
+    {
+        if (upcasters.For(raw.StoredType) is { } upcaster)
+        {
+            var data = JsonNode.Parse(raw.Json) as JsonObject ?? throw new InvalidDataException($"An event '{raw.StoredType}' is no JSON object.");
+            return new OlderEvent(types, raw.StoredType, data, upcaster);
+        }
+
+        var type = types.Stored(raw.StoredType);
+        return new TodaysEvent(type, Deserialize(type, JsonSerializer.Deserialize(raw.Json, type.ClrType, EventJson.Options)));
+    }
+
+    private static object Deserialize(EventType type, object? @event) =>
+        @event ?? throw new InvalidDataException($"An event '{type.StoredName}' is no JSON object.");
+
+    private static string OpenText(string text, Guid keyId, byte[] binding, IReadOnlyDictionary<Guid, byte[]> known) =>
+        known.TryGetValue(keyId, out var key) ? SealedText.Open(text, key, binding) : "";
+
+    private interface IParsedEvent
+    {
+        void CollectKeys(HashSet<Guid> ids);
+
+        object Open(IReadOnlyDictionary<Guid, byte[]> known);
+    }
+
+    private sealed class TodaysEvent(EventType type, object data) : IParsedEvent
+    {
+        public void CollectKeys(HashSet<Guid> ids)
+        {
+            foreach (var member in type.PersonalMembers)
+            {
+                if (SealedText.TryKeyId(member.Get(data), out var id))
+                {
+                    ids.Add(id);
+                }
+            }
+        }
+
+        public object Open(IReadOnlyDictionary<Guid, byte[]> known)
+        {
+            foreach (var member in type.PersonalMembers)
+            {
+                var text = member.Get(data);
+                if (SealedText.TryKeyId(text, out var id))
+                {
+                    member.Set(data, OpenText(text!, id, member.Binding, known));
+                }
+            }
+
+            return data;
+        }
+    }
+
+    /// <summary>Opened as it was sealed, under its old type and member names, and only then brought into today's shape.</summary>
+    private sealed class OlderEvent(EventTypes types, string storedType, JsonObject data, Upcaster upcaster) : IParsedEvent
+    {
+        public void CollectKeys(HashSet<Guid> ids) => ids.UnionWith(Sealed().Select(member => member.KeyId));
+
+        public object Open(IReadOnlyDictionary<Guid, byte[]> known)
+        {
+            foreach (var (name, text, keyId) in Sealed().ToList())
+            {
+                data[name] = OpenText(text, keyId, PersonalMember.BindingOf(storedType, name), known);
+            }
+
+            var today = upcaster(data);
+            var type = types.Stored(today.StoredType);
+            return Deserialize(type, today.Data.Deserialize(type.ClrType, EventJson.Options));
+        }
+
+        private IEnumerable<(string Name, string Text, Guid KeyId)> Sealed()
+        {
+            foreach (var (name, node) in data)
+            {
+                if (node is JsonValue value && value.TryGetValue<string>(out var text) && SealedText.TryKeyId(text, out var id))
+                {
+                    yield return (name, text, id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>The embedded PostgreSQL cannot be started. The message says in one line what to do.</summary>
+public class EmbeddedPostgresException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Another Guru runs on the same data directory.</summary>
+public sealed class DataDirectoryInUseException(string dataDirectory)
+    : EmbeddedPostgresException($"Another Guru is using {dataDirectory}: stop it, or give this one another GURU_DATA_DIR.");
+
+/// <summary>Where the programs of PostgreSQL are.</summary>
+internal sealed record PostgresBinaries(string Directory)
+{
+    public string Initdb => Path.Combine(Directory, "initdb");
+    public string PgCtl => Path.Combine(Directory, "pg_ctl");
+
+    /// <summary>The one on the PATH, else the newest of Debian's or Red Hat's places.</summary>
+    public static PostgresBinaries Find() => Find(Environment.GetEnvironmentVariable("PATH") ?? "", ["/usr/lib/postgresql", "/usr"]);
+
+    public static PostgresBinaries Find(string path, IReadOnlyList<string> roots)
+    {
+        var onPath = path.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Select(Resolved);
+        var installed = roots.Where(System.IO.Directory.Exists)
+            .SelectMany(root => System.IO.Directory.GetDirectories(root))
+            .Select(directory => (Directory: directory, Version: VersionOf(Path.GetFileName(directory))))
+            .Where(candidate => candidate.Version > 0)
+            .OrderByDescending(candidate => candidate.Version)
+            .Select(candidate => Path.Combine(candidate.Directory, "bin"));
+
+        return onPath.Concat(installed).Where(IsComplete).Select(directory => new PostgresBinaries(directory)).FirstOrDefault()
+            ?? throw new EmbeddedPostgresException(
+                "PostgreSQL is not installed: 'apt install postgresql' (or your system's package), or set DATABASE_URL to a server.");
+    }
+
+    /// <summary>Debian links only some of the programs onto the PATH; the rest is beside what the link points at.</summary>
+    private static string Resolved(string directory)
+    {
+        var program = new FileInfo(Path.Combine(directory, "pg_ctl"));
+        return program.Exists ? Path.GetDirectoryName(program.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? program.FullName)! : directory;
+    }
+
+    private static bool IsComplete(string directory) =>
+        ((string[])["initdb", "pg_ctl", "postgres"]).All(program => File.Exists(Path.Combine(directory, program)));
+
+    /// <summary>Of "15", "9.6" or "pgsql-16"; 0 for anything else.</summary>
+    private static double VersionOf(string name)
+    {
+        var number = name.StartsWith("pgsql-", StringComparison.Ordinal) ? name["pgsql-".Length..] : name;
+        return double.TryParse(number, System.Globalization.CultureInfo.InvariantCulture, out var version) ? version : 0;
+    }
+}

@@ -1,0 +1,161 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Runtime.CompilerServices;
+using Guru.Application;
+using Guru.Domain.Callers;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>
+/// The event store in Marten's tables. An append is one batch, and so one transaction and one round trip: the events, then what
+/// the projections make of them.
+/// </summary>
+public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSerializer serializer, EventKeys keys, Projections projections)
+    : IEventStore
+{
+    private const int PageSize = 1_000;
+    private const string Conflict = "GU001";
+    private const string KeyDestroyed = "GU002";
+
+    private static readonly Meter Meter = new("Guru");
+    private static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
+        "guru.store.append.duration", unit: "s", description: "Time to append events to a stream, projections included.");
+
+    public async Task<long> AppendAsync(
+        string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(streamId);
+        if (events.Count == 0)
+        {
+            throw new ArgumentException("An append needs at least one event.", nameof(events));
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            return await TryAppendAsync(streamId, expected, owner, events, cancellationToken);
+        }
+        catch (PostgresException e) when (e.SqlState == KeyDestroyed)
+        {
+            // The caller was erased since the key was cached; what comes now goes under a new key.
+            keys.Forget();
+            return await TryAppendAsync(streamId, expected, owner, events, cancellationToken);
+        }
+        finally
+        {
+            AppendTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+        }
+    }
+
+    public async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            """
+            select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
+            where stream_id = $1 and version >= $2 order by version
+            """);
+        command.Parameters.Add(new() { Value = streamId, NpgsqlDbType = NpgsqlDbType.Varchar });
+        command.Parameters.Add(new() { Value = fromVersion });
+        return await ReadAsync(command, cancellationToken);
+    }
+
+    /// <summary>
+    /// What is visible now, in pages. Appends under way may still commit under lower numbers than the last one seen: whoever
+    /// follows the log must not step over a gap without asking whether it may still fill.
+    /// </summary>
+    public async IAsyncEnumerable<StoredEvent> ReadAllAsync(long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        IReadOnlyList<StoredEvent> page;
+        do
+        {
+            page = await ReadPageAsync(afterSequence, long.MaxValue, PageSize, cancellationToken);
+            foreach (var stored in page)
+            {
+                yield return stored;
+                afterSequence = stored.Sequence;
+            }
+        }
+        while (page.Count == PageSize);
+    }
+
+    /// <summary>A page of the log in order; it may be the last one only when it is not full.</summary>
+    internal async Task<IReadOnlyList<StoredEvent>> ReadPageAsync(
+        long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken)
+    {
+        // Marten leaves tombstones where an append of its own has failed.
+        await using var command = dataSource.CreateCommand(
+            """
+            select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
+            where seq_id > $1 and seq_id <= $2 and type <> 'tombstone' order by seq_id limit $3
+            """);
+        command.Parameters.Add(new() { Value = afterSequence });
+        command.Parameters.Add(new() { Value = upToSequence });
+        command.Parameters.Add(new() { Value = limit });
+        return await ReadAsync(command, cancellationToken);
+    }
+
+    private async Task<long> TryAppendAsync(
+        string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
+    {
+        var written = await serializer.WriteAsync(owner, events, cancellationToken);
+        var changes = new SqlBatch();
+        foreach (var @event in events)
+        {
+            changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
+        }
+
+        await using var batch = dataSource.CreateBatch();
+        batch.BatchCommands.Add(Append(streamId, expected, written));
+        changes.AppendTo(batch);
+        try
+        {
+            return (long)(await batch.ExecuteScalarAsync(cancellationToken))!;
+        }
+        catch (PostgresException e) when (IsConflict(e))
+        {
+            throw new VersionConflictException(streamId, e);
+        }
+    }
+
+    private static NpgsqlBatchCommand Append(string streamId, ExpectedVersion expected, WrittenEvents written) =>
+        new("select guru.append_events($1, $2, $3, $4, $5, $6, $7)")
+        {
+            Parameters =
+            {
+                new() { Value = streamId, NpgsqlDbType = NpgsqlDbType.Text },
+                new() { Value = expected.Value, NpgsqlDbType = NpgsqlDbType.Bigint },
+                Array(NpgsqlDbType.Uuid, written.Events.Select(_ => Guid.CreateVersion7())),
+                Array(NpgsqlDbType.Text, written.Events.Select(e => e.Type.StoredName)),
+                Array(NpgsqlDbType.Jsonb, written.Events.Select(e => e.Json)),
+                Array(NpgsqlDbType.Text, written.Events.Select(e => e.Type.DotnetType)),
+                Array(NpgsqlDbType.Uuid, written.KeyIds),
+            },
+        };
+
+    private static NpgsqlParameter Array<T>(NpgsqlDbType type, IEnumerable<T> values) =>
+        new() { Value = values.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | type };
+
+    /// <summary>Told by our function, or found by Marten's indexes when somebody else appended without it.</summary>
+    private static bool IsConflict(PostgresException e) =>
+        e.SqlState == Conflict
+        || (e.SqlState == PostgresErrorCodes.UniqueViolation && e.ConstraintName is "pk_mt_events_stream_and_version" or "pkey_mt_streams_id");
+
+    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
+        var rows = new List<(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt)>();
+        var page = new List<RawEvent>();
+        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
+        {
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                rows.Add((reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3)));
+                page.Add(new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5)));
+            }
+        }
+
+        var events = await serializer.ReadAsync(page, cancellationToken);
+        return [.. rows.Zip(events, (row, data) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, data))];
+    }
+}

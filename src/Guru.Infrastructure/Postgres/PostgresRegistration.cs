@@ -1,0 +1,25 @@
+using Guru.Application;
+using Guru.Application.Calls;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Guru.Infrastructure.Postgres;
+
+public static class PostgresRegistration
+{
+    /// <summary>The event store and everything that reads from it. The database stays the caller's, to be disposed last.</summary>
+    public static IServiceCollection AddPostgres(this IServiceCollection services, Database database)
+    {
+        services.AddSingleton(database.DataSource);
+        services.AddSingleton(EventTypes.Shipped);
+        services.AddSingleton(Upcasters.Shipped);
+        services.AddSingleton(Projections.Live);
+        services.AddSingleton(_ => new EventKeys(database.DataSource, TimeProvider.System));
+        services.AddSingleton<EventSerializer>();
+        services.AddSingleton<PostgresEventStore>();
+        services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
+        services.AddSingleton<ICallQueries, CallQueries>();
+        services.AddSingleton<Rebuild>();
+        services.AddSingleton<PostgresHealth>();
+        return services;
+    }
+}

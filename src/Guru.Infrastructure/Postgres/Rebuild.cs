@@ -1,0 +1,232 @@
+using System.Threading.Channels;
+using Guru.Application;
+using Npgsql;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <param name="Events">Read so far.</param>
+/// <param name="Sequence">Of the last event read.</param>
+/// <param name="LastSequence">Where the log ended when it was last looked at.</param>
+public sealed record RebuildProgress(long Events, long Sequence, long LastSequence);
+
+/// <summary>The read models cannot be rebuilt now. The message says why.</summary>
+public sealed class RebuildException(string message) : Exception(message);
+
+/// <summary>
+/// Makes the read models anew from the events while calls go on:
+/// <list type="number">
+/// <item>Shadow tables are made in a schema of their own.</item>
+/// <item>A lock that appends have to wait for is taken and dropped at once. Nothing was under way at that moment, so no gap in the
+/// log up to its end may still fill.</item>
+/// <item>The log up to there is projected into the shadow, with no lock; then again from 2, until little is left.</item>
+/// <item>In one transaction the lock is taken once more, the rest is projected, and the shadow tables replace the live ones.</item>
+/// </list>
+/// </summary>
+public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store)
+{
+    internal const long Lock = 0x67757276;
+    private const int PageSize = 4_000;
+    private const int PagesAhead = 4;
+
+    /// <summary>With fewer events to catch up than this, the rest is done while appends wait.</summary>
+    private const int FewEnough = 1_000;
+    private const int MostRounds = 20;
+
+    /// <summary>Appends queue behind a lock that is waited for, and somebody may be reading for an hour: wait briefly, and often.</summary>
+    private const string LockTimeout = "2s";
+    private const int MostLockAttempts = 100;
+    private static readonly TimeSpan BetweenLockAttempts = TimeSpan.FromSeconds(1);
+
+    private const string Log = "events.mt_streams";
+
+    private readonly ShadowTables _shadow = new([.. Projections.Live.Tables]);
+    private readonly Projections _projections = Projections.In(ShadowTables.Schema);
+
+    /// <returns>How many events were projected.</returns>
+    public async Task<long> RebuildAsync(IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        if (await ScalarAsync(connection, $"select pg_try_advisory_lock({Lock})", cancellationToken) is not true)
+        {
+            throw new RebuildException("Another rebuild is under way.");
+        }
+
+        try
+        {
+            return await RebuildAsync(connection, progress, cancellationToken);
+        }
+        finally
+        {
+            await ScalarAsync(connection, $"select pg_advisory_unlock({Lock})", CancellationToken.None);
+        }
+    }
+
+    private async Task<long> RebuildAsync(NpgsqlConnection connection, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
+    {
+        var migrated = await MigratedAsync(connection, cancellationToken);
+        await _shadow.CreateAsync(connection, cancellationToken);
+
+        // The shadow is worth nothing before the swap, and the swap's commit waits for the disk as ever.
+        await ScalarAsync(connection, "set synchronous_commit = off", cancellationToken);
+        var run = new Run(store, _projections, progress);
+        for (var round = 0; round < MostRounds; round++)
+        {
+            var settled = await SettledEndAsync(connection, cancellationToken);
+            var before = run.Events;
+            await run.ProjectUpToAsync(settled, connection, cancellationToken);
+            if (run.Events - before < FewEnough)
+            {
+                break;
+            }
+        }
+
+        await ScalarAsync(connection, "set synchronous_commit = on", cancellationToken);
+        await AnalyzeAsync(connection, cancellationToken);
+        await using var transaction = await BlockAsync(connection, [Log, .. Projections.Live.Tables.Select(table => $"guru.{table}")], cancellationToken);
+        await run.ProjectUpToAsync(await EndAsync(connection, cancellationToken), connection, cancellationToken);
+        if (await MigratedAsync(connection, cancellationToken) != migrated)
+        {
+            throw new RebuildException("The database was migrated meanwhile: start the rebuild again.");
+        }
+
+        await _shadow.SwapAsync(connection, cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        return run.Events;
+    }
+
+    private static async Task<long> SettledEndAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var transaction = await BlockAsync(connection, [Log], cancellationToken);
+        return await EndAsync(connection, cancellationToken);
+    }
+
+    /// <summary>
+    /// A transaction that appends have to wait for. Every append, Marten's own too, looks at the stream's row before it takes
+    /// sequence numbers; so the lock is on the streams, and in the order in which an append touches the tables.
+    /// </summary>
+    private static async Task<NpgsqlTransaction> BlockAsync(
+        NpgsqlConnection connection, IReadOnlyList<string> tables, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            try
+            {
+                await ScalarAsync(connection, $"set local lock_timeout = '{LockTimeout}'", cancellationToken);
+                await ScalarAsync(connection, $"lock table {string.Join(", ", tables)} in access exclusive mode", cancellationToken);
+                return transaction;
+            }
+            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable && attempt < MostLockAttempts)
+            {
+                await transaction.DisposeAsync();
+                await Task.Delay(BetweenLockAttempts, cancellationToken);
+            }
+        }
+    }
+
+    private static async Task<long> EndAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        (long)(await ScalarAsync(connection, "select coalesce(max(seq_id), 0) from events.mt_events", cancellationToken))!;
+
+    private static async Task<int> MigratedAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        (await Migrator.AppliedAsync(connection, cancellationToken)).Count;
+
+    private static async Task AnalyzeAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        foreach (var table in Projections.Live.Tables)
+        {
+            await ScalarAsync(connection, $"analyze {ShadowTables.Schema}.{table}", cancellationToken);
+        }
+    }
+
+    private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 60 };
+        return await command.ExecuteScalarAsync(cancellationToken);
+    }
+
+    /// <summary>One pass over the log in three stages side by side: read and open, project, write.</summary>
+    private sealed class Run(PostgresEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
+    {
+        private long _sequence;
+
+        public long Events { get; private set; }
+
+        public async Task ProjectUpToAsync(long last, NpgsqlConnection connection, CancellationToken cancellationToken)
+        {
+            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var pages = Channel.CreateBounded<IReadOnlyList<StoredEvent>>(PagesAhead);
+            var batches = Channel.CreateBounded<(SqlBatch Batch, int Events, long Sequence)>(PagesAhead);
+            Task[] stages =
+            [
+                StageAsync(pages.Writer, writer => ReadAsync(writer, last, ending.Token), ending),
+                StageAsync(batches.Writer, writer => ProjectAsync(pages.Reader, writer, ending.Token), ending),
+                StageAsync<int>(null, _ => WriteAsync(batches.Reader, connection, last, ending.Token), ending),
+            ];
+            await Task.WhenAll(stages);
+        }
+
+        /// <summary>A stage that fails stops the others; one that is done tells the next.</summary>
+        private static async Task StageAsync<T>(ChannelWriter<T>? writer, Func<ChannelWriter<T>, Task> stage, CancellationTokenSource ending)
+        {
+            try
+            {
+                await stage(writer!);
+                writer?.Complete();
+            }
+            catch
+            {
+                await ending.CancelAsync();
+                throw;
+            }
+        }
+
+        private async Task ReadAsync(ChannelWriter<IReadOnlyList<StoredEvent>> pages, long last, CancellationToken cancellationToken)
+        {
+            var after = _sequence;
+            IReadOnlyList<StoredEvent> page;
+            do
+            {
+                page = await store.ReadPageAsync(after, last, PageSize, cancellationToken);
+                if (page.Count > 0)
+                {
+                    after = page[^1].Sequence;
+                    await pages.WriteAsync(page, cancellationToken);
+                }
+            }
+            while (page.Count == PageSize);
+        }
+
+        private async Task ProjectAsync(
+            ChannelReader<IReadOnlyList<StoredEvent>> pages, ChannelWriter<(SqlBatch Batch, int Events, long Sequence)> batches, CancellationToken cancellationToken)
+        {
+            await foreach (var page in pages.ReadAllAsync(cancellationToken))
+            {
+                var batch = new SqlBatch();
+                foreach (var stored in page)
+                {
+                    batch.Add(projections.Project(new ProjectedEvent(stored.StreamId, stored.Data)));
+                }
+
+                await batches.WriteAsync((batch, page.Count, page[^1].Sequence), cancellationToken);
+            }
+        }
+
+        private async Task WriteAsync(
+            ChannelReader<(SqlBatch Batch, int Events, long Sequence)> batches, NpgsqlConnection connection, long last, CancellationToken cancellationToken)
+        {
+            await foreach (var (changes, events, sequence) in batches.ReadAllAsync(cancellationToken))
+            {
+                if (!changes.IsEmpty)
+                {
+                    await using var batch = new NpgsqlBatch(connection) { Timeout = 60 };
+                    changes.AppendTo(batch);
+                    await batch.ExecuteNonQueryAsync(cancellationToken);
+                }
+
+                Events += events;
+                _sequence = sequence;
+                progress?.Report(new RebuildProgress(Events, sequence, last));
+            }
+        }
+    }
+}

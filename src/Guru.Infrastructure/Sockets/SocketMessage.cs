@@ -1,0 +1,60 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Guru.Infrastructure.Sockets;
+
+public enum SocketMessageKind
+{
+    Text,
+
+    /// <summary>Nothing here speaks binary; its content is not kept.</summary>
+    Binary,
+
+    /// <summary>No message will follow; <see cref="JsonSocket.Ending"/> tells why.</summary>
+    End,
+}
+
+/// <param name="Text">UTF-8, in the receive buffer until the next message is asked for.</param>
+public readonly record struct SocketMessage(SocketMessageKind Kind, ReadOnlyMemory<byte> Text)
+{
+    public static SocketMessage Binary { get; } = new(SocketMessageKind.Binary, default);
+
+    public static SocketMessage End { get; } = new(SocketMessageKind.End, default);
+}
+
+public enum SocketEndReason
+{
+    /// <summary>The other side sent a close frame, by itself or in answer to ours.</summary>
+    PeerClosed,
+
+    /// <summary>The connection broke.</summary>
+    Lost,
+
+    /// <summary>A message outgrew its bound.</summary>
+    MessageTooBig,
+
+    /// <summary>The other side read so slowly that the queue outgrew its bound.</summary>
+    TooFarBehind,
+
+    /// <summary>Our close frame was not answered in time.</summary>
+    CloseTimedOut,
+
+    /// <summary>Given up by its owner.</summary>
+    Disposed,
+}
+
+/// <param name="CloseCode">Of the other side's close frame.</param>
+public sealed record SocketEnding(SocketEndReason Reason, int? CloseCode = null, string? CloseReason = null);
+
+public sealed record JsonSocketOptions
+{
+    /// <summary>The longest message that is read; beyond it the socket is closed with 1009.</summary>
+    [Range(1, 64 * 1024 * 1024)]
+    public int MaxMessageBytes { get; init; } = 1024 * 1024;
+
+    /// <summary>How much may wait to be written; beyond it the socket is aborted.</summary>
+    [Range(1, 64 * 1024 * 1024)]
+    public int MaxQueuedBytes { get; init; } = 4 * 1024 * 1024;
+
+    /// <summary>How long a close may take, with the writing of what is queued.</summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(2);
+}

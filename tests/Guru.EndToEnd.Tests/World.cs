@@ -1,0 +1,124 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Guru.Api.Hosting;
+using Guru.Sandbox.OpenAI;
+using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.Configuration;
+
+namespace Guru.EndToEnd.Tests;
+
+/// <summary>Guru with a PostgreSQL of its own, between the two stand-ins, on loopback. Its public address is an invented https one.</summary>
+public class World : IAsyncLifetime
+{
+    protected const string AnalystKey = "analyst-key";
+    protected const string OperatorKey = "operator-key";
+    private const string PublicAddress = "https://guru.example.test";
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("guru-e2e-").FullName;
+
+    public OpenAIStandIn OpenAI { get; private set; } = null!;
+
+    public TwilioStandIn Twilio { get; private set; } = null!;
+
+    public HttpClient Analyst { get; private set; } = null!;
+
+    internal GuruHost Guru { get; private set; } = null!;
+
+    protected virtual OpenAIStandInOptions OpenAIOptions => new();
+
+    /// <summary>Settings besides the contract's, such as Guru:Calls:SilenceSeconds.</summary>
+    protected virtual Dictionary<string, string?> Settings => [];
+
+    public async Task InitializeAsync()
+    {
+        OpenAI = await OpenAIStandIn.StartAsync(OpenAIOptions);
+        Twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { AppUrl = new Uri(PublicAddress), VerbSpeed = 50 });
+        Guru = await GuruHost.OpenAsync(Environment(Twilio, OpenAI, _directory, Settings), CancellationToken.None);
+        await Guru.App.StartAsync();
+        var address = AddressOf(Guru);
+        Twilio.ConnectTo = address;
+        Analyst = ClientFor(address, AnalystKey);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await Twilio.DisposeAsync();
+        await OpenAI.DisposeAsync();
+        await Guru.App.StopAsync();
+        await Guru.DisposeAsync();
+        Analyst.Dispose();
+        if (new DirectoryInfo(Path.Combine(_directory, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { } elsewhere)
+        {
+            Directory.Delete(elsewhere.FullName, recursive: true);
+        }
+
+        Directory.Delete(_directory, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    internal static IConfiguration Environment(TwilioStandIn twilio, OpenAIStandIn openAI, string directory, Dictionary<string, string?> settings) =>
+        new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
+        {
+            ["OPENAI_API_KEY"] = "sk-invented-for-tests",
+            ["OPENAI_BASE_URL"] = openAI.BaseUrl.ToString(),
+            ["TWILIO_ACCOUNT_SID"] = twilio.Options.AccountSid,
+            ["TWILIO_AUTH_TOKEN"] = twilio.Options.AuthToken,
+            ["TWILIO_WHATSAPP_NUMBER"] = twilio.Options.WhatsAppNumber,
+            ["TWILIO_BASE_URL"] = twilio.BaseUrl.ToString(),
+            ["BASE_URL"] = PublicAddress,
+            ["PORT"] = "0",
+            ["GURU_DATA_DIR"] = directory,
+            ["GURU_ANALYST_KEYS"] = AnalystKey,
+            ["GURU_OPERATOR_KEYS"] = OperatorKey,
+        }).AddInMemoryCollection(settings).Build();
+
+    internal static Uri AddressOf(GuruHost guru) => new($"http://127.0.0.1:{new Uri(guru.App.Urls.First().Replace("[::]", "127.0.0.1", StringComparison.Ordinal)).Port}");
+
+    internal static HttpClient ClientFor(Uri address, string key) => new()
+    {
+        BaseAddress = address,
+        DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) },
+    };
+
+    /// <summary>The record of a call once it is over and everything about it is stored.</summary>
+    internal async Task<CallRecord> RecordOf(PlacedCall call)
+    {
+        await call.Completion;
+        await Guru.App.Services.PaperworkDone();
+        return await ReadAsync(call.CallSid);
+    }
+
+    internal async Task<CallRecord> ReadAsync(string callSid) => new(
+        await GetAsync($"/api/calls/{callSid}"), await GetAsync($"/api/calls/{callSid}/transcript"), await GetAsync($"/api/calls/{callSid}/events?limit=200"));
+
+    internal async Task<JsonElement> GetAsync(string path)
+    {
+        using var response = await Analyst.GetAsync(path);
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        return JsonDocument.Parse(await response.Content.ReadAsStreamAsync()).RootElement;
+    }
+}
+
+/// <summary>A call as an analyst reads it.</summary>
+internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, JsonElement Events)
+{
+    public string? EndReason => Call.GetProperty("endReason").GetString();
+
+    public IReadOnlyList<JsonElement> Utterances => [.. Transcript.GetProperty("utterances").EnumerateArray()];
+
+    public IReadOnlyList<string> EventTypes => [.. Events.GetProperty("items").EnumerateArray().Select(e => e.GetProperty("type").GetString()!)];
+
+    public JsonElement Event(string type) => Events.GetProperty("items").EnumerateArray().First(e => e.GetProperty("type").GetString() == type).GetProperty("data");
+
+    /// <summary>One line a turn, such as "agent: Hello ..." or "agent (cut): I am sorry".</summary>
+    public string Conversation => string.Join('\n', Utterances.Select(line =>
+        $"{line.GetProperty("speaker").GetString()}{(line.GetProperty("interrupted").GetBoolean() ? " (cut)" : "")}: {line.GetProperty("heard").GetString()}"));
+}
+
+internal static class Paperwork
+{
+    /// <summary>Waits until no fact of a call that is over waits to be stored.</summary>
+    public static Task PaperworkDone(this IServiceProvider services) =>
+        Microsoft.Extensions.DependencyInjection.ServiceProviderServiceExtensions.GetRequiredService<Application.Voice.Switchboard>(services).PaperworkDone;
+}

@@ -1,0 +1,195 @@
+using Guru.Application;
+using Guru.Application.Calls;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+[Collection(PostgresCollection.Name)]
+public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
+{
+    private static readonly DateTimeOffset Noon = new(2026, 3, 4, 12, 0, 0, TimeSpan.Zero);
+    private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
+    private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
+    private TestDatabase _database = null!;
+
+    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
+
+    public async Task DisposeAsync() => await _database.DisposeAsync();
+
+    [Fact]
+    public async Task A_call_rings_from_its_webhook_on()
+    {
+        await AppendAsync(Started() with { Language = "ht" }, new AgentRouted("legal", "why", Noon));
+
+        (await FindAsync()).ShouldBe(new CallSummary(
+            Sid.Value, Maria.Value, CallChannel.Whatsapp, CallDirection.Inbound, "legal", "ht", CallStatus.Ringing, EndReason: null, Noon, EndedAt: null,
+            DurationSeconds: null));
+    }
+
+    [Fact]
+    public async Task The_callers_number_is_masked_in_the_read_model()
+    {
+        await AppendAsync(Started());
+
+        (await _database.OneAsync("select address_masked from guru.calls")).ShouldBe("+1***01");
+        (await _database.DumpAsync("calls")).ShouldAllBe(row => !row.Contains("555"));
+    }
+
+    [Fact]
+    public async Task A_call_lasts_from_its_first_stream_to_its_end_in_whole_seconds()
+    {
+        await AppendAsync(Started(), Connected(2));
+        (await FindAsync())!.Status.ShouldBe(CallStatus.InProgress);
+
+        await AppendAsync(new MediaStreamRequested("t", 1, At(20)), Connected(30), new CallEnded(CallEndReason.AgentEnded, At(63.5)));
+
+        var call = (await FindAsync())!;
+        (call.Status, call.EndReason, call.EndedAt, call.DurationSeconds)
+            .ShouldBe((CallStatus.Completed, CallEndReason.AgentEnded, At(63.5), 61));
+    }
+
+    [Fact]
+    public async Task A_call_without_a_stream_lasts_from_its_start()
+    {
+        await AppendAsync(Started(), Status(CallStatus.NoAnswer, 30), new CallEnded(CallEndReason.NoAnswer, At(30)));
+
+        var call = (await FindAsync())!;
+        (call.Status, call.EndReason, call.DurationSeconds).ShouldBe((CallStatus.NoAnswer, CallEndReason.NoAnswer, 30));
+    }
+
+    [Fact]
+    public async Task A_call_known_by_its_status_alone_is_a_call()
+    {
+        await AppendAsync(Status(CallStatus.InProgress, 1));
+
+        var call = (await FindAsync())!;
+        (call.CallerId, call.Channel, call.Status, call.StartedAt).ShouldBe((Maria.Value, CallChannel.Whatsapp, CallStatus.InProgress, At(1)));
+
+        await AppendAsync(Started(), new AgentRouted("general", "why", Noon));
+
+        call = (await FindAsync())!;
+        (call.Agent, call.Status, call.StartedAt).ShouldBe(("general", CallStatus.InProgress, Noon));
+    }
+
+    [Fact]
+    public async Task A_final_status_stays_whatever_comes_later()
+    {
+        await AppendAsync(Status(CallStatus.Busy, 5), new CallEnded(CallEndReason.Busy, At(5)), Started(), Connected(6), Status(CallStatus.Ringing, 7));
+
+        var call = (await FindAsync())!;
+        (call.Status, call.EndReason, call.EndedAt, call.DurationSeconds).ShouldBe((CallStatus.Busy, CallEndReason.Busy, At(5), 0));
+    }
+
+    [Fact]
+    public async Task A_late_ringing_does_not_unanswer_a_call()
+    {
+        await AppendAsync(Started(), Connected(1), Status(CallStatus.Ringing, 2));
+
+        (await FindAsync())!.Status.ShouldBe(CallStatus.InProgress);
+    }
+
+    [Fact]
+    public async Task An_unknown_call_is_nothing()
+    {
+        (await FindAsync()).ShouldBeNull();
+        (await _database.Queries.TranscriptAsync(Sid, default)).ShouldBeNull();
+        (await _database.Queries.EventsAsync(Sid, 10, cursor: null, default)).ShouldBeNull();
+        (await _database.Queries.ListAsync(10, cursor: null, default)).Items.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Calls_are_listed_newest_first_page_by_page()
+    {
+        // Three at each moment, so that a page ends between equals.
+        for (var number = 0; number < 10; number++)
+        {
+            var sid = CallSid.Parse($"CA{number:x32}");
+            await _database.Store.AppendAsync(
+                Call.StreamId(sid), ExpectedVersion.None, Maria, [Started() with { CallSid = sid, At = Noon.AddTicks(10 * (number / 3)) }], default);
+        }
+
+        var listed = new List<string>();
+        string? cursor = null;
+        do
+        {
+            var page = await _database.Queries.ListAsync(4, cursor, default);
+            listed.AddRange(page.Items.Select(call => call.CallSid));
+            cursor = page.Next;
+        }
+        while (cursor is not null);
+
+        listed.ShouldBe(Enumerable.Range(0, 10).Reverse().Select(number => $"CA{number:x32}"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("%")]
+    [InlineData("bm90IG91cnM")]
+    [InlineData("OTk5OTk5OTk5OTk5OTk5OTk5OSBDQTE")]
+    public async Task A_cursor_that_is_not_ours_is_a_format_error(string cursor)
+    {
+        await AppendAsync(Started());
+
+        await Should.ThrowAsync<FormatException>(() => _database.Queries.ListAsync(10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Queries.EventsAsync(Sid, 10, cursor, default));
+    }
+
+    [Fact]
+    public async Task A_transcript_is_in_the_order_of_speech_not_of_recording()
+    {
+        var late = Said("late", 100) with { FirstAudioMs = 420, FirstHeardMs = 610, Language = "es", Interrupted = true, Heard = "la" };
+        await AppendAsync(Started(), Said("b", 900), Said("a", 900), Said("c", 2_000), late);
+
+        var transcript = (await _database.Queries.TranscriptAsync(Sid, default))!;
+
+        transcript.Utterances.Select(line => line.Id).ShouldBe(["late", "a", "b", "c"]);
+        transcript.Utterances[0].ShouldBe(new TranscriptLine(
+            "late", Speaker.Agent, "general", "said late", "la", Interrupted: true, TranscriptionOutcome.Completed, 100, 150, 50, 40, "es", 420, 610));
+    }
+
+    [Fact]
+    public async Task An_utterance_that_is_recorded_twice_is_shown_once()
+    {
+        await AppendAsync(Started(), Said("a", 1), Said("a", 2));
+        await AppendAsync(Said("a", 3));
+
+        (await _database.Queries.TranscriptAsync(Sid, default))!.Utterances.ShouldHaveSingleItem().StartMs.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Events_are_shown_under_their_names_with_words_readable()
+    {
+        await AppendAsync(Started(), Said("a", 1), new CallEnded(CallEndReason.MaxDuration, At(60)));
+
+        var first = (await _database.Queries.EventsAsync(Sid, 2, cursor: null, default))!;
+        var second = (await _database.Queries.EventsAsync(Sid, 2, first.Next, default))!;
+
+        first.Items.Select(e => (e.Version, e.Type)).ShouldBe([(1, "CallStarted"), (2, "UtteranceTranscribed")]);
+        first.Items[1].Data.GetProperty("said").GetString().ShouldBe("said a");
+        first.Items[1].StreamId.ShouldBe($"call-{Sid}");
+        second.Items.ShouldHaveSingleItem().Type.ShouldBe("CallEnded");
+        second.Items[0].Data.GetProperty("reason").GetString().ShouldBe("maxDuration");
+        second.Items[0].At.ShouldBe(At(60));
+        second.Next.ShouldBeNull();
+    }
+
+    private static DateTimeOffset At(double seconds) => Noon.AddSeconds(seconds);
+
+    private static CallStarted Started() => new(
+        Sid, Maria, "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, StreamTokenHash: null, Noon);
+
+    private static MediaStreamConnected Connected(double seconds) => new("MZ1", "token", "node-1", At(seconds));
+
+    private static CallStatusChanged Status(CallStatus status, double seconds) =>
+        new(status, Sid, Maria, CallDirection.Inbound, DurationSeconds: null, ErrorCode: null, At(seconds));
+
+    private static UtteranceTranscribed Said(string id, long startMs) => new(
+        id, Speaker.Agent, "general", $"said {id}", $"said {id}", Interrupted: false, TranscriptionOutcome.Completed, startMs, startMs + 50, 50, 40,
+        Language: null, FirstAudioMs: null, FirstHeardMs: null, Noon);
+
+    private Task AppendAsync(params object[] events) => _database.Store.AppendAsync(Call.StreamId(Sid), ExpectedVersion.Any, Maria, events, default);
+
+    private Task<CallSummary?> FindAsync() => _database.Queries.FindAsync(Sid, default);
+}

@@ -1,0 +1,197 @@
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Guru.Application;
+using Guru.Domain;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Guru.Infrastructure.Postgres;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+[Collection(PostgresCollection.Name)]
+public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifetime
+{
+    private static readonly DateTimeOffset March = new(2026, 3, 4, 12, 0, 0, TimeSpan.Zero);
+    private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
+    private static readonly CallerId Jean = CallerId.Parse("fedcba9876543210fedcba9876543210");
+    private TestDatabase _database = null!;
+
+    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
+
+    public async Task DisposeAsync() => await _database.DisposeAsync();
+
+    [Fact]
+    public void Every_event_of_the_domain_has_its_names()
+    {
+        var events = typeof(CallEvent).Assembly.GetTypes().Where(type => type.IsSubclassOf(typeof(CallEvent)));
+
+        EventTypes.Shipped.All.Select(type => type.ClrType).ShouldBe(events, ignoreOrder: true);
+        EventTypes.Shipped.All.ShouldAllBe(type => type.Name == type.ClrType.Name && type.StoredName == SnakeCase(type.Name));
+    }
+
+    [Fact]
+    public async Task Words_and_numbers_are_unreadable_in_the_database()
+    {
+        await AppendAsync(Maria, Started("+15550100001"), new AgentRouted("legal", "asked about a visa", March), Said("I need a lawyer", "I need"));
+
+        var stored = string.Join('\n', await _database.RowsAsync("select data::text from events.mt_events"));
+
+        stored.ShouldNotContain("visa");
+        stored.ShouldNotContain("lawyer");
+        stored.ShouldNotContain("555");
+        stored.ShouldContain("\"said\": \"~");
+        (await ReadAsync()).ShouldBe(
+            [Started("+15550100001"), new AgentRouted("legal", "asked about a visa", March), Said("I need a lawyer", "I need")]);
+    }
+
+    [Fact]
+    public async Task The_same_words_never_look_the_same()
+    {
+        await AppendAsync(Maria, Said("yes", "yes"), Said("yes", "yes"));
+
+        (await _database.RowsAsync("select data ->> 'said' from events.mt_events union select data ->> 'heard' from events.mt_events")).Count.ShouldBe(4);
+    }
+
+    [Fact]
+    public async Task There_is_a_key_for_each_caller_kind_and_month()
+    {
+        await AppendAsync(Maria, Started("+15550100001"), Said("one", "one"), Said("two", "two"));
+        await AppendAsync(Maria, Said("three", "three") with { At = new(2026, 4, 1, 0, 30, 0, TimeSpan.FromHours(1)) }); // Still March in UTC.
+        await AppendAsync(Maria, Said("four", "four") with { At = March.AddMonths(1) });
+        await AppendAsync(Jean, Said("five", "five"));
+
+        (await _database.RowsAsync("select caller_id, kind, to_char(month, 'YYYY-MM-DD'), length(key) from guru_keys.keys order by 1, 2, 3")).ShouldBe(
+        [
+            $"{Maria}\tcontact\t2026-03-01\t32",
+            $"{Maria}\twords\t2026-03-01\t32",
+            $"{Maria}\twords\t2026-04-01\t32",
+            $"{Jean}\twords\t2026-03-01\t32",
+        ]);
+    }
+
+    [Fact]
+    public async Task Nodes_that_need_the_same_key_first_share_one()
+    {
+        var nodes = Enumerable.Range(0, 10).Select(_ => _database.AnotherNode()).ToList();
+
+        await Task.WhenAll(nodes.Select((node, number) => node.Store.AppendAsync(
+            $"call-{number}", ExpectedVersion.None, Maria, [Started("+15550100001"), Said("hello", "hello")], default)));
+
+        (await _database.OneAsync("select count(*) from guru_keys.keys")).ShouldBe("2");
+        await using var reader = _database.AnotherNode();
+        await foreach (var stored in reader.Store.ReadAllAsync(0, default))
+        {
+            stored.Data.ShouldBeOneOf(Started("+15550100001"), Said("hello", "hello"));
+        }
+
+        foreach (var node in nodes)
+        {
+            await node.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task What_a_destroyed_key_protected_reads_as_an_empty_text()
+    {
+        await AppendAsync(Maria, Started("+15550100001"), Said("one", "one"));
+        await AppendAsync(Jean, Said("two", "two"));
+
+        await _database.ExecuteAsync($"delete from guru_keys.keys where caller_id = '{Maria}'");
+
+        await using var node = _database.AnotherNode();
+        (await node.Store.ReadAsync("call-1", 1, default)).Select(e => e.Data).ShouldBe([Started(""), Said("", ""), Said("two", "two")]);
+    }
+
+    [Fact]
+    public async Task A_node_with_a_destroyed_key_in_its_cache_writes_under_a_new_one()
+    {
+        await AppendAsync(Maria, Said("before", "before"));
+        await _database.ExecuteAsync("delete from guru_keys.keys");
+
+        await AppendAsync(Maria, Said("after", "after"));
+
+        (await ReadAsync()).ShouldBe([Said("", ""), Said("after", "after")]);
+    }
+
+    [Fact]
+    public async Task Sealed_words_open_only_where_they_were_written()
+    {
+        await AppendAsync(Maria, Said("secret", "heard"));
+        await _database.ExecuteAsync("update events.mt_events set data = jsonb_set(data, '{heard}', data -> 'said')");
+
+        await Should.ThrowAsync<CryptographicException>(ReadAsync);
+    }
+
+    [Fact]
+    public async Task Members_that_came_or_went_since_an_event_was_stored_do_no_harm()
+    {
+        await AppendAsync(Maria, Said("one", "one"), new CallEnded(CallEndReason.Silence, March));
+        await _database.ExecuteAsync(
+            """
+            update events.mt_events set data = case type
+                when 'call_ended' then '{"reason": "silence", "mood": {"good": [1, 2]}, "at": "2026-03-04T12:00:00Z"}'
+                else data - 'heard' - 'speaker' - 'endMs' - 'at' end
+            """);
+
+        var events = await ReadAsync();
+
+        events[0].ShouldBe(Said("one", "one") with { Heard = null!, Speaker = default, EndMs = 0, At = default });
+        events[1].ShouldBe(new CallEnded(CallEndReason.Silence, March));
+    }
+
+    /// <summary>An invented older shape: the line's words were one member, and its length was told in seconds.</summary>
+    [Fact]
+    public async Task An_old_shape_is_brought_into_todays_before_it_is_read()
+    {
+        var types = new EventTypes([.. EventTypes.Shipped.All, .. EventTypes.Family<LineSpoken>(e => e.At, (typeof(LineSpoken), "LineSpoken", "line_spoken"))]);
+        await using var then = _database.AnotherNode(types);
+        await then.Store.AppendAsync("call-1", ExpectedVersion.None, Maria, [new LineSpoken("item_1", "Bonjou", 1.5, March), Said("two", "two")], default);
+
+        var upcasters = Upcasters.Shipped.With("line_spoken", old => new UpcastEvent("utterance_transcribed", new JsonObject
+        {
+            ["utteranceId"] = (string?)old["item"],
+            ["agent"] = "general",
+            ["said"] = (string?)old["text"],
+            ["heard"] = (string?)old["text"],
+            ["endMs"] = (long)((double)old["seconds"]! * 1000),
+            ["saidMs"] = (long)((double)old["seconds"]! * 1000),
+            ["heardMs"] = (long)((double)old["seconds"]! * 1000),
+            ["at"] = (string?)old["at"],
+        }));
+        await using var today = _database.AnotherNode(upcasters: upcasters);
+
+        var line = Said("Bonjou", "Bonjou") with { UtteranceId = "item_1", EndMs = 1_500, SaidMs = 1_500, HeardMs = 1_500 };
+        (await today.Store.ReadAsync("call-1", 1, default)).Select(e => e.Data).ShouldBe([line, Said("two", "two")]);
+
+        await _database.ExecuteAsync("delete from guru_keys.keys");
+        await using var later = _database.AnotherNode(upcasters: upcasters);
+        (await later.Store.ReadAsync("call-1", 1, default))[0].Data.ShouldBe(line with { Said = "", Heard = "" });
+    }
+
+    [Fact]
+    public void Personal_data_out_of_the_serializers_reach_is_refused_at_the_start() =>
+        Should.Throw<NotSupportedException>(() => new EventType(typeof(Hidden), "Hidden", "hidden", _ => March).PersonalMembers.ShouldBeNull())
+            .Message.ShouldContain("Hidden");
+
+    internal sealed record LineSpoken(
+        string Item, [property: PersonalData(PersonalDataKind.Words)] string Text, double Seconds, DateTimeOffset At);
+
+    internal sealed record Hidden(IReadOnlyList<Inner> Inner);
+
+    internal sealed record Inner([property: PersonalData(PersonalDataKind.Words)] string Text);
+
+    private static CallStarted Started(string address) => new(
+        CallSid.Parse("CA00000000000000000000000000000001"), Maria, address, CallChannel.Whatsapp, CallDirection.Inbound, null, null, March);
+
+    private static UtteranceTranscribed Said(string said, string heard) => new(
+        "item", Speaker.Caller, "general", said, heard, Interrupted: false, TranscriptionOutcome.Completed, 0, 100, 100, 100, null, null, null, March);
+
+    private Task AppendAsync(CallerId owner, params object[] events) =>
+        _database.Store.AppendAsync("call-1", ExpectedVersion.Any, owner, events, default);
+
+    private async Task<IReadOnlyList<object>> ReadAsync() => [.. (await _database.Store.ReadAsync("call-1", 1, default)).Select(e => e.Data)];
+
+    private static string SnakeCase(string name) =>
+        string.Concat(name.Select((letter, index) => char.IsUpper(letter) && index > 0 ? $"_{letter}" : $"{letter}")).ToLowerInvariant();
+}

@@ -1,0 +1,109 @@
+using Guru.Infrastructure.Postgres;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+/// <summary>One PostgreSQL for all tests, started as Guru starts it, with a migrated database to copy from.</summary>
+public sealed class PostgresFixture : IAsyncLifetime
+{
+    private const string Template = "guru_template";
+    private readonly TemporaryDirectory _directory = new();
+    private EmbeddedPostgres _server = null!;
+    private int _databases;
+
+    public async Task InitializeAsync()
+    {
+        _server = await EmbeddedPostgres.StartAsync(_directory.Path, NullLogger.Instance, CancellationToken.None);
+        await ExecuteAsync($"create database {Template}");
+        await using var dataSource = Database.DataSourceFor(ConnectionTo(Template, pooling: false));
+        await new Migrator(dataSource, Migration.Shipped, NullLogger.Instance).MigrateAsync(CancellationToken.None);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        _directory.Dispose();
+    }
+
+    public async Task<string> NewDatabaseAsync(bool migrated)
+    {
+        var name = $"test_{Interlocked.Increment(ref _databases)}";
+        await ExecuteAsync($"create database {name} template {(migrated ? Template : "template0")}");
+        return ConnectionTo(name, pooling: true);
+    }
+
+    private string ConnectionTo(string database, bool pooling) =>
+        new NpgsqlConnectionStringBuilder(_server.ConnectionString) { Database = database, Pooling = pooling }.ConnectionString;
+
+    private async Task ExecuteAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(ConnectionTo("postgres", pooling: false));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+}
+
+[CollectionDefinition(Name)]
+public sealed class PostgresCollection : ICollectionFixture<PostgresFixture>
+{
+    public const string Name = "PostgreSQL";
+}
+
+/// <summary>Each test has a database of its own, empty but for the migrations.</summary>
+public sealed class TestDatabase : IAsyncDisposable
+{
+    private readonly string _url;
+
+    private TestDatabase(string url, EventTypes types, Upcasters upcasters)
+    {
+        _url = url;
+        DataSource = Database.DataSourceFor(url);
+        Keys = new EventKeys(DataSource, TimeProvider.System);
+        Serializer = new EventSerializer(types, Keys, upcasters);
+        Store = new PostgresEventStore(DataSource, Serializer, Keys, Projections.Live);
+        Rebuild = new Rebuild(DataSource, Store);
+        Queries = new CallQueries(DataSource, Store, types);
+    }
+
+    public NpgsqlDataSource DataSource { get; }
+    public EventKeys Keys { get; }
+    public EventSerializer Serializer { get; }
+    public PostgresEventStore Store { get; }
+    public Rebuild Rebuild { get; }
+    internal CallQueries Queries { get; }
+
+    public static async Task<TestDatabase> NewAsync(PostgresFixture postgres, EventTypes? types = null, Upcasters? upcasters = null) =>
+        new(await postgres.NewDatabaseAsync(migrated: true), types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);
+
+    /// <summary>As another node sees it: nothing cached.</summary>
+    public TestDatabase AnotherNode(EventTypes? types = null, Upcasters? upcasters = null) =>
+        new(_url, types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);
+
+    /// <summary>The rows of a query as lines of text, columns parted by tabs.</summary>
+    public async Task<List<string>> RowsAsync(string sql)
+    {
+        await using var command = DataSource.CreateCommand(sql);
+        await using var reader = await command.ExecuteReaderAsync();
+        var rows = new List<string>();
+        while (await reader.ReadAsync())
+        {
+            rows.Add(string.Join('\t', Enumerable.Range(0, reader.FieldCount).Select(column => reader.IsDBNull(column) ? "" : $"{reader[column]}")));
+        }
+
+        return rows;
+    }
+
+    public Task<List<string>> DumpAsync(string table) => RowsAsync($"select t::text from guru.{table} t order by t::text collate \"C\"");
+
+    public async Task<string> OneAsync(string sql) => (await RowsAsync(sql)).Single();
+
+    public async Task ExecuteAsync(string sql)
+    {
+        await using var command = DataSource.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public ValueTask DisposeAsync() => DataSource.DisposeAsync();
+}

@@ -1,0 +1,190 @@
+using Guru.Application;
+using Guru.Domain.Calls;
+using Guru.Infrastructure.Postgres;
+using Npgsql;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+[Collection(PostgresCollection.Name)]
+public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
+{
+    private const string Shape =
+        """
+        select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || is_generated || coalesce(collation_name, '')
+        from information_schema.columns where table_schema = 'guru' and table_name in ('calls', 'utterances')
+        union all select indexdef from pg_indexes where schemaname = 'guru'
+        union all select conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'guru'::regnamespace
+        order by 1
+        """;
+
+    private TestDatabase _database = null!;
+
+    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
+
+    public async Task DisposeAsync() => await _database.DisposeAsync();
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Rebuilt_tables_are_those_that_the_appends_have_made(int seed)
+    {
+        await AppendAsync(new RandomCalls(seed).Take(150));
+        var (calls, utterances, shape) = (await _database.DumpAsync("calls"), await _database.DumpAsync("utterances"), await _database.RowsAsync(Shape));
+        calls.Count.ShouldBeGreaterThan(100);
+        utterances.Count.ShouldBeGreaterThan(500);
+
+        var events = await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        (await _database.DumpAsync("calls")).ShouldBe(calls);
+        (await _database.DumpAsync("utterances")).ShouldBe(utterances);
+        (await _database.RowsAsync(Shape)).ShouldBe(shape);
+        events.ToString(System.Globalization.CultureInfo.InvariantCulture).ShouldBe(await _database.OneAsync("select count(*) from events.mt_events"));
+    }
+
+    [Fact]
+    public async Task Tables_that_were_spoiled_are_made_good()
+    {
+        await AppendAsync(new RandomCalls(4).Take(50));
+        var calls = await _database.DumpAsync("calls");
+        await _database.ExecuteAsync("update guru.calls set status = 'ringing'; truncate guru.utterances");
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        (await _database.DumpAsync("calls")).ShouldBe(calls);
+        (await _database.DumpAsync("utterances")).ShouldNotBeEmpty();
+    }
+
+    [Fact]
+    public async Task Calls_go_on_while_the_tables_are_rebuilt()
+    {
+        await AppendAsync(new RandomCalls(5).Take(150));
+        using var enough = new CancellationTokenSource();
+        var traffic = Enumerable.Range(100, 4).Select(async seed =>
+        {
+            foreach (var call in new RandomCalls(seed).Take(int.MaxValue).TakeWhile(_ => !enough.IsCancellationRequested))
+            {
+                await AppendAsync([call]);
+            }
+        }).ToList();
+
+        for (var times = 0; times < 5; times++)
+        {
+            await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        }
+
+        await enough.CancelAsync();
+        await Task.WhenAll(traffic);
+
+        var (calls, utterances) = (await _database.DumpAsync("calls"), await _database.DumpAsync("utterances"));
+        calls.Count.ShouldBeGreaterThan(200);
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        (await _database.DumpAsync("calls")).ShouldBe(calls);
+        (await _database.DumpAsync("utterances")).ShouldBe(utterances);
+    }
+
+    /// <summary>An append that took its numbers before the rebuild began, and commits them after it has read past.</summary>
+    [Fact]
+    public async Task An_event_that_fills_a_gap_late_is_not_lost()
+    {
+        await AppendAsync(new RandomCalls(6).Take(5));
+        await using var slow = await _database.DataSource.OpenConnectionAsync();
+        await using var transaction = await slow.BeginTransactionAsync();
+        await using (var append = new NpgsqlCommand(
+            """
+            select guru.append_events('call-CA7', 0, array[gen_random_uuid()], array['call_ended'],
+                array['{"reason": "silence", "at": "2026-03-04T12:00:00Z"}'::jsonb], array['x'], array[]::uuid[]);
+            """, slow))
+        {
+            await append.ExecuteNonQueryAsync();
+        }
+
+        await AppendAsync(new RandomCalls(7).Take(5));
+        var rebuild = _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        while (await _database.OneAsync("select count(*) from pg_locks where not granted") == "0")
+        {
+            await Task.Yield();
+        }
+
+        await transaction.CommitAsync();
+        await rebuild;
+
+        (await _database.OneAsync("select end_reason from guru.calls where call_sid = 'CA7'")).ShouldBe("silence");
+    }
+
+    [Fact]
+    public async Task Progress_is_shown_to_the_end()
+    {
+        await AppendAsync(new RandomCalls(8).Take(20));
+        var shown = new List<RebuildProgress>();
+
+        var events = await _database.Rebuild.RebuildAsync(new Listener(shown), CancellationToken.None);
+
+        shown[^1].Events.ShouldBe(events);
+        shown[^1].Sequence.ShouldBe(shown[^1].LastSequence);
+    }
+
+    [Fact]
+    public async Task Of_two_rebuilds_at_once_one_is_refused()
+    {
+        await using var other = await _database.DataSource.OpenConnectionAsync();
+        await using var held = new NpgsqlCommand($"select pg_advisory_lock({Rebuild.Lock})", other);
+        await held.ExecuteNonQueryAsync();
+
+        await Should.ThrowAsync<RebuildException>(() => _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task Who_was_allowed_to_read_still_is()
+    {
+        await _database.ExecuteAsync("create role analyst; grant select on guru.calls to analyst");
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        var allowed = await _database.OneAsync("select has_table_privilege('analyst', 'guru.calls', 'select')");
+        await _database.ExecuteAsync("drop owned by analyst; drop role analyst");
+        allowed.ShouldBe("True");
+    }
+
+    [Fact]
+    public async Task A_rebuild_that_was_stopped_half_way_does_not_hinder_the_next()
+    {
+        await AppendAsync(new RandomCalls(9).Take(20));
+        var calls = await _database.DumpAsync("calls");
+        await _database.ExecuteAsync("create schema guru_rebuild; create table guru_rebuild.calls (half int)");
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        (await _database.DumpAsync("calls")).ShouldBe(calls);
+    }
+
+    [Fact]
+    public async Task The_words_of_an_erased_caller_are_gone_after_a_rebuild()
+    {
+        await AppendAsync(new RandomCalls(10).Take(20));
+        await _database.ExecuteAsync("delete from guru_keys.keys");
+        await using var node = _database.AnotherNode();
+
+        await node.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        (await _database.OneAsync("select count(*) from guru.utterances where said <> '' or heard <> ''")).ShouldBe("0");
+        (await _database.OneAsync("select count(*) from guru.calls where address_masked <> ''")).ShouldBe("0");
+    }
+
+    private async Task AppendAsync(IEnumerable<RandomCall> calls)
+    {
+        foreach (var call in calls)
+        {
+            foreach (var events in call.Appends)
+            {
+                await _database.Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, call.Caller, [.. events], default);
+            }
+        }
+    }
+
+    private sealed class Listener(List<RebuildProgress> shown) : IProgress<RebuildProgress>
+    {
+        public void Report(RebuildProgress value) => shown.Add(value);
+    }
+}

@@ -1,0 +1,386 @@
+using System.Diagnostics;
+using System.Net.WebSockets;
+using System.Reflection;
+using System.Text;
+using Guru.Infrastructure.Sockets;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Sockets;
+
+public sealed class ReadingASocket : IAsyncLifetime
+{
+    private SocketPair _pair = null!;
+    private JsonSocket _socket = null!;
+
+    public async Task InitializeAsync()
+    {
+        _pair = await SocketPair.ConnectAsync();
+        _socket = new JsonSocket(_pair.ServerEnd, new JsonSocketOptions { MaxMessageBytes = 100_000 }, TimeProvider.System);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _socket.DisposeAsync();
+        await _pair.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Joins_the_fragments_of_a_message_even_when_a_letter_is_cut_in_two()
+    {
+        var bytes = "\"Ünïcodé ☎\""u8.ToArray();
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            await _pair.ClientEnd.SendAsync(bytes.AsMemory(i, 1), WebSocketMessageType.Text, i == bytes.Length - 1, CancellationToken.None);
+        }
+
+        (await ReadTextAsync()).ShouldBe("\"Ünïcodé ☎\"");
+    }
+
+    [Fact]
+    public async Task Grows_for_a_large_message_and_reads_small_ones_after_it()
+    {
+        var large = new string('x', 90_000);
+        await _pair.ClientEnd.SendTextAsync(large);
+        await _pair.ClientEnd.SendTextAsync("small");
+        await _pair.ClientEnd.SendTextAsync("");
+        await _pair.ClientEnd.SendTextAsync("last");
+
+        (await ReadTextAsync()).ShouldBe(large);
+        (await ReadTextAsync()).ShouldBe("small");
+        (await ReadTextAsync()).ShouldBe("");
+        (await ReadTextAsync()).ShouldBe("last");
+    }
+
+    [Fact]
+    public async Task Reads_a_message_of_exactly_the_bound()
+    {
+        await _pair.ClientEnd.SendTextAsync(new string('x', 100_000));
+
+        (await ReadTextAsync()).Length.ShouldBe(100_000);
+    }
+
+    [Fact]
+    public async Task Closes_with_1009_when_a_message_is_beyond_the_bound()
+    {
+        await _pair.ClientEnd.SendTextAsync(new string('x', 100_001));
+
+        (await ReadAsync()).Kind.ShouldBe(SocketMessageKind.End);
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.MessageTooBig));
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBeNull();
+        _pair.ClientEnd.CloseStatus.ShouldBe(WebSocketCloseStatus.MessageTooBig);
+    }
+
+    [Fact]
+    public async Task Reports_binary_messages_as_such()
+    {
+        await _pair.ClientEnd.SendAsync(new byte[9000], WebSocketMessageType.Binary, endOfMessage: true, CancellationToken.None);
+        await _pair.ClientEnd.SendTextAsync("text");
+
+        (await ReadAsync()).ShouldBe(SocketMessage.Binary);
+        (await ReadTextAsync()).ShouldBe("text");
+    }
+
+    [Fact]
+    public async Task Ends_at_the_close_frame_and_tells_its_code_and_reason_ever_after()
+    {
+        await _pair.ClientEnd.SendTextAsync("last words");
+        var closing = _pair.ClientEnd.CloseAsync((WebSocketCloseStatus)4000, "model_not_found", CancellationToken.None);
+
+        (await ReadTextAsync()).ShouldBe("last words");
+        (await ReadAsync()).Kind.ShouldBe(SocketMessageKind.End);
+        (await ReadAsync()).Kind.ShouldBe(SocketMessageKind.End);
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.PeerClosed, 4000, "model_not_found"));
+        await closing.WaitAsync(RawSockets.Patience); // Its close frame was answered.
+    }
+
+    [Fact]
+    public async Task Ends_without_an_exception_when_the_connection_breaks()
+    {
+        var read = ReadAsync();
+        _pair.ClientEnd.Abort();
+
+        (await read).Kind.ShouldBe(SocketMessageKind.End);
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+
+    [Fact]
+    public async Task Is_not_hurt_by_a_cancelled_wait_which_loses_no_message()
+    {
+        using var cancel = new CancellationTokenSource();
+        var read = _socket.ReceiveAsync(cancel.Token).AsTask();
+        await cancel.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(read);
+
+        await _pair.ClientEnd.SendTextAsync("first");
+        await _pair.ClientEnd.SendTextAsync("second");
+
+        (await ReadTextAsync()).ShouldBe("first");
+        (await ReadTextAsync()).ShouldBe("second");
+        _socket.Ending.ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task Refuses_a_second_reader()
+    {
+        var first = ReadAsync();
+
+        await Should.ThrowAsync<InvalidOperationException>(ReadAsync());
+
+        await _pair.ClientEnd.SendTextAsync("still here");
+        (await first).Kind.ShouldBe(SocketMessageKind.Text);
+    }
+
+    [Fact]
+    public async Task Ends_when_the_socket_is_disposed_under_it_twice()
+    {
+        var read = ReadAsync();
+
+        await _socket.DisposeAsync();
+        await _socket.DisposeAsync();
+
+        (await read).Kind.ShouldBe(SocketMessageKind.End);
+        (await ReadAsync()).Kind.ShouldBe(SocketMessageKind.End);
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Disposed));
+    }
+
+    private Task<SocketMessage> ReadAsync() => _socket.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(RawSockets.Patience);
+
+    private async Task<string> ReadTextAsync()
+    {
+        var message = await ReadAsync();
+        message.Kind.ShouldBe(SocketMessageKind.Text);
+        return Encoding.UTF8.GetString(message.Text.Span);
+    }
+}
+
+public sealed class SendingOnASocket : IAsyncLifetime
+{
+    private SocketPair _pair = null!;
+    private JsonSocket _socket = null!;
+
+    public async Task InitializeAsync()
+    {
+        _pair = await SocketPair.ConnectAsync();
+        _socket = new JsonSocket(_pair.ServerEnd, new JsonSocketOptions { MaxQueuedBytes = 200_000 }, TimeProvider.System);
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _socket.DisposeAsync();
+        await _pair.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Makes_one_message_of_an_envelope_and_its_payload()
+    {
+        _socket.Send("{\"a\":\""u8, "payload"u8, "\"}"u8);
+        _socket.Send("{}"u8);
+
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("{\"a\":\"payload\"}");
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("{}");
+    }
+
+    [Fact]
+    public async Task Keeps_messages_whole_and_each_senders_in_order()
+    {
+        const int senders = 8, each = 500;
+        var sending = Enumerable.Range(0, senders).Select(sender => Task.Run(() =>
+        {
+            for (var i = 0; i < each; i++)
+            {
+                _socket.Send(Encoding.UTF8.GetBytes($"{sender}:{i}"));
+            }
+        })).ToArray();
+
+        var next = new int[senders];
+        for (var i = 0; i < senders * each; i++)
+        {
+            var parts = (await _pair.ClientEnd.ReceiveTextAsync())!.Split(':');
+            int.Parse(parts[1], null).ShouldBe(next[int.Parse(parts[0], null)]++);
+        }
+
+        await Task.WhenAll(sending);
+    }
+
+    [Fact]
+    public async Task Gives_up_a_peer_that_does_not_read_once_the_queue_is_beyond_its_bound()
+    {
+        var message = new byte[50_000];
+        message.AsSpan().Fill((byte)'x');
+        for (var i = 0; i < 10_000 && _socket.Ending is null; i++)
+        {
+            _socket.Send(message); // The system's own buffers take some megabytes first.
+        }
+
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.TooFarBehind));
+        (await _socket.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        _socket.Send(message); // Dropped.
+    }
+
+    [Fact]
+    public async Task Closing_writes_what_is_queued_and_waits_for_the_answer()
+    {
+        _socket.Send("one"u8);
+        _socket.Send("two"u8);
+        var closing = _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "bye", CancellationToken.None);
+        _socket.Send("too late"u8);
+
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("one");
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("two");
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBeNull();
+        _pair.ClientEnd.CloseStatusDescription.ShouldBe("bye");
+        closing.IsCompleted.ShouldBeFalse();
+
+        await _pair.ClientEnd.SendTextAsync("never read");
+        await _pair.ClientEnd.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "bye yourself", CancellationToken.None);
+        await closing.WaitAsync(RawSockets.Patience);
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.PeerClosed, 1000, "bye yourself"));
+    }
+
+    [Fact]
+    public async Task Closing_leaves_the_close_frame_to_a_reader_that_waits()
+    {
+        var read = _socket.ReceiveAsync(CancellationToken.None).AsTask();
+        var closing = _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBeNull();
+        await _pair.ClientEnd.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+
+        (await read.WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        await closing.WaitAsync(RawSockets.Patience);
+        _socket.Ending!.Reason.ShouldBe(SocketEndReason.PeerClosed);
+    }
+
+    [Fact]
+    public async Task Closing_takes_over_from_a_reader_that_was_cancelled()
+    {
+        using var cancel = new CancellationTokenSource();
+        var read = _socket.ReceiveAsync(cancel.Token).AsTask();
+        var closing = _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+        await cancel.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(read);
+
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBeNull();
+        await _pair.ClientEnd.SendTextAsync("never read");
+        await _pair.ClientEnd.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+
+        await closing.WaitAsync(RawSockets.Patience);
+        _socket.Ending!.Reason.ShouldBe(SocketEndReason.PeerClosed);
+    }
+
+    [Fact]
+    public async Task Closing_does_not_wait_longer_than_it_is_told_to()
+    {
+        using var enough = new CancellationTokenSource();
+        var closing = _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", enough.Token);
+        (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBeNull(); // And does not answer.
+
+        await enough.CancelAsync();
+
+        await closing.WaitAsync(RawSockets.Patience);
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.CloseTimedOut));
+    }
+
+    [Fact]
+    public async Task Closing_has_a_time_limit_of_its_own()
+    {
+        await using var pair = await SocketPair.ConnectAsync();
+        await using var socket = new JsonSocket(
+            pair.ServerEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromMilliseconds(20) }, TimeProvider.System);
+
+        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None).WaitAsync(RawSockets.Patience);
+
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.CloseTimedOut));
+    }
+
+    [Fact]
+    public async Task Ends_the_socket_when_the_connection_is_gone_and_throws_nothing()
+    {
+        _pair.ClientEnd.Abort();
+        (await _socket.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+
+        _socket.Send("nobody hears"u8);
+        await _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None).WaitAsync(RawSockets.Patience);
+
+        _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+}
+
+[CollectionDefinition(nameof(MeasuredAlone), DisableParallelization = true)]
+public sealed class MeasuredAlone;
+
+[Collection(nameof(MeasuredAlone))]
+public sealed class ASocketInSteadyState
+{
+    [Fact]
+    public async Task Allocates_nothing_per_message_received()
+    {
+        await using var pair = await SocketPair.ConnectAsync();
+        await using var socket = new JsonSocket(pair.ClientEnd, new JsonSocketOptions(), TimeProvider.System);
+        var message = new byte[300];
+        using var owner = new CancellationTokenSource();
+
+        var perMessage = await Allocations.PerMessageAsync(async messages =>
+        {
+            for (var i = 0; i < messages; i++)
+            {
+                // One at a time, so that every read has to wait.
+                var read = socket.ReceiveAsync(owner.Token);
+                await pair.ServerEnd.SendAsync(message.AsMemory(), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+                await read;
+            }
+        });
+
+        perMessage.ShouldBeLessThan(Allocations.Noise);
+    }
+
+    [Fact]
+    public async Task Allocates_nothing_per_message_sent()
+    {
+        await using var pair = await SocketPair.ConnectAsync();
+        await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
+        var payload = new byte[216];
+        var buffer = new byte[1024];
+
+        var perMessage = await Allocations.PerMessageAsync(async messages =>
+        {
+            for (var i = 0; i < messages; i++)
+            {
+                socket.Send("{\"payload\":\""u8, payload, "\"}"u8);
+                await pair.ClientEnd.ReceiveAsync(buffer.AsMemory(), CancellationToken.None);
+            }
+        });
+
+        perMessage.ShouldBeLessThan(Allocations.Noise);
+    }
+}
+
+internal static class Allocations
+{
+    private const int Warm = 1000;
+    private const int Messages = 4000;
+    private const int Rounds = 5;
+
+    /// <summary>
+    /// Bytes per message: next to nothing where the code is optimized. Otherwise each asynchronous method is an object on the heap
+    /// by the compiler's choice, which a developer's build may be forgiven.
+    /// </summary>
+    public static double Noise { get; } =
+        typeof(JsonSocket).Assembly.GetCustomAttribute<DebuggableAttribute>() is { IsJITOptimizerDisabled: true } ? 512 : 8;
+
+    /// <summary>The best of a few rounds, each of the whole process: a message passes through several threads, and the runtime has its own needs.</summary>
+    public static async Task<double> PerMessageAsync(Func<int, Task> run)
+    {
+        await run(Warm);
+        var best = double.MaxValue;
+        for (var round = 0; round < Rounds; round++)
+        {
+            var before = GC.GetTotalAllocatedBytes(precise: true);
+            await run(Messages);
+            best = Math.Min(best, (GC.GetTotalAllocatedBytes(precise: true) - before) / (double)Messages);
+        }
+
+        Console.WriteLine($"{best:0.0} bytes per message");
+        return best;
+    }
+}

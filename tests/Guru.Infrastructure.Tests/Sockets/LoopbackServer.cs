@@ -1,0 +1,115 @@
+using System.Net;
+using System.Net.WebSockets;
+using System.Text;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Guru.Infrastructure.Tests.Sockets;
+
+/// <summary>A real server on a free port of the loopback interface.</summary>
+internal sealed class LoopbackServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private LoopbackServer(WebApplication app) => _app = app;
+
+    /// <summary>http, and where a WebSocket is wanted the same with ws.</summary>
+    public Uri Address => new(_app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
+
+    public static async Task<LoopbackServer> StartAsync(RequestDelegate handle)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
+        var app = builder.Build();
+        app.UseWebSockets();
+        app.Run(handle);
+        await app.StartAsync();
+        return new LoopbackServer(app);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // What a test left open is cut off.
+        using var now = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
+        await _app.StopAsync(now.Token);
+        await _app.DisposeAsync();
+    }
+}
+
+/// <summary>The two ends of one WebSocket over a real connection.</summary>
+internal sealed class SocketPair : IAsyncDisposable
+{
+    private readonly LoopbackServer _server;
+    private readonly TaskCompletionSource _done;
+
+    private SocketPair(LoopbackServer server, TaskCompletionSource done, WebSocket serverEnd, ClientWebSocket clientEnd)
+    {
+        _server = server;
+        _done = done;
+        ServerEnd = serverEnd;
+        ClientEnd = clientEnd;
+    }
+
+    public WebSocket ServerEnd { get; }
+
+    public ClientWebSocket ClientEnd { get; }
+
+    public static async Task<SocketPair> ConnectAsync()
+    {
+        var accepted = new TaskCompletionSource<WebSocket>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var server = await LoopbackServer.StartAsync(async context =>
+        {
+            accepted.SetResult(await context.WebSockets.AcceptWebSocketAsync());
+            await done.Task;
+        });
+
+        var client = new ClientWebSocket();
+        await client.ConnectAsync(new UriBuilder(server.Address) { Scheme = "ws" }.Uri, CancellationToken.None);
+        return new SocketPair(server, done, await accepted.Task, client);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        ClientEnd.Dispose();
+        _done.TrySetResult();
+        await _server.DisposeAsync();
+    }
+}
+
+internal static class RawSockets
+{
+    /// <summary>How long a test waits for what must happen before it fails.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    public static Task SendTextAsync(this WebSocket socket, string text) =>
+        socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+
+    /// <summary>The next whole text, or null when the other side closes.</summary>
+    public static async Task<string?> ReceiveTextAsync(this WebSocket socket)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var text = new MemoryStream();
+        var buffer = new byte[16 * 1024];
+        while (true)
+        {
+            var received = await socket.ReceiveAsync(buffer.AsMemory(), patience.Token);
+            if (received.MessageType == WebSocketMessageType.Close)
+            {
+                return null;
+            }
+
+            text.Write(buffer, 0, received.Count);
+            if (received.EndOfMessage)
+            {
+                return Encoding.UTF8.GetString(text.ToArray());
+            }
+        }
+    }
+}
