@@ -99,7 +99,9 @@ public sealed class SessionConfiguration
         {
             Merge(copy, session, "");
             Complete(copy);
-            Json = copy;
+
+            // Read anew, so that every number is of the same kind, whoever wrote it.
+            Json = (JsonObject)JsonNode.Parse(copy.ToJsonString())!;
         }
 
         return error;
