@@ -1,1 +1,3 @@
-return 0;
+using Guru.Sandbox.Commands;
+
+return await SandboxCommands.Build().Parse(args).InvokeAsync();

@@ -5,6 +5,7 @@ public sealed class Journal<T>
 {
     readonly Lock _gate = new();
     readonly List<T> _entries = [];
+    Action<T>? _told;
     readonly List<(Func<T, bool> Wanted, TaskCompletionSource<T> Found)> _waiting = [];
 
     public IReadOnlyList<T> Entries
@@ -21,11 +22,26 @@ public sealed class Journal<T>
     public IReadOnlyList<TEntry> Of<TEntry>()
         where TEntry : T => [.. Entries.OfType<TEntry>()];
 
+    /// <summary>Tells of every entry, past and future, once and in order; who listens must be quick.</summary>
+    public void Follow(Action<T> told)
+    {
+        lock (_gate)
+        {
+            foreach (var entry in _entries)
+            {
+                told(entry);
+            }
+
+            _told += told;
+        }
+    }
+
     public void Add(T entry)
     {
         lock (_gate)
         {
             _entries.Add(entry);
+            _told?.Invoke(entry);
             for (var i = _waiting.Count - 1; i >= 0; i--)
             {
                 if (_waiting[i].Wanted(entry))

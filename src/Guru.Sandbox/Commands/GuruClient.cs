@@ -1,0 +1,61 @@
+using System.Net;
+using System.Text.Json.Nodes;
+using Guru.Sandbox.Scenarios;
+
+namespace Guru.Sandbox.Commands;
+
+/// <summary>Reads what Guru recorded, as an analyst would.</summary>
+public sealed class GuruClient : IDisposable
+{
+    readonly HttpClient _http;
+
+    public GuruClient(Uri address, string analystKey) =>
+        _http = new HttpClient { BaseAddress = address, DefaultRequestHeaders = { Authorization = new("Bearer", analystKey) } };
+
+    /// <summary>The call as it stands; null while Guru does not know it.</summary>
+    public async Task<GuruCall?> ReadAsync(string callSid, CancellationToken cancellationToken)
+    {
+        if (await GetAsync($"/api/calls/{callSid}/transcript", cancellationToken) is not { } transcript)
+        {
+            return null;
+        }
+
+        var call = await GetAsync($"/api/calls/{callSid}", cancellationToken);
+        var events = new List<JsonNode>();
+        string? cursor = null;
+        do
+        {
+            var page = await GetAsync($"/api/calls/{callSid}/events?limit=200{(cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}")}", cancellationToken);
+            events.AddRange(page?["items"]?.AsArray().OfType<JsonNode>() ?? []);
+            cursor = (string?)page?["next"];
+        }
+        while (cursor is not null);
+
+        return new GuruCall([.. transcript["utterances"]!.AsArray().OfType<JsonNode>()], events, (string?)call?["endReason"]);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    async Task<JsonNode?> GetAsync(string path, CancellationToken cancellationToken)
+    {
+        using var response = await _http.GetAsync(new Uri(path, UriKind.Relative), cancellationToken);
+        if (response.StatusCode == HttpStatusCode.NotFound)
+        {
+            return null;
+        }
+
+        response.EnsureSuccessStatusCode();
+        return await JsonNode.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken);
+    }
+}
+
+/// <summary>A call as Guru's API tells it.</summary>
+public sealed record GuruCall(IReadOnlyList<JsonNode> Utterances, IReadOnlyList<JsonNode> Events, string? EndReason)
+{
+    public CallRecord ToRecord() => new(
+        [.. Utterances.Select(utterance => new RecordedUtterance(
+            (string)utterance["speaker"]!, (string)utterance["said"]!, (string)utterance["heard"]!, (bool)utterance["interrupted"]!,
+            (long)utterance["startMs"]!, (long)utterance["endMs"]!))],
+        [.. Events.Select(@event => (string)@event["type"]!)],
+        EndReason);
+}

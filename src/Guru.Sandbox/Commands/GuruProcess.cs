@@ -1,0 +1,224 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Guru.Sandbox.OpenAI;
+using Guru.Sandbox.Twilio;
+
+namespace Guru.Sandbox.Commands;
+
+/// <summary>Guru itself, as a process of its own, with every address pointing at the sandbox.</summary>
+public sealed class GuruProcess : IAsyncDisposable
+{
+    public const string AnalystKey = "sandbox-analyst-key";
+    public const string OperatorKey = "sandbox-operator-key";
+    public const string OpenAIKey = "sk-sandbox-invented-key";
+
+    static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
+    static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(20);
+
+    readonly Process _process;
+    readonly ConcurrentQueue<string> _log;
+    readonly string? _ownFolder;
+
+    GuruProcess(Process process, Uri address, ConcurrentQueue<string> log, string? ownFolder) =>
+        (_process, Address, _log, _ownFolder) = (process, address, log, ownFolder);
+
+    public Uri Address { get; }
+
+    public IReadOnlyCollection<string> Log => _log;
+
+    /// <summary>Starts it, and waits until it takes calls. It gets a data directory of its own unless one is given.</summary>
+    /// <exception cref="InvalidOperationException">It is not to be found, or did not start; the message says why.</exception>
+    public static async Task<GuruProcess> StartAsync(
+        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null, CancellationToken cancellationToken = default)
+    {
+        var ownFolder = dataFolder is null ? Directory.CreateTempSubdirectory("guru-sandbox-").FullName : null;
+        var address = new Uri($"http://127.0.0.1:{FreePort()}");
+        var start = new ProcessStartInfo("dotnet", [Find()])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+
+            // Not the caller's directory: a .env file there may hold real keys.
+            WorkingDirectory = dataFolder ?? ownFolder,
+        };
+        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!).Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment.Remove("TWILIO_API_KEY");
+        start.Environment.Remove("TWILIO_API_SECRET");
+        var log = new ConcurrentQueue<string>();
+        var process = new Process { StartInfo = start };
+        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        var guru = new GuruProcess(process, address, log, ownFolder);
+        try
+        {
+            await guru.WaitUntilReadyAsync(cancellationToken);
+            return guru;
+        }
+        catch
+        {
+            await guru.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The contract's variables for a Guru whose world is the sandbox.</summary>
+    public static IReadOnlyDictionary<string, string> Variables(Uri openai, TwilioStandIn twilio, Uri address, string dataFolder)
+    {
+        var variables = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["OPENAI_API_KEY"] = OpenAIKey,
+            ["OPENAI_BASE_URL"] = openai.ToString().TrimEnd('/'),
+            ["TWILIO_ACCOUNT_SID"] = twilio.Options.AccountSid,
+            ["TWILIO_AUTH_TOKEN"] = twilio.Options.AuthToken,
+            ["TWILIO_WHATSAPP_NUMBER"] = twilio.Options.WhatsAppNumber,
+            ["TWILIO_BASE_URL"] = twilio.BaseUrl.GetLeftPart(UriPartial.Authority),
+            ["BASE_URL"] = address.GetLeftPart(UriPartial.Authority),
+            ["PORT"] = address.Port.ToString(CultureInfo.InvariantCulture),
+            ["GURU_DATA_DIR"] = dataFolder,
+            ["GURU_ANALYST_KEYS"] = AnalystKey,
+            ["GURU_OPERATOR_KEYS"] = OperatorKey,
+        };
+        if (Environment.GetEnvironmentVariable("DATABASE_URL") is not null && Environment.GetEnvironmentVariable("GURU_SECRET") is null)
+        {
+            // Needed with a database of one's own; the embedded one keeps its secret beside it.
+            variables["GURU_SECRET"] = "sandbox-secret-that-protects-nothing";
+        }
+
+        return variables;
+    }
+
+    /// <summary>Asks it to stop, as an operator would, and waits; a Guru that does not stop is killed.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            using (var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]))
+            {
+                await kill.WaitForExitAsync(CancellationToken.None);
+            }
+
+            try
+            {
+                using var limit = new CancellationTokenSource(StopLimit);
+                await _process.WaitForExitAsync(limit.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                _process.Kill(entireProcessTree: true);
+                await _process.WaitForExitAsync(CancellationToken.None);
+            }
+        }
+
+        _process.Dispose();
+        if (_ownFolder is not null)
+        {
+            try
+            {
+                Directory.Delete(_ownFolder, recursive: true);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // A temporary folder that stays is no reason to fail.
+            }
+        }
+    }
+
+    async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(5) };
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            if (_process.HasExited)
+            {
+                // Its last words may still be on their way.
+                await _process.WaitForExitAsync(cancellationToken);
+                throw new InvalidOperationException($"Guru stopped with code {_process.ExitCode}:{Environment.NewLine}{LastWords()}");
+            }
+
+            if (Stopwatch.GetElapsedTime(started) > StartLimit)
+            {
+                throw new InvalidOperationException($"Guru was not ready within {StartLimit.TotalSeconds:F0} s:{Environment.NewLine}{LastWords()}");
+            }
+
+            try
+            {
+                using var ready = await http.GetAsync(new Uri("/health/ready", UriKind.Relative), cancellationToken);
+                if (ready.StatusCode == HttpStatusCode.OK)
+                {
+                    return;
+                }
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+            }
+
+            await Task.Delay(100, cancellationToken);
+        }
+    }
+
+    string LastWords() => string.Join(Environment.NewLine, _log.TakeLast(30));
+
+    static void Keep(ConcurrentQueue<string> log, string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        log.Enqueue(line);
+        while (log.Count > 5000)
+        {
+            log.TryDequeue(out _);
+        }
+    }
+
+    /// <summary>GURU_API, or what was built beside the sandbox.</summary>
+    static string Find()
+    {
+        if (Environment.GetEnvironmentVariable("GURU_API") is { Length: > 0 } named)
+        {
+            return File.Exists(named) ? Path.GetFullPath(named) : throw new InvalidOperationException($"GURU_API names {named}, which is not there.");
+        }
+
+        var beside = Path.Combine(AppContext.BaseDirectory, "Guru.Api.dll");
+        if (File.Exists(beside))
+        {
+            return beside;
+        }
+
+        var ours = new DirectoryInfo(AppContext.BaseDirectory).Parent?.Name ?? "Debug";
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            foreach (var configuration in (string[])[ours, "Release", "Debug"])
+            {
+                var built = Path.Combine(folder.FullName, "src", "Guru.Api", "bin", configuration, "net10.0", "Guru.Api.dll");
+                if (File.Exists(built))
+                {
+                    return built;
+                }
+            }
+        }
+
+        throw new InvalidOperationException("Guru is not built: run 'dotnet build' first, or name Guru.Api.dll in GURU_API.");
+    }
+
+    static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
