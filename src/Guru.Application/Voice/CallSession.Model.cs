@@ -34,13 +34,13 @@ public sealed partial class CallSession
                 TurnOf(e.ItemId, e.ResponseId);
                 break;
             case AgentTranscriptDelta e:
-                TurnOf(e.ItemId, e.ResponseId).Hear(e.Text);
+                TurnOf(e.ItemId, e.ResponseId)?.Hear(e.Text);
                 break;
             case AgentTranscriptDone e:
-                TurnOf(e.ItemId, e.ResponseId).Transcribe(e.Text);
+                TurnOf(e.ItemId, e.ResponseId)?.Transcribe(e.Text);
                 break;
-            case AgentAudioDone e:
-                Complete(TurnOf(e.ItemId, e.ResponseId));
+            case AgentAudioDone e when TurnOf(e.ItemId, e.ResponseId) is { } turn:
+                Complete(turn);
                 break;
             case ToolCalled e:
                 OnToolCalled(e);
@@ -62,13 +62,8 @@ public sealed partial class CallSession
     /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
     private void OnSpeechStarted(SpeechStarted e)
     {
-        var startMs = _clock.ToCallMs(e.AudioStartMs) ?? Ms(_now);
-        if (_agentTurns.FirstOrDefault(turn => turn.Played is { IsOver: false, Sent: > 0 }) is { } heard)
-        {
-            // The model counts its prefix padding in; what the caller talks over had begun before.
-            startMs = Math.Max(startMs, Ms(StartOf(heard)) + 1);
-        }
-
+        // The model counts its prefix padding in; what the caller answers, or talks over, had begun before.
+        var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LastHeardFromMs() + 1);
         _open = new CallerTurn(Key(e.ItemId), startMs);
         _callerTurns[e.ItemId] = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
@@ -108,8 +103,11 @@ public sealed partial class CallSession
 
     private void OnSpeechStopped(SpeechStopped e)
     {
-        var turn = CallerTurnOf(e.ItemId);
-        turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
+        if (CallerTurnOf(e.ItemId) is { } turn)
+        {
+            turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
+        }
+
         _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.TrailingSilenceMs)) ?? Ms(_now);
         _open = null;
         _answerDueAt = _now + rules.Answer;
@@ -117,10 +115,12 @@ public sealed partial class CallSession
 
     private void OnCommitted(string itemId)
     {
-        var turn = CallerTurnOf(itemId);
-        turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
-        _open = _open == turn ? null : _open;
-        _answerDueAt ??= _now + rules.Answer;
+        if (CallerTurnOf(itemId) is { } turn)
+        {
+            turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
+            _open = _open == turn ? null : _open;
+            _answerDueAt ??= _now + rules.Answer;
+        }
     }
 
     private void OnTranscript(ModelEvent @event)

@@ -36,11 +36,13 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private readonly ResponseGate _responses = new();
     private readonly Dictionary<string, CallerTurn> _callerTurns = new(StringComparer.Ordinal);
     private readonly List<AgentTurn> _agentTurns = [];
+    private readonly HashSet<string> _recorded = new(StringComparer.Ordinal);
     private readonly List<HeardTurn> _soFar = [.. start.SoFar];
 
     private InputClock _clock = new();
     private CallerFrames _frames;
     private AgentTurn? _speaking;
+    private long _lastHeardFromMs = -1;
     private TimeSpan _now;
 
     private string? _model;
@@ -108,6 +110,11 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         }
 
         var turn = _speaking is not null && _speaking.Played.Is(audio.ItemId.Span) ? _speaking : Speaking(audio);
+        if (turn is null)
+        {
+            return default;
+        }
+
         turn.Generated += audio.Bytes;
         if (_responses.IsCut(turn.Played.ResponseId) || turn.Played.IsOver)
         {
