@@ -201,9 +201,14 @@ public sealed partial class CallSession
         }
     }
 
-    /// <summary>An item of a cut response that came too late to be heard at all.</summary>
+    /// <summary>An item of a cut response that came too late to be heard at all, or to its end.</summary>
     private void TruncateUnheard(AgentTurn turn)
     {
+        if (turn.Played is { IsOver: false, Sent: > 0 })
+        {
+            return; // What was sent of it is still being heard.
+        }
+
         turn.IsInterrupted = true;
         turn.CutAtMs ??= _open?.StartMs ?? Ms(_now);
         Truncate(turn);

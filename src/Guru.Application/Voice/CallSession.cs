@@ -50,7 +50,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private ModelDialed? _dialed;
     private string? _dialReason = "start";
     private int _dials = 1;
-    private TimeSpan? _goneSince = TimeSpan.Zero;
+    private TimeSpan? _goneSince;
     private TimeSpan? _redialAt;
     private TimeSpan? _renewAt;
     private bool _expired;
@@ -61,6 +61,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private long? _speechEndedAtMs;
     private TimeSpan? _answerDueAt;
     private TimeSpan? _retryAt;
+    private WantedResponse? _wantedAgain;
     private int _failures;
 
     private TimeSpan? _quietSince;
@@ -116,6 +117,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         }
 
         turn.Generated += audio.Bytes;
+        _responses.GoesOn(now);
         if (_responses.IsCut(turn.Played.ResponseId) || turn.Played.IsOver)
         {
             TruncateUnheard(turn);
@@ -198,6 +200,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
             UseDialedModel();
             Redial();
             FillGap();
+            GiveUpWaiting();
             EndWhenDue();
         }
 
@@ -237,7 +240,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         Consider(_answerDueAt);
         Consider(_retryAt);
         Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);
-        Consider(_open is null && _answerDueAt is null ? _responses.Deadline : null);
+        Consider(_responses.Limit);
+        Consider(_open is null && _answerDueAt is null ? _responses.NotBefore : null);
         return next;
 
         void Consider(TimeSpan? candidate)
