@@ -90,7 +90,8 @@ internal sealed class PostgresHome
     }
 
     [UnsupportedOSPlatform("windows")]
-    private static async Task<PostgresHome> MakeElsewhereAsync(string place, ServerUser user, string refuge, CancellationToken cancellationToken)
+    private static async Task<PostgresHome> MakeElsewhereAsync(
+        string place, ServerUser user, string refuge, CancellationToken cancellationToken)
     {
         System.IO.Directory.CreateDirectory(refuge);
         var directory = Path.Combine(refuge, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
@@ -127,7 +128,7 @@ internal sealed class PostgresHome
         var initdb = await _user.RunAsync(
             binaries.Initdb,
             [
-                "-D", cluster, "-U", EmbeddedPostgres.User, $"--pwfile={passwordFile}", "--auth=scram-sha-256",
+                "-D", cluster, "-U", PostgresServer.User, $"--pwfile={passwordFile}", "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
             ],
             cancellationToken);
