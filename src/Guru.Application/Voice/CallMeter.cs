@@ -21,7 +21,6 @@ public static class CallMeter
     private static readonly Counter<int> DroppedFrames = Meter.CreateCounter<int>("guru.frames.dropped", "{frame}", "Frames not delivered, by reason.");
     private static readonly Counter<long> PaddedAudio = Meter.CreateCounter<long>("guru.audio.padded", "ms", "Silence put in the place of audio that did not come.");
     private static readonly Counter<int> Reconnects = Meter.CreateCounter<int>("guru.model.reconnects", "{session}", "Model sessions replaced in mid call, by reason.");
-    private static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>("guru.store.append", "s", "Time to append events.");
     private static readonly UpDownCounter<int> Queue = Meter.CreateUpDownCounter<int>("guru.recorder.queue", "{fact}", "Facts of live calls that are not stored yet.");
 
     public static void Connected() => Active.Add(1);
@@ -42,8 +41,6 @@ public static class CallMeter
     public static void DroppedCut() => DroppedFrames.Add(1, new KeyValuePair<string, object?>("reason", "cut"));
 
     public static void Padded(int ms) => PaddedAudio.Add(ms);
-
-    public static void Appended(TimeSpan took) => AppendTime.Record(took.TotalSeconds);
 
     public static void Queued(int change) => Queue.Add(change);
 

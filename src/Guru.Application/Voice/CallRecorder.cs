@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Threading.Channels;
 using Guru.Application.Calls;
 using Guru.Domain;
@@ -82,9 +81,7 @@ public sealed partial class CallRecorder
         {
             try
             {
-                var started = Stopwatch.GetTimestamp();
                 await _log.AppendAsync(_callSid, facts, Refused, CancellationToken.None);
-                CallMeter.Appended(Stopwatch.GetElapsedTime(started));
                 return;
             }
             catch (Exception error)

@@ -35,7 +35,7 @@ public sealed class CallRules
 
     /// <summary>While the caller speaks, how long no audio may come before silence is put in its place.</summary>
     [Range(0.1, 10)]
-    public double MediaGapSeconds { get; set; } = 0.75;
+    public double MediaGapSeconds { get; set; } = 1.5;
 
     /// <summary>How long before the model's session expires a new one is opened, between turns.</summary>
     [Range(1, 1800)]

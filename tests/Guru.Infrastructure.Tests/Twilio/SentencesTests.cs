@@ -1,3 +1,4 @@
+using Guru.Application.Calls;
 using Guru.Infrastructure.Twilio;
 using Shouldly;
 
@@ -17,7 +18,7 @@ public sealed class TheSentencesShipped
     [InlineData("zh", "Polly.Zhiyu", "cmn-CN")]
     public void Are_said_by_a_voice_of_the_language(string language, string voice, string locale)
     {
-        foreach (var sentence in Enum.GetValues<Sentence>())
+        foreach (var sentence in Enum.GetValues<FixedSentence>())
         {
             var say = _sentences.Say(language, sentence).ShouldBeOfType<Say>();
             say.Voice.ShouldBe(voice);
@@ -32,7 +33,7 @@ public sealed class TheSentencesShipped
     [InlineData("ht")]
     public void Are_played_from_recordings_where_twilio_has_no_voice(string language)
     {
-        foreach (var sentence in Enum.GetValues<Sentence>())
+        foreach (var sentence in Enum.GetValues<FixedSentence>())
         {
             var url = _sentences.Say(language, sentence).ShouldBeOfType<Play>().Url;
             url.ShouldStartWith("https://voice.example.org/api/whatsapp/voice/sentences/");
@@ -48,8 +49,8 @@ public sealed class TheSentencesShipped
     {
         var others = Sentences.Load("https://voice.example.org", "another"u8);
 
-        others.Say("ht", Sentence.TryAgain).ShouldNotBe(_sentences.Say("ht", Sentence.TryAgain));
-        Sentences.Load("https://voice.example.org", "secret"u8).Say("ht", Sentence.TryAgain).ShouldBe(_sentences.Say("ht", Sentence.TryAgain));
+        others.Say("ht", FixedSentence.TryAgain).ShouldNotBe(_sentences.Say("ht", FixedSentence.TryAgain));
+        Sentences.Load("https://voice.example.org", "secret"u8).Say("ht", FixedSentence.TryAgain).ShouldBe(_sentences.Say("ht", FixedSentence.TryAgain));
         _sentences.TryFindRecording("ht-tryAgain", out _).ShouldBeFalse();
     }
 
@@ -62,11 +63,11 @@ public sealed class TheSentencesShipped
     [InlineData("qu", "es-US")]
     [InlineData("wo", "fr-FR")]
     public void Fall_back_to_a_language_that_is_listed(string? language, string locale) =>
-        _sentences.Say(language, Sentence.TryAgain).ShouldBeOfType<Say>().Language.ShouldBe(locale);
+        _sentences.Say(language, FixedSentence.TryAgain).ShouldBeOfType<Say>().Language.ShouldBe(locale);
 
     [Fact]
     public void Promise_no_message() =>
-        ((Say)_sentences.Say("en", Sentence.ModelUnavailable)).Text.ShouldNotContain("write", Case.Insensitive);
+        ((Say)_sentences.Say("en", FixedSentence.ModelUnavailable)).Text.ShouldNotContain("write", Case.Insensitive);
 }
 
 public sealed class ASentencesFileWithMistakes : IDisposable

@@ -1,0 +1,44 @@
+using System.Collections.Concurrent;
+using Guru.Sandbox.Commands;
+using Guru.Sandbox.Scenarios;
+
+namespace Guru.EndToEnd.Tests;
+
+/// <summary>Every shipped scenario in real time, each with a Guru process and a PostgreSQL of its own.</summary>
+public sealed class Scenarios
+{
+    private const int AtOnce = 4;
+
+    private static readonly Lazy<ConcurrentDictionary<string, Task<ScenarioOutcome>>> Runs = new(Start);
+
+    public static TheoryData<string> Shipped => [.. ScenarioFile.Shipped().Select(scenario => scenario.Name)];
+
+    [Theory]
+    [MemberData(nameof(Shipped))]
+    public async Task Every_shipped_scenario_goes_as_expected_on_the_wire(string scenario)
+    {
+        var outcome = await Runs.Value[scenario];
+
+        outcome.Mistakes.ShouldBeEmpty(string.Join('\n', outcome.Log.TakeLast(30)));
+    }
+
+    /// <summary>They are long, and light: several run at once while the tests wait for each in turn.</summary>
+    private static ConcurrentDictionary<string, Task<ScenarioOutcome>> Start()
+    {
+        var gate = new SemaphoreSlim(AtOnce);
+        return new ConcurrentDictionary<string, Task<ScenarioOutcome>>(ScenarioFile.Shipped().Select(scenario => KeyValuePair.Create(scenario.Name, Run(scenario))));
+
+        async Task<ScenarioOutcome> Run(Scenario scenario)
+        {
+            await gate.WaitAsync();
+            try
+            {
+                return await ScenarioRun.RunAsync(scenario);
+            }
+            finally
+            {
+                gate.Release();
+            }
+        }
+    }
+}
