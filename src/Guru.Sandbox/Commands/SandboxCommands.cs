@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Scenarios;
 using Guru.Sandbox.Twilio;
@@ -199,7 +201,20 @@ static class SandboxCommands
         console.MarkupLine("[grey]Guru's log, its last lines:[/]");
         foreach (var line in log.TakeLast(25))
         {
-            console.WriteLine("  " + line);
+            console.WriteLine("  " + Message(line));
+        }
+    }
+
+    /// <summary>Guru logs JSON; a person reads the message in it.</summary>
+    static string Message(string line)
+    {
+        try
+        {
+            return line.StartsWith('{') && JsonNode.Parse(line) is { } entry ? $"{entry["LogLevel"]}: {entry["Message"]}" : line;
+        }
+        catch (JsonException)
+        {
+            return line;
         }
     }
 }
