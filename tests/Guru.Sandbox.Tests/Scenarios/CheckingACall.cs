@@ -13,7 +13,8 @@ public sealed class CheckingACall
     static readonly Expectations Expected = new()
     {
         EndReason = "callerHungUp",
-        Utterances = [new("caller", "bill"), new("agent", "I am sorry", "I am sorry", Interrupted: true), new("agent", "continue", Optional: true)],
+        Utterances = [new("caller", "bill"), new("agent", "I am sorry", "I am sorry", Interrupted: true),
+            new("agent", "continue", Optional: true)],
         Events = CountsOf(("CallStarted", 1), ("UtteranceTranscribed", 2)),
         Truncations = new CountRange(1, 1),
         Sentences = ["please wait"],
@@ -34,14 +35,16 @@ public sealed class CheckingACall
     public void Each_difference_is_told()
     {
         Check(Right with { EndReason = "silence" }).ShouldBe("The call ended by silence, not by callerHungUp.");
-        Check(Right with { EventTypes = ["CallStarted", "UtteranceTranscribed", "CallEnded"] }).ShouldBe("There are 1 events UtteranceTranscribed, and should be 2.");
+        Check(Right with { EventTypes = ["CallStarted", "UtteranceTranscribed", "CallEnded"] })
+            .ShouldBe("There are 1 events UtteranceTranscribed, and should be 2.");
         Check(Right with { EventTypes = [.. Right.EventTypes, "CallEnded"] }).ShouldContain("A call ends once");
         Check(Changed(1, u => u with { Interrupted = false })).ShouldContain("it should have been cut off");
         Check(Changed(0, u => u with { Said = "I got a bell", Heard = "I got a bell" })).ShouldContain("expected was \"bill\"");
         Check(Changed(0, u => u with { Heard = "I got" })).ShouldContain("what a caller said was heard as");
         Check(Changed(1, u => u with { EndMs = 5000 })).ShouldContain("recorded as heard for 2500 ms, and played for 2050 ms");
         Check(Changed(0, u => u with { StartMs = 3000, EndMs = 3500 })).ShouldContain("and comes after it");
-        Check(Right with { Utterances = [.. Right.Utterances, new("caller", "and?", "and?", false, 9000, 9500)] }).ShouldBe("Nobody expected the utterance caller \"and?\".");
+        Check(Right with { Utterances = [.. Right.Utterances, new("caller", "and?", "and?", false, 9000, 9500)] })
+            .ShouldBe("Nobody expected the utterance caller \"and?\".");
         Check(Right with { Utterances = [Right.Utterances[0]] }).ShouldContain("Utterance 2 is missing");
     }
 
@@ -52,7 +55,8 @@ public sealed class CheckingACall
         ExpectationCheck.Check(Expected, Right, Wire with { Truncations = [Wire.Truncations[0] with { Accepted = false }] })
             .ShouldHaveSingleItem().ShouldContain("refused to cut item_1");
         ExpectationCheck.Check(Expected, Right, Wire with { Sentences = [] }).ShouldHaveSingleItem().ShouldContain("The carrier said []");
-        ExpectationCheck.Check(Expected, Right, Wire with { Heard = [new HeardLine(SampleLibrary.Shipped["goodbye-en"], 1, 1, default, default)] })
+        ExpectationCheck.Check(Expected, Right,
+            Wire with { Heard = [new HeardLine(SampleLibrary.Shipped["goodbye-en"], 1, 1, default, default)] })
             .ShouldHaveSingleItem().ShouldContain("no utterance says so");
     }
 
@@ -62,5 +66,6 @@ public sealed class CheckingACall
         Right with { Utterances = [.. Right.Utterances.Select((utterance, i) => i == index ? change(utterance) : utterance)] };
 
     static System.Collections.Immutable.ImmutableDictionary<string, CountRange> CountsOf(params (string Type, int Count)[] counts) =>
-        System.Collections.Immutable.ImmutableDictionary.CreateRange(counts.Select(count => KeyValuePair.Create(count.Type, new CountRange(count.Count, count.Count))));
+        System.Collections.Immutable.ImmutableDictionary.CreateRange(
+            counts.Select(count => KeyValuePair.Create(count.Type, new CountRange(count.Count, count.Count))));
 }
