@@ -1,1 +1,28 @@
-return 0;
+using System.CommandLine;
+using System.Diagnostics;
+using Guru.Rehearsal;
+using Guru.Sandbox.Scenarios;
+
+var files = new Argument<string[]>("files") { Description = "Scenario files, names of shipped scenarios, or all.", Arity = ArgumentArity.OneOrMore };
+var root = new RootCommand("Plays scenarios against Guru's CallSession in virtual time; the exit code is 0 when all went as expected.") { files };
+root.SetAction(parsed =>
+{
+    IReadOnlyList<Scenario> scenarios = parsed.GetValue(files) is ["all"] ? ScenarioFile.Shipped() : [.. parsed.GetValue(files)!.Select(ScenarioFile.Load)];
+    var failed = 0;
+    foreach (var scenario in scenarios)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var (call, mistakes) = ScenarioRehearsal.Run(scenario);
+        var length = call.Events[^1].At - call.Events[0].At;
+        Console.WriteLine($"{(mistakes.Count == 0 ? "pass" : "FAIL")}  {scenario.Name,-36} {length.TotalSeconds,5:F0} s in {Stopwatch.GetElapsedTime(started).TotalMilliseconds,4:F0} ms");
+        foreach (var mistake in mistakes)
+        {
+            Console.WriteLine($"      - {mistake}");
+        }
+
+        failed += mistakes.Count == 0 ? 0 : 1;
+    }
+
+    return failed == 0 ? 0 : 1;
+});
+return await root.Parse(args).InvokeAsync();

@@ -29,8 +29,13 @@ public sealed record VirtualCallOptions
 /// <summary>What became of it.</summary>
 /// <param name="Decisions">All that the session decided, with the time.</param>
 /// <param name="Playback">What the carrier was sent, and what of it the caller heard.</param>
+/// <param name="Truncations">What the model's sessions were told was heard.</param>
 public sealed record VirtualCallRecord(
-    IReadOnlyList<CallEvent> Events, CallEndReason? EndReason, IReadOnlyList<(TimeSpan At, CallDecision Decision)> Decisions, PlaybackBuffer Playback)
+    IReadOnlyList<CallEvent> Events,
+    CallEndReason? EndReason,
+    IReadOnlyList<(TimeSpan At, CallDecision Decision)> Decisions,
+    PlaybackBuffer Playback,
+    IReadOnlyList<Truncation> Truncations)
 {
     public IReadOnlyList<UtteranceTranscribed> Utterances => [.. Events.OfType<UtteranceTranscribed>().OrderBy(said => said.StartMs)];
 }
@@ -42,12 +47,13 @@ public sealed record VirtualCallRecord(
 public sealed class VirtualCall
 {
     private static readonly TimeSpan Frame = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan ActionUrl = TimeSpan.FromMilliseconds(300);
     private static readonly DateTimeOffset Zero = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
 
     private readonly VirtualCallOptions _options;
     private readonly VoiceConfiguration _configuration = new VoiceSettings().For(Agent.General, language: null);
-    private readonly CallSession _session;
+    private CallSession _session;
     private readonly PlaybackBuffer _playback = new();
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> _later = new();
     private readonly List<(TimeSpan, CallDecision)> _decisions = [];
@@ -57,7 +63,10 @@ public sealed class VirtualCall
     private VirtualModel? _model;
     private VirtualModel? _dialing;
     private bool _announced;
-    private int _sessions;
+    private readonly List<VirtualModel> _models = [];
+    private TimeSpan _streamFrom;
+    private int _streams;
+    private int _dials;
     private long _order;
     private TimeSpan _now;
     private TimeSpan _nextFrame;
@@ -68,27 +77,28 @@ public sealed class VirtualCall
     private VirtualCall(VirtualCallOptions options)
     {
         _options = options;
-        _session = new CallSession(
-            new CallSessionStart(
-                Zero, _configuration.Agent, _configuration.Model, _configuration.Transcription.Model,
-                _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greet, Resumed: false, []),
-            options.Rules);
+        _session = Session(soFar: null);
     }
+
+    private CallSession Session(IReadOnlyList<HeardTurn>? soFar) => new(
+        new CallSessionStart(
+            Zero, _configuration.Agent, _configuration.Model, _configuration.Transcription.Model,
+            _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greet, Resumed: soFar is not null, soFar ?? []),
+        _options.Rules);
 
     public static VirtualCallRecord Run(VirtualCallOptions options)
     {
         var call = new VirtualCall(options);
         call.Run();
-        return new VirtualCallRecord(call._events, call._endReason, call._decisions, call._playback);
+        return new VirtualCallRecord(call._events, call._endReason, call._decisions, call._playback, [.. call._models.SelectMany(model => model.Truncations)]);
     }
 
     private void Run()
     {
         var caller = CallerId.Of(CallerAddress.Parse("+233201234567"), "invented"u8);
         Note(new StartCall(
-            Sid, caller, "+233201234567", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, "token", Agent.General.Name, "Rehearsed.", Zero));
-        Note(new ConnectMediaStream("MZ00000000000000000000000000000001", "token", "rehearsal", Zero));
-        Dial();
+            Sid, caller, "+233201234567", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, Token(0), Agent.General.Name, "Rehearsed.", Zero));
+        Connect();
         while (!_over && _now < _options.AtMost)
         {
             _now = NextMoment();
@@ -129,7 +139,7 @@ public sealed class VirtualCall
             return;
         }
 
-        var timestampMs = (long)_nextFrame.TotalMilliseconds;
+        var timestampMs = (long)(_nextFrame - _streamFrom).TotalMilliseconds;
         _nextFrame += Frame;
         var frame = _options.Caller.Next(_now, _playback);
         switch (frame.Kind)
@@ -291,8 +301,11 @@ public sealed class VirtualCall
                 case HangUp:
                     _lineIsUp = false;
                     break;
-                case Finish d:
-                    (_over, _endReason) = (true, d.Reason);
+                case Finish { Reason: { } reason }:
+                    End(reason);
+                    break;
+                case Finish:
+                    Later(ActionUrl, Resume);
                     break;
             }
         }
@@ -311,16 +324,46 @@ public sealed class VirtualCall
 
     private void Dial()
     {
-        var options = _options.Model(++_sessions);
+        var options = _options.Model(++_dials);
         if (options.Faults.RefuseUpgrade is { } status)
         {
             Later(TimeSpan.FromMilliseconds(50), () => Handle(new ModelDialFailed(status.ToString(), Transient: status is 429 or >= 500)));
         }
         else
         {
-            Later(TimeSpan.FromMilliseconds(100), () => (_dialing, _announced) = (new VirtualModel(options, _configuration, _now), false));
+            Later(TimeSpan.FromMilliseconds(100), () =>
+            {
+                (_dialing, _announced) = (new VirtualModel(options, _configuration, _now), false);
+                _models.Add(_dialing);
+            });
         }
     }
+
+    private void Connect()
+    {
+        Note(new ConnectMediaStream($"MZ{_streams:D32}", Token(_streams), "rehearsal", Zero + _now));
+        _streams++;
+        Dial();
+    }
+
+    /// <summary>What the carrier and the action URL do after a lost stream: the call goes on over another.</summary>
+    private void Resume()
+    {
+        Note(new RequestMediaStream(Token(_streams), _options.Rules.MostResumes, Zero + _now));
+        _session = Session(ExpectedCall.From(Sid, _events, Token(_streams)).Earlier?.SoFar ?? []);
+        (_model, _dialing, _nextFrame, _streamFrom, _lineIsUp) = (null, null, _now, _now, true);
+        _playback.Drop(_now);
+        Connect();
+    }
+
+    private void End(CallEndReason reason)
+    {
+        (_over, _endReason) = (true, reason);
+        Note(new RecordStatus(new CallStatusChanged(
+            CallStatus.Completed, Sid, CallerId: null, CallDirection.Inbound, DurationSeconds: null, ErrorCode: null, Zero + _now)));
+    }
+
+    private static string Token(int number) => $"token-{number}";
 
     private void Note(CallCommand fact)
     {

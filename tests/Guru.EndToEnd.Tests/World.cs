@@ -30,7 +30,7 @@ public class World : IAsyncLifetime
     /// <summary>Settings besides the contract's, such as Guru:Calls:SilenceSeconds.</summary>
     protected virtual Dictionary<string, string?> Settings => [];
 
-    public async Task InitializeAsync()
+    public virtual async Task InitializeAsync()
     {
         OpenAI = await OpenAIStandIn.StartAsync(OpenAIOptions);
         Twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { AppUrl = new Uri(PublicAddress), VerbSpeed = 50 });
@@ -41,20 +41,27 @@ public class World : IAsyncLifetime
         Analyst = ClientFor(address, AnalystKey);
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         await Twilio.DisposeAsync();
         await OpenAI.DisposeAsync();
         await Guru.App.StopAsync();
         await Guru.DisposeAsync();
         Analyst.Dispose();
-        if (new DirectoryInfo(Path.Combine(_directory, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { } elsewhere)
+        DeleteCluster(_directory);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Deletes a data directory, and the cluster that lies elsewhere where the server's user could not look into it.</summary>
+    internal static void DeleteCluster(string directory)
+    {
+        var cluster = new DirectoryInfo(Path.Combine(directory, "postgres"));
+        if (cluster.Exists && cluster.ResolveLinkTarget(returnFinalTarget: true) is { } elsewhere)
         {
             Directory.Delete(elsewhere.FullName, recursive: true);
         }
 
-        Directory.Delete(_directory, recursive: true);
-        GC.SuppressFinalize(this);
+        Directory.Delete(directory, recursive: true);
     }
 
     internal static IConfiguration Environment(TwilioStandIn twilio, OpenAIStandIn openAI, string directory, Dictionary<string, string?> settings) =>

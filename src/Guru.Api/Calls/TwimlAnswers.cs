@@ -1,5 +1,4 @@
 using System.Globalization;
-using Guru.Api.Hosting;
 using Guru.Application.Calls;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Twilio;
@@ -7,12 +6,13 @@ using Guru.Infrastructure.Twilio;
 namespace Guru.Api.Calls;
 
 /// <summary>Writes what is to become of a call as TwiML.</summary>
-internal sealed class TwimlAnswers(Sentences sentences, GuruSettings settings)
+/// <param name="baseUrl">The public address.</param>
+internal sealed class TwimlAnswers(Sentences sentences, string baseUrl)
 {
-    private readonly string _continueUrl = $"{settings.BaseUrl}/api/whatsapp/voice/continue";
+    private readonly string _continueUrl = $"{baseUrl}/api/whatsapp/voice/continue";
 
     // http becomes ws, https becomes wss.
-    private readonly string _streamUrl = $"ws{settings.BaseUrl["http".Length..]}/api/whatsapp/voice/stream";
+    private readonly string _streamUrl = $"ws{baseUrl["http".Length..]}/api/whatsapp/voice/stream";
 
     public string Write(CallAnswer answer) => answer switch
     {

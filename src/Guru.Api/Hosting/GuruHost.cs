@@ -106,7 +106,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
         builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
         builder.Services.AddApplication();
-        builder.Services.AddSingleton<TwimlAnswers>();
+        builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);

@@ -1,4 +1,5 @@
 using Guru.Infrastructure.Twilio;
+using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
 
 namespace Guru.Api.Security;
@@ -33,6 +34,11 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
         if (!signed)
         {
             LogRefused(path, claimed.Length > 0, fields);
+            if (context.HttpContext.Features.Get<IStatusCodePagesFeature>() is { } pages)
+            {
+                pages.Enabled = false;
+            }
+
             return Results.StatusCode(StatusCodes.Status403Forbidden);
         }
 

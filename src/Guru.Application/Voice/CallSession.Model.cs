@@ -13,6 +13,11 @@ public sealed partial class CallSession
 
     private void OnModelEvent(ModelEvent @event)
     {
+        if (@event is OutputItemAdded or AgentTranscriptDelta or AgentTranscriptDone or AgentAudioDone or ToolCalled)
+        {
+            _responses.GoesOn(_now);
+        }
+
         switch (@event)
         {
             case SpeechStarted e:
@@ -34,13 +39,13 @@ public sealed partial class CallSession
                 TurnOf(e.ItemId, e.ResponseId);
                 break;
             case AgentTranscriptDelta e:
-                TurnOf(e.ItemId, e.ResponseId).Hear(e.Text);
+                TurnOf(e.ItemId, e.ResponseId)?.Hear(e.Text);
                 break;
             case AgentTranscriptDone e:
-                TurnOf(e.ItemId, e.ResponseId).Transcribe(e.Text);
+                TurnOf(e.ItemId, e.ResponseId)?.Transcribe(e.Text);
                 break;
-            case AgentAudioDone e:
-                Complete(TurnOf(e.ItemId, e.ResponseId));
+            case AgentAudioDone e when TurnOf(e.ItemId, e.ResponseId) is { } turn:
+                Complete(turn);
                 break;
             case ToolCalled e:
                 OnToolCalled(e);
@@ -62,13 +67,8 @@ public sealed partial class CallSession
     /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
     private void OnSpeechStarted(SpeechStarted e)
     {
-        var startMs = _clock.ToCallMs(e.AudioStartMs) ?? Ms(_now);
-        if (_agentTurns.FirstOrDefault(turn => turn.Played is { IsOver: false, Sent: > 0 }) is { } heard)
-        {
-            // The model counts its prefix padding in; what the caller talks over had begun before.
-            startMs = Math.Max(startMs, Ms(StartOf(heard)) + 1);
-        }
-
+        // The model counts its prefix padding in; what the caller answers, or talks over, had begun before.
+        var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LastHeardFromMs() + 1);
         _open = new CallerTurn(Key(e.ItemId), startMs);
         _callerTurns[e.ItemId] = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
@@ -108,8 +108,11 @@ public sealed partial class CallSession
 
     private void OnSpeechStopped(SpeechStopped e)
     {
-        var turn = CallerTurnOf(e.ItemId);
-        turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
+        if (CallerTurnOf(e.ItemId) is { } turn)
+        {
+            turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
+        }
+
         _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.TrailingSilenceMs)) ?? Ms(_now);
         _open = null;
         _answerDueAt = _now + rules.Answer;
@@ -117,10 +120,12 @@ public sealed partial class CallSession
 
     private void OnCommitted(string itemId)
     {
-        var turn = CallerTurnOf(itemId);
-        turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
-        _open = _open == turn ? null : _open;
-        _answerDueAt ??= _now + rules.Answer;
+        if (CallerTurnOf(itemId) is { } turn)
+        {
+            turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
+            _open = _open == turn ? null : _open;
+            _answerDueAt ??= _now + rules.Answer;
+        }
     }
 
     private void OnTranscript(ModelEvent @event)
@@ -170,15 +175,15 @@ public sealed partial class CallSession
 
     private void OnResponseCreated(ResponseCreated e)
     {
-        var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null);
+        var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
         _answerDueAt = null;
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
         }
-        else if (_open is not null && purpose is not null)
+        else if (purpose is not null && (_open is not null || (purpose == Goodbye && _ending is null)))
         {
-            // It crossed the caller's first words on the wire.
+            // It crossed the caller's words on the wire.
             _responses.Cut(e.ResponseId);
             Tell(new CancelResponse(e.ResponseId));
         }
@@ -186,7 +191,7 @@ public sealed partial class CallSession
 
     private void OnResponseDone(ResponseDone e)
     {
-        _responses.Done(e.ResponseId);
+        var served = _responses.Done(e.ResponseId);
         foreach (var turn in _agentTurns.Where(turn => turn.Played.ResponseId == e.ResponseId).ToList())
         {
             Complete(turn);
@@ -204,7 +209,7 @@ public sealed partial class CallSession
         }
         else if (e.Status == "failed")
         {
-            OnFailure(e);
+            OnFailure(e.ErrorCode, served);
         }
         else if (e.Status == "completed")
         {
@@ -212,9 +217,10 @@ public sealed partial class CallSession
         }
     }
 
-    private void OnFailure(ResponseDone e)
+    private void OnFailure(string? code, WantedResponse? served)
     {
-        if (FatalCodes.Contains(e.ErrorCode, StringComparer.Ordinal))
+        _wantedAgain = served;
+        if (FatalCodes.Contains(code, StringComparer.Ordinal))
         {
             End(CallEndReason.ModelUnavailable);
         }
@@ -222,13 +228,33 @@ public sealed partial class CallSession
         {
             End(CallEndReason.ModelUnavailable);
         }
-        else if (e.ErrorCode == "rate_limit_exceeded" || _failures == 1)
+        else if (code == "rate_limit_exceeded" || _failures == 1)
         {
-            _retryAt = _now + (e.ErrorCode == "rate_limit_exceeded" ? TimeSpan.FromSeconds(_failures) : TimeSpan.Zero);
+            _retryAt = _now + (code == "rate_limit_exceeded" ? TimeSpan.FromSeconds(_failures) : TimeSpan.Zero);
         }
         else if (_dialReason is null)
         {
             Dial("error");
+        }
+    }
+
+    /// <summary>A model that was asked and does not begin, or begins and falls silent, has failed like one that says so.</summary>
+    private void GiveUpWaiting()
+    {
+        if (_now < _responses.Limit || _responses.Limit is null)
+        {
+            return;
+        }
+
+        if (_responses.TakeUnconfirmed() is { } wanted)
+        {
+            OnFailure(code: null, wanted);
+        }
+        else if (_responses.Active is { } stalled)
+        {
+            _responses.Cut(stalled);
+            Tell(new CancelResponse(stalled));
+            OnResponseDone(new ResponseDone(stalled, Purpose: null, "failed", Reason: null, ErrorCode: null, Usage: null));
         }
     }
 
@@ -239,8 +265,10 @@ public sealed partial class CallSession
             (_answerDueAt, _retryAt) = (null, null);
             if (_responses.IsFree && _open is null)
             {
-                _responses.Want(new WantedResponse(Answer, Instructions: null, ToolsAllowed: true, Yields: true));
+                _responses.Want(_wantedAgain ?? new WantedResponse(Answer, Instructions: null, ToolsAllowed: true, Yields: true));
             }
+
+            _wantedAgain = null;
         }
     }
 
@@ -274,15 +302,7 @@ public sealed partial class CallSession
     private void OnModelClosed(ModelClosed e)
     {
         _answerOwed = _open is not null || _answerDueAt is not null || _retryAt is not null || !_responses.IsFree;
-        (_model, _open, _answerDueAt, _retryAt) = (null, null, null, null);
-        _responses.Reset();
-        foreach (var turn in _agentTurns)
-        {
-            Complete(turn);
-            turn.Transcribe(text: null);
-        }
-
-        RecordUntranscribed();
+        LeaveModel();
         if (e.Code is 3000 or 4000)
         {
             End(CallEndReason.ModelUnavailable);
@@ -296,6 +316,25 @@ public sealed partial class CallSession
         }
     }
 
+    /// <summary>What was asked of the session goes with it; what it has said is heard to its end.</summary>
+    private void LeaveModel()
+    {
+        (_model, _open, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null);
+        _responses.Reset();
+        foreach (var turn in _agentTurns)
+        {
+            Complete(turn);
+            turn.Transcribe(text: null);
+        }
+
+        if (_ending is { ResponseId: not null })
+        {
+            _ending = _ending with { IsSaid = true };
+        }
+
+        RecordUntranscribed();
+    }
+
     private void Dial(string reason)
     {
         (_dialReason, _dials, _redialAt) = (reason, 1, null);
@@ -306,10 +345,11 @@ public sealed partial class CallSession
     {
         if (_model is not null && (e.Transient || _dialReason == "expiring"))
         {
-            // The session in use still works; there is time to try again.
+            // The session in use is still there: it may answer after all, and there is time to try again.
+            _retryAt = IsFailing ? _now + TimeSpan.FromSeconds(1) : _retryAt;
             (_dialReason, _renewAt) = (null, _now + TimeSpan.FromSeconds(30));
         }
-        else if (!e.Transient || _now - _goneSince >= rules.ModelGone)
+        else if (!e.Transient || _now - (_goneSince ??= _now) >= rules.ModelGone)
         {
             End(CallEndReason.ModelUnavailable);
         }
@@ -332,33 +372,43 @@ public sealed partial class CallSession
         }
     }
 
-    /// <summary>Puts a new session to use: at once when there is none, between turns when there is.</summary>
+    /// <summary>A session was dialled because the one in use failed to answer, and it has not recovered since.</summary>
+    private bool IsFailing => _dialReason == "error" && _failures > 0;
+
+    /// <summary>
+    /// Puts a new session to use: at once when there is none, as soon as nobody speaks in place of a failing one, and in place
+    /// of one that works between turns, when all of them are transcribed.
+    /// </summary>
     private void UseDialedModel()
     {
-        if (_dialed is null || (_model is not null && _dialReason != "error" && !IsQuiet))
+        var mayLeave = IsFailing
+            ? _open is null && _answerDueAt is null && _responses.Active is null
+            : IsQuiet && _callerTurns.Count == 0;
+        if (_dialed is null || (_model is not null && !mayLeave))
         {
             return;
         }
 
-        var first = _epoch == 0;
-        var answerOpen = !first && (_answerOwed || _dialReason == "error");
         if (_model is not null)
         {
-            RecordUntranscribed();
+            _answerOwed = IsFailing;
+            LeaveModel();
         }
 
+        var first = _epoch == 0;
+        var answerOpen = !first && _answerOwed;
         _model = _dialed.SessionId;
         _epoch++;
         _clock = new InputClock();
         _speaking = null;
-        _renewAt = Earlier(_dialed.ExpiresAt - rules.RenewBeforeExpiry, _now + ((_dialed.ExpiresAt - _now) * 0.9));
+        _renewAt = RenewalOf(_dialed.ExpiresAt);
         _decisions.Add(new UseModel());
         if (!first)
         {
             RecordReconnect();
         }
 
-        (_dialed, _dialReason, _goneSince, _expired) = (null, null, null, false);
+        (_dialed, _dialReason, _goneSince, _expired, _answerOwed) = (null, null, null, false, false);
         Introduce(first, answerOpen);
     }
 
@@ -378,7 +428,12 @@ public sealed partial class CallSession
         }
     }
 
-    private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a > b || a < TimeSpan.Zero ? b : a;
+    /// <summary>The margin before the expiry, but no more than half of the session's life; none for one that tells no life.</summary>
+    private TimeSpan? RenewalOf(TimeSpan expiresAt)
+    {
+        var life = expiresAt - _now;
+        return life <= TimeSpan.Zero ? null : expiresAt - (rules.RenewBeforeExpiry < life / 2 ? rules.RenewBeforeExpiry : life / 2);
+    }
 
     private void Want(string purpose, string? instructions, bool tools = true) =>
         _responses.Want(new WantedResponse(purpose, instructions, tools, Yields: purpose is not Goodbye));

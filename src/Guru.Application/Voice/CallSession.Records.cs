@@ -50,6 +50,11 @@ public sealed partial class CallSession
         var heard = whole ? said : HeardText.Of(said, heardMs, saidMs);
         var interrupted = turn.IsInterrupted || (!whole && _responses.IsCut(turn.Played.ResponseId));
         var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(_now) : Ms(StartOf(turn));
+        if (heardMs > 0)
+        {
+            _lastHeardFromMs = Math.Max(_lastHeardFromMs, startMs);
+        }
+
         var endMs = Math.Max(startMs, heardMs == 0 ? startMs : Ms(turn.Played.OverAt));
         Note(new UtteranceTranscribed(
             turn.Key,
@@ -80,6 +85,7 @@ public sealed partial class CallSession
 
     private void Note(UtteranceTranscribed utterance)
     {
+        _recorded.Add(utterance.UtteranceId);
         _decisions.Add(new Record(new RecordUtterance(utterance)));
         if (utterance.Heard.Length == 0)
         {
@@ -124,9 +130,10 @@ public sealed partial class CallSession
 
     private string Key(string id) => $"{_model}:{id}";
 
-    private CallerTurn CallerTurnOf(string itemId)
+    /// <summary>Null for a turn that is on record: nothing more of it is taken.</summary>
+    private CallerTurn? CallerTurnOf(string itemId)
     {
-        if (!_callerTurns.TryGetValue(itemId, out var turn))
+        if (!_callerTurns.TryGetValue(itemId, out var turn) && !_recorded.Contains(Key(itemId)))
         {
             _callerTurns[itemId] = turn = new CallerTurn(Key(itemId), Ms(_now));
         }
@@ -134,7 +141,7 @@ public sealed partial class CallSession
         return turn;
     }
 
-    private AgentTurn Speaking(in ModelAudio audio)
+    private AgentTurn? Speaking(in ModelAudio audio)
     {
         foreach (var turn in _agentTurns)
         {
@@ -148,16 +155,32 @@ public sealed partial class CallSession
             System.Text.Encoding.UTF8.GetString(audio.ItemId.Span), System.Text.Encoding.UTF8.GetString(audio.ResponseId.Span));
     }
 
-    private AgentTurn TurnOf(string itemId, string responseId)
+    /// <inheritdoc cref="CallerTurnOf"/>
+    private AgentTurn? TurnOf(string itemId, string responseId)
     {
         var turn = _agentTurns.Find(turn => turn.Epoch == _epoch && turn.Played.ItemId == itemId);
-        if (turn is null)
+        if (turn is null && !_recorded.Contains(Key(itemId)))
         {
             turn = new AgentTurn(Key(itemId), itemId, responseId, _epoch);
             _agentTurns.Add(turn);
         }
 
         return turn;
+    }
+
+    /// <summary>When the latest speech that the caller has heard anything of began.</summary>
+    private long LastHeardFromMs()
+    {
+        var last = _lastHeardFromMs;
+        foreach (var turn in _agentTurns)
+        {
+            if (turn.Played is { Sent: > 0 } played && (!played.IsOver || played.Heard > 0))
+            {
+                last = Math.Max(last, Ms(StartOf(turn)));
+            }
+        }
+
+        return last;
     }
 
     private void Complete(AgentTurn turn)
@@ -178,9 +201,14 @@ public sealed partial class CallSession
         }
     }
 
-    /// <summary>An item of a cut response that came too late to be heard at all.</summary>
+    /// <summary>An item of a cut response that came too late to be heard at all, or to its end.</summary>
     private void TruncateUnheard(AgentTurn turn)
     {
+        if (turn.Played is { IsOver: false, Sent: > 0 })
+        {
+            return; // What was sent of it is still being heard.
+        }
+
         turn.IsInterrupted = true;
         turn.CutAtMs ??= _open?.StartMs ?? Ms(_now);
         Truncate(turn);

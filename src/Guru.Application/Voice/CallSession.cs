@@ -39,11 +39,13 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private readonly ResponseGate _responses = new();
     private readonly Dictionary<string, CallerTurn> _callerTurns = new(StringComparer.Ordinal);
     private readonly List<AgentTurn> _agentTurns = [];
+    private readonly HashSet<string> _recorded = new(StringComparer.Ordinal);
     private readonly List<HeardTurn> _soFar = [.. start.SoFar];
 
     private InputClock _clock = new();
     private CallerFrames _frames;
     private AgentTurn? _speaking;
+    private long _lastHeardFromMs = -1;
     private TimeSpan _now;
 
     private string? _model;
@@ -51,7 +53,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private ModelDialed? _dialed;
     private string? _dialReason = "start";
     private int _dials = 1;
-    private TimeSpan? _goneSince = TimeSpan.Zero;
+    private TimeSpan? _goneSince;
     private TimeSpan? _redialAt;
     private TimeSpan? _renewAt;
     private bool _expired;
@@ -62,6 +64,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private long? _speechEndedAtMs;
     private TimeSpan? _answerDueAt;
     private TimeSpan? _retryAt;
+    private WantedResponse? _wantedAgain;
     private int _failures;
 
     private TimeSpan? _quietSince;
@@ -111,7 +114,13 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         }
 
         var turn = _speaking is not null && _speaking.Played.Is(audio.ItemId.Span) ? _speaking : Speaking(audio);
+        if (turn is null)
+        {
+            return default;
+        }
+
         turn.Generated += audio.Bytes;
+        _responses.GoesOn(now);
         if (_responses.IsCut(turn.Played.ResponseId) || turn.Played.IsOver)
         {
             TruncateUnheard(turn);
@@ -194,6 +203,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
             UseDialedModel();
             Redial();
             FillGap();
+            GiveUpWaiting();
             EndWhenDue();
         }
 
@@ -233,7 +243,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         Consider(_answerDueAt);
         Consider(_retryAt);
         Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);
-        Consider(_open is null && _answerDueAt is null ? _responses.Deadline : null);
+        Consider(_responses.Limit);
+        Consider(_open is null && _answerDueAt is null ? _responses.NotBefore : null);
         return next;
 
         void Consider(TimeSpan? candidate)

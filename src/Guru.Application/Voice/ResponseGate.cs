@@ -12,10 +12,12 @@ internal sealed class ResponseGate
 {
     private const int MostCut = 16;
     private static readonly TimeSpan CreationLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StallLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
 
     private readonly Queue<string> _cut = new();
     private WantedResponse? _inFlight;
+    private WantedResponse? _served;
     private TimeSpan _limit;
     private TimeSpan? _notBefore;
 
@@ -25,21 +27,20 @@ internal sealed class ResponseGate
 
     public bool IsFree => Active is null && Wanted is null && _inFlight is null;
 
-    /// <summary>When a creation that was never confirmed is given up, or one that was refused may be tried again.</summary>
-    public TimeSpan? Deadline => _inFlight is not null ? _limit : Wanted is not null && Active is null ? _notBefore : null;
+    /// <summary>When a creation that was never confirmed is given up, or a response that has fallen silent.</summary>
+    public TimeSpan? Limit => _inFlight is not null || Active is not null ? _limit : null;
 
-    public void Want(WantedResponse wanted) => Wanted = wanted;
+    /// <summary>When a wish that was refused may be tried again.</summary>
+    public TimeSpan? NotBefore => _inFlight is null && Active is null && Wanted is not null ? _notBefore : null;
+
+    /// <summary>The latest wish stands, but none takes the place of one that does not yield.</summary>
+    public void Want(WantedResponse wanted) => Wanted = Wanted is { Yields: false } && wanted.Yields ? Wanted : wanted;
 
     public void Unwant() => Wanted = null;
 
     /// <summary>The wish to send now, if nothing stands in its way.</summary>
     public WantedResponse? Take(TimeSpan now)
     {
-        if (_inFlight is not null && now >= _limit)
-        {
-            Refused(now);
-        }
-
         if (Wanted is null || Active is not null || _inFlight is not null || now < _notBefore)
         {
             return null;
@@ -52,20 +53,42 @@ internal sealed class ResponseGate
     /// <summary>A response has begun.</summary>
     /// <param name="answerExpected">The caller's turn is over, so that the model begins one by itself.</param>
     /// <returns>The purpose it was asked for; null for one that the model began by itself.</returns>
-    public string? Created(string responseId, string? purpose, bool answerExpected)
+    public string? Created(string responseId, string? purpose, bool answerExpected, TimeSpan now)
     {
-        Active = responseId;
-        if (purpose is not null || (_inFlight is not null && !answerExpected))
+        (Active, _limit) = (responseId, now + StallLimit);
+        purpose ??= answerExpected ? null : _inFlight?.Purpose;
+        if (purpose is not null)
         {
-            purpose ??= _inFlight?.Purpose;
-            _inFlight = null;
+            // It may be one that was given up too soon, and is wanted again by now.
+            _served = _inFlight?.Purpose == purpose ? _inFlight : Wanted?.Purpose == purpose ? Wanted : null;
+            (_inFlight, Wanted) = (_inFlight == _served ? null : _inFlight, Wanted == _served ? null : Wanted);
             return purpose;
         }
+
+        _served = null;
 
         // The model was first: what it says now serves for a wish that yields.
         Wanted = Wanted is { Yields: true } ? null : Wanted;
         _inFlight = _inFlight is { Yields: true } ? null : _inFlight;
         return null;
+    }
+
+    /// <summary>The active response gave a sign of life.</summary>
+    public void GoesOn(TimeSpan now)
+    {
+        if (Active is not null)
+        {
+            _limit = now + StallLimit;
+        }
+    }
+
+    /// <summary>Gives up the creation in flight, or else leaves the active response to the caller of this.</summary>
+    /// <returns>The wish that was never confirmed.</returns>
+    public WantedResponse? TakeUnconfirmed()
+    {
+        var wanted = _inFlight;
+        _inFlight = null;
+        return wanted;
     }
 
     /// <summary>The model refused the creation in flight; the wish stands if nobody has wished anything else.</summary>
@@ -75,16 +98,20 @@ internal sealed class ResponseGate
         (_inFlight, _notBefore) = (null, now + Patience);
     }
 
-    public void Done(string responseId)
+    /// <returns>The wish that the response served; null for one that the model began by itself.</returns>
+    public WantedResponse? Done(string responseId)
     {
-        if (Active == responseId)
+        if (Active != responseId)
         {
-            (Active, _notBefore) = (null, null);
+            return null;
         }
+
+        (Active, _notBefore) = (null, null);
+        return _served;
     }
 
     /// <summary>The model's session is gone, and with it what was asked of it.</summary>
-    public void Reset() => (Active, Wanted, _inFlight, _notBefore) = (null, null, null, null);
+    public void Reset() => (Active, Wanted, _inFlight, _served, _notBefore) = (null, null, null, null, null);
 
     /// <summary>Nothing more of this response is to be heard.</summary>
     public void Cut(string responseId)

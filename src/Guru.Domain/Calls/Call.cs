@@ -8,6 +8,7 @@ namespace Guru.Domain.Calls;
 public sealed record Call(
     bool Started,
     CallEndReason? Ended,
+    DateTimeOffset? EndedAt,
     CallerId? CallerId,
     string Address,
     string Agent,
@@ -15,6 +16,7 @@ public sealed record Call(
     DateTimeOffset? FirstConnectedAt,
     DateTimeOffset? ResumeRequestedAt,
     string? StreamSid,
+    string? StreamTokenHash,
     int StreamsRequested,
     ImmutableHashSet<string> OpenTokens,
     ImmutableHashSet<string> Recorded,
@@ -22,8 +24,8 @@ public sealed record Call(
 {
     public static Call NotStarted { get; } =
         new(
-            Started: false, Ended: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
-            ResumeRequestedAt: null, StreamSid: null, StreamsRequested: 0, OpenTokens: [], Recorded: [], Statuses: []);
+            Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
+            ResumeRequestedAt: null, StreamSid: null, StreamTokenHash: null, StreamsRequested: 0, OpenTokens: [], Recorded: [], Statuses: []);
 
     /// <summary>How long a call without a Media Stream waits for the next step before it has ended.</summary>
     public static readonly TimeSpan ResumeWindow = TimeSpan.FromSeconds(15);
@@ -53,6 +55,7 @@ public sealed record Call(
         MediaStreamConnected e => call with
         {
             StreamSid = e.StreamSid,
+            StreamTokenHash = e.StreamTokenHash,
             FirstConnectedAt = call.FirstConnectedAt ?? e.At,
             ResumeRequestedAt = null,
             OpenTokens = call.OpenTokens.Remove(e.StreamTokenHash),
@@ -62,7 +65,7 @@ public sealed record Call(
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
-        CallEnded e => call with { Ended = e.Reason },
+        CallEnded e => call with { Ended = e.Reason, EndedAt = e.At },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
 
@@ -85,8 +88,9 @@ public sealed record Call(
         RequestMediaStream c when call.StreamsRequested >= c.MostAttempts => throw new RuleException("The call was resumed too often."),
         RequestMediaStream c => [new MediaStreamRequested(c.StreamTokenHash, call.StreamsRequested + 1, c.At)],
 
-        ConnectMediaStream c when call.StreamSid == c.StreamSid && c.StreamSid.Length > 0 => [],
-        ConnectMediaStream when call.Ended is not null => throw new RuleException("The call has ended."),
+        // Its record is written behind the audio, so that it may come after the end of the call that it carried.
+        ConnectMediaStream c when call.StreamSid == c.StreamSid && call.StreamTokenHash == c.StreamTokenHash => [],
+        ConnectMediaStream c when c.At >= call.EndedAt => throw new RuleException("The call has ended."),
         ConnectMediaStream c when !call.OpenTokens.Contains(c.StreamTokenHash) => throw new RuleException("The stream's token is unknown or used."),
         ConnectMediaStream c when call.StreamSid is null => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At)],
         ConnectMediaStream c =>

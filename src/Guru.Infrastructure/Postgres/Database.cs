@@ -44,7 +44,7 @@ public sealed partial class Database : IAsyncDisposable
         var server = string.IsNullOrWhiteSpace(options.Url)
             ? await EmbeddedPostgres.StartAsync(options.DataDirectory, loggers.CreateLogger<EmbeddedPostgres>(), cancellationToken)
             : null;
-        var database = new Database(DataSourceFor(server?.ConnectionString ?? options.Url!.Trim(), loggers), server);
+        var database = new Database(DataSourceFor(server?.ConnectionString ?? options.Url!.Trim()), server);
         try
         {
             await WaitAsync(database.DataSource, options.WaitForServer, logger, cancellationToken);
@@ -67,7 +67,7 @@ public sealed partial class Database : IAsyncDisposable
         }
     }
 
-    internal static NpgsqlDataSource DataSourceFor(string url, ILoggerFactory? loggers = null)
+    internal static NpgsqlDataSource DataSourceFor(string url)
     {
         var connection = DatabaseUrl.Parse(url);
         Default(connection, "Timeout", ConnectSeconds);
@@ -76,8 +76,7 @@ public sealed partial class Database : IAsyncDisposable
         Default(connection, "Max Auto Prepare", MostPreparedStatements);
         Default(connection, "Auto Prepare Min Usages", 3);
         Default(connection, "Application Name", "guru");
-        var builder = new NpgsqlDataSourceBuilder(connection.ConnectionString) { Name = "guru" };
-        return builder.UseLoggerFactory(loggers).Build();
+        return new NpgsqlDataSourceBuilder(connection.ConnectionString) { Name = "guru" }.Build();
     }
 
     private static void Default(NpgsqlConnectionStringBuilder connection, string key, object value)

@@ -75,11 +75,14 @@ public static class DatabaseUrl
 
     private static void SetHost(NpgsqlConnectionStringBuilder connection, string host)
     {
-        var (name, port) = host.StartsWith('[') // An IPv6 address.
-            ? (host[1..host.IndexOf(']', StringComparison.Ordinal)], host[(host.IndexOf(']', StringComparison.Ordinal) + 1)..].TrimStart(':'))
-            : host.Contains(',', StringComparison.Ordinal) ? (host, "") : Cut(host, host.LastIndexOf(':'));
+        var (name, port) = host switch
+        {
+            ['[', ..] => Cut(host[1..], Demand(host.IndexOf(']', StringComparison.Ordinal) - 1)), // An IPv6 address.
+            _ when host.Contains(',', StringComparison.Ordinal) => (host, ""), // Several, which Npgsql reads by itself.
+            _ => Cut(host, host.LastIndexOf(':')),
+        };
         Set(connection, "Host", name);
-        Set(connection, "Port", port);
+        Set(connection, "Port", port.TrimStart(':'));
     }
 
     private static void SetOption(NpgsqlConnectionStringBuilder connection, string key, string value)
@@ -87,8 +90,7 @@ public static class DatabaseUrl
         try
         {
             // libpq writes verify-full, Npgsql VerifyFull.
-            var isWord = key.StartsWith("ssl", StringComparison.OrdinalIgnoreCase) && !key.Contains("cert", StringComparison.OrdinalIgnoreCase)
-                && !key.Equals("sslkey", StringComparison.OrdinalIgnoreCase);
+            var isWord = key is "sslmode" or "sslnegotiation";
             Set(connection, Names.GetValueOrDefault(key, key), isWord ? value.Replace("-", "", StringComparison.Ordinal) : value);
         }
         catch (Exception e) when (e is ArgumentException or KeyNotFoundException)
@@ -104,6 +106,8 @@ public static class DatabaseUrl
             connection[key] = Uri.UnescapeDataString(value);
         }
     }
+
+    private static int Demand(int at) => at >= 0 ? at : throw new FormatException("DATABASE_URL has a [ without its ].");
 
     private static (string Before, string After) Cut(string text, int at) => at < 0 ? (text, "") : (text[..at], text[(at + 1)..]);
 }

@@ -5,6 +5,9 @@ namespace Guru.Infrastructure.Postgres;
 /// </summary>
 internal sealed class DirectoryLock : IDisposable
 {
+    private const int WouldBlockOnLinux = 11;
+    private const int WouldBlockOnMac = 35;
+
     private readonly FileStream _file;
 
     private DirectoryLock(FileStream file) => _file = file;
@@ -17,9 +20,13 @@ internal sealed class DirectoryLock : IDisposable
             return new DirectoryLock(new FileStream(
                 Path.Combine(directory, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0));
         }
-        catch (IOException e) when (e is not (DirectoryNotFoundException or FileNotFoundException or PathTooLongException))
+        catch (IOException e) when (e.HResult is WouldBlockOnLinux or WouldBlockOnMac)
         {
             throw new DataDirectoryInUseException(dataDirectory);
+        }
+        catch (IOException e)
+        {
+            throw new EmbeddedPostgresException($"{directory} cannot be used: {e.Message}", e);
         }
         catch (UnauthorizedAccessException e)
         {

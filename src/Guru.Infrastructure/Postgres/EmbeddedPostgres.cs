@@ -24,31 +24,26 @@ internal sealed record EmbeddedPostgresOptions
 /// </summary>
 public sealed partial class EmbeddedPostgres : IAsyncDisposable
 {
-    internal const string User = "guru";
-    internal const string DatabaseName = "guru";
-    private const int PortAttempts = 5;
+    private const string DatabaseName = "guru";
+    private const int MostAttempts = 10;
+    private static readonly TimeSpan StopInGoodOrder = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestBackOff = TimeSpan.FromSeconds(10);
 
     private readonly EmbeddedPostgresOptions _options;
-    private readonly PostgresBinaries _binaries;
-    private readonly ServerUser _user;
-    private readonly PostgresHome _home;
-    private readonly string _password;
+    private readonly PostgresServer _server;
     private readonly List<DirectoryLock> _locks;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
-    private Postmaster _server = new(0, 0);
+    private Postmaster _running = new(0, 0, "");
     private Task _watch = Task.CompletedTask;
 
-    private EmbeddedPostgres(
-        EmbeddedPostgresOptions options, PostgresBinaries binaries, ServerUser user, PostgresHome home, string password,
-        List<DirectoryLock> locks, ILogger logger) =>
-        (_options, _binaries, _user, _home, _password, _locks, _logger) = (options, binaries, user, home, password, locks, logger);
+    private EmbeddedPostgres(EmbeddedPostgresOptions options, PostgresServer server, List<DirectoryLock> locks, ILogger logger) =>
+        (_options, _server, _locks, _logger) = (options, server, locks, logger);
 
-    public string ConnectionString => ConnectionTo(_server.Port, DatabaseName);
+    public string ConnectionString => _server.ConnectionTo(_running.Port, DatabaseName);
 
-    internal int ProcessId => _server.Pid;
+    internal int ProcessId => _running.Pid;
 
     /// <exception cref="DataDirectoryInUseException">Another Guru runs on this directory.</exception>
     /// <exception cref="EmbeddedPostgresException">It cannot be started; the message says what to do.</exception>
@@ -66,16 +61,17 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         dataDirectory = Path.GetFullPath(dataDirectory);
         Directory.CreateDirectory(dataDirectory);
         var locks = new List<DirectoryLock> { DirectoryLock.Take(dataDirectory, dataDirectory) };
+        EmbeddedPostgres? postgres = null;
         try
         {
-            var binaries = PostgresBinaries.Find();
             var user = await ServerUser.ChooseAsync(cancellationToken);
             var home = await PostgresHome.FindOrMakeAsync(dataDirectory, user, options.Refuge, cancellationToken);
+            var binaries = PostgresBinaries.Find(home.ClusterVersion);
 
             // A copied data directory has a lock of its own, and a link to the same server.
             locks.Add(DirectoryLock.Take(home.Directory, dataDirectory));
             var password = await home.PasswordAsync(binaries, cancellationToken);
-            var postgres = new EmbeddedPostgres(options, binaries, user, home, password, locks, logger);
+            postgres = new EmbeddedPostgres(options, new PostgresServer(binaries, user, home, password), locks, logger);
             await postgres.AdoptOrStartAsync(cancellationToken);
             await postgres.MakeDatabaseAsync(cancellationToken);
             postgres._watch = Task.Run(() => postgres.WatchAsync(postgres._stopping.Token), CancellationToken.None);
@@ -83,6 +79,11 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         }
         catch
         {
+            if (postgres?._running.IsAlive() == true)
+            {
+                await postgres._server.StopAsync("fast", StopInGoodOrder);
+            }
+
             locks.ForEach(held => held.Dispose());
             throw;
         }
@@ -97,11 +98,14 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
         await StopWatchingAsync();
         NpgsqlConnection.ClearPool(new NpgsqlConnection(ConnectionString));
-        var stop = await StopServerAsync("fast", TimeSpan.FromSeconds(60));
-        if (!stop.Succeeded && _server.IsAlive())
+        if (_running.IsAlive())
         {
-            LogStopFailed(stop.Output.Trim());
-            await StopServerAsync("immediate", TimeSpan.FromSeconds(10));
+            var stop = await _server.StopAsync("fast", StopInGoodOrder);
+            if (!stop.Succeeded)
+            {
+                LogStopFailed(stop.Output.Trim());
+                await _server.EndAsync(_running, _options.StopWithin, CancellationToken.None);
+            }
         }
 
         _locks.ForEach(held => held.Dispose());
@@ -122,120 +126,52 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
 
     private async Task AdoptOrStartAsync(CancellationToken cancellationToken)
     {
-        if (Postmaster.Read(_home.Cluster) is { } left && left.IsAlive())
+        if (_server.Postmaster is { } left && left.IsAlive())
         {
-            if (await AnswersAsync(left, cancellationToken))
+            if (await _server.AnswersAsync(left, _options.AnswerWithin, cancellationToken))
             {
-                _server = left;
+                _running = left;
                 LogAdopted(left.Pid, left.Port);
                 return;
             }
 
-            await EndAsync(left, cancellationToken);
+            LogUseless(left.Pid);
+            await _server.EndAsync(left, _options.StopWithin, cancellationToken);
         }
 
         for (var attempt = 1; ; attempt++)
         {
-            var result = await StartServerAsync(FreePort(), cancellationToken);
+            var result = await StartServerAsync(FreePort());
             if (result.Succeeded)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 return;
             }
 
-            // Between our looking and its binding, the port may have gone to somebody else.
-            if (attempt == PortAttempts || !(await LogTextAsync(cancellationToken)).Contains("could not bind", StringComparison.Ordinal))
+            if (attempt == MostAttempts || !await _server.MayStartLaterAsync(cancellationToken))
             {
-                throw new EmbeddedPostgresException($"PostgreSQL does not start: {await ReasonAsync(result, cancellationToken)}");
+                throw new EmbeddedPostgresException($"PostgreSQL does not start: {await _server.ReasonAsync(result, cancellationToken)}");
             }
+
+            await Task.Delay(LookEvery, cancellationToken);
         }
     }
 
-    /// <summary>
-    /// Whether a server left behind is ours and works. One that is starting is waited for; one that is shutting down will be gone.
-    /// </summary>
-    private async Task<bool> AnswersAsync(Postmaster server, CancellationToken cancellationToken)
+    private async Task<ProcessResult> StartServerAsync(int port)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(_options.AnswerWithin);
-        while (server.IsAlive())
-        {
-            try
-            {
-                await using var connection = new NpgsqlConnection(ConnectionTo(server.Port, "postgres", pooling: false));
-                await connection.OpenAsync(patience.Token);
-                await using var command = new NpgsqlCommand("show data_directory", connection);
-                return await command.ExecuteScalarAsync(patience.Token) is string directory && directory == _home.Cluster;
-            }
-            catch (PostgresException e) when (e.SqlState != PostgresErrorCodes.CannotConnectNow)
-            {
-                return false;
-            }
-            catch (NpgsqlException)
-            {
-                await Task.Delay(LookEvery, patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                return false;
-            }
-
-            cancellationToken.ThrowIfCancellationRequested();
-            if (patience.IsCancellationRequested)
-            {
-                return false;
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>Ends a server that is there and of no use. Its log is complete, so the next one recovers everything committed.</summary>
-    private async Task EndAsync(Postmaster server, CancellationToken cancellationToken)
-    {
-        if (!server.IsAlive())
-        {
-            return;
-        }
-
-        LogBroken(server.Pid);
-        await StopServerAsync("immediate", _options.StopWithin);
-        if (server.IsAlive())
-        {
-            server.Kill();
-            while (server.IsAlive())
-            {
-                await Task.Delay(LookEvery, cancellationToken);
-            }
-        }
-    }
-
-    private async Task<ProcessResult> StartServerAsync(int port, CancellationToken cancellationToken)
-    {
-        if (Postmaster.Read(_home.Cluster) is { } stale && !stale.IsAlive())
-        {
-            File.Delete(Path.Combine(_home.Cluster, Postmaster.FileName));
-        }
-
-        await ServerSettings.WriteAsync(_home.Cluster, port, _user, cancellationToken);
-        File.Delete(_home.Log); // It would grow for ever, and what matters in it is the last start.
-        var result = await _user.RunAsync(
-            _binaries.PgCtl, ["start", "-w", "-t", "120", "-s", "-D", _home.Cluster, "-l", _home.Log], cancellationToken);
+        var result = await _server.StartAsync(port);
         if (result.Succeeded)
         {
-            _server = Postmaster.Read(_home.Cluster) ?? throw new EmbeddedPostgresException("PostgreSQL stopped right after its start.");
-            LogStarted(_server.Pid, _server.Port);
+            _running = _server.Postmaster ?? throw new EmbeddedPostgresException("PostgreSQL stopped right after its start.");
+            LogStarted(_running.Pid, _running.Port);
         }
 
         return result;
     }
 
-    private Task<ProcessResult> StopServerAsync(string mode, TimeSpan within) =>
-        _user.RunAsync(
-            _binaries.PgCtl, ["stop", "-w", "-t", $"{(int)within.TotalSeconds}", "-s", "-m", mode, "-D", _home.Cluster], CancellationToken.None);
-
     private async Task MakeDatabaseAsync(CancellationToken cancellationToken)
     {
-        await using var connection = new NpgsqlConnection(ConnectionTo(_server.Port, "postgres", pooling: false));
+        await using var connection = new NpgsqlConnection(_server.ConnectionTo(_running.Port, "postgres", pooling: false));
         await connection.OpenAsync(cancellationToken);
         await using var exists = new NpgsqlCommand($"select 1 from pg_database where datname = '{DatabaseName}'", connection);
         if (await exists.ExecuteScalarAsync(cancellationToken) is null)
@@ -252,18 +188,18 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
         while (await timer.WaitForNextTickAsync(cancellationToken))
         {
             var backOff = LookEvery;
-            while (!_server.IsAlive())
+            while (!_running.IsAlive())
             {
-                LogDied(_server.Pid);
+                LogDied(_running.Pid);
                 try
                 {
-                    var result = await StartServerAsync(_server.Port, cancellationToken);
+                    var result = await StartServerAsync(_running.Port);
                     if (result.Succeeded)
                     {
                         break;
                     }
 
-                    LogRestartFailed(await ReasonAsync(result, cancellationToken), backOff);
+                    LogRestartFailed(await _server.ReasonAsync(result, cancellationToken), backOff);
                 }
                 catch (Exception e) when (e is not OperationCanceledException)
                 {
@@ -274,27 +210,6 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
                 backOff = TimeSpan.FromTicks(Math.Min(backOff.Ticks * 2, LongestBackOff.Ticks));
             }
         }
-    }
-
-    private string ConnectionTo(int port, string database, bool pooling = true) => new NpgsqlConnectionStringBuilder
-    {
-        Host = "127.0.0.1",
-        Port = port,
-        Username = User,
-        Password = _password,
-        Database = database,
-        Pooling = pooling,
-        Timeout = 3,
-        SslMode = SslMode.Disable,
-    }.ConnectionString;
-
-    private async Task<string> LogTextAsync(CancellationToken cancellationToken) =>
-        File.Exists(_home.Log) ? await File.ReadAllTextAsync(_home.Log, cancellationToken) : "";
-
-    private async Task<string> ReasonAsync(ProcessResult result, CancellationToken cancellationToken)
-    {
-        var log = await LogTextAsync(cancellationToken);
-        return string.Join("; ", (log.Length > 0 ? log : result.Output).Split('\n', StringSplitOptions.RemoveEmptyEntries).TakeLast(3));
     }
 
     private static int FreePort()
@@ -310,8 +225,8 @@ public sealed partial class EmbeddedPostgres : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Information, Message = "PostgreSQL of an earlier Guru adopted: process {Pid}, port {Port}")]
     private partial void LogAdopted(int pid, int port);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "PostgreSQL of an earlier Guru, process {Pid}, does not answer and is ended")]
-    private partial void LogBroken(int pid);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "PostgreSQL of an earlier Guru, process {Pid}, does not answer or is stopping; it is replaced")]
+    private partial void LogUseless(int pid);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "PostgreSQL, process {Pid}, has died; starting it again")]
     private partial void LogDied(int pid);

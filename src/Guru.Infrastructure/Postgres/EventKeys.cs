@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Guru.Domain;
 using Guru.Domain.Callers;
@@ -44,6 +43,9 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time)
 
         if (unknown.Count > 0)
         {
+            // In one order everywhere, or two nodes that make the same keys would wait for each other.
+            unknown.Sort((one, other) => Comparer<(string, PersonalDataKind, DateOnly)>.Default.Compare(
+                (one.CallerId.Value, one.Kind, one.Month), (other.CallerId.Value, other.Kind, other.Month)));
             foreach (var key in await FindOrMakeAsync(unknown, cancellationToken))
             {
                 keys[key.Scope] = key;
@@ -156,58 +158,12 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time)
         while (await reader.ReadAsync(cancellationToken))
         {
             var scope = new KeyScope(
-                CallerId.Parse(reader.GetString(1)), EnumText.Read<PersonalDataKind>(reader.GetString(2)), reader.GetFieldValue<DateOnly>(3));
+                CallerId.Parse(reader.GetString(1)),
+                EnumText.Read<PersonalDataKind>(reader.GetString(2)),
+                reader.GetFieldValue<DateOnly>(3));
             keys.Add(new EventKey(reader.GetGuid(0), scope, reader.GetFieldValue<byte[]>(4)));
         }
 
         return keys;
-    }
-
-    /// <summary>Two generations: when the young one is full it becomes the old one, and what was not used since is dropped.</summary>
-    private sealed class BoundedCache<TKey, TValue>(int most)
-        where TKey : notnull
-    {
-        private ConcurrentDictionary<TKey, TValue> _young = new();
-        private ConcurrentDictionary<TKey, TValue> _old = new();
-        private int _size;
-
-        public bool TryGet(TKey key, [System.Diagnostics.CodeAnalysis.MaybeNullWhen(false)] out TValue value)
-        {
-            if (_young.TryGetValue(key, out value))
-            {
-                return true;
-            }
-
-            if (_old.TryGetValue(key, out value))
-            {
-                Set(key, value);
-                return true;
-            }
-
-            return false;
-        }
-
-        public void Set(TKey key, TValue value)
-        {
-            if (_young.TryAdd(key, value))
-            {
-                if (Interlocked.Increment(ref _size) > most / 2)
-                {
-                    _old = Interlocked.Exchange(ref _young, new());
-                    Interlocked.Exchange(ref _size, 0);
-                }
-            }
-            else
-            {
-                _young[key] = value;
-            }
-        }
-
-        public void Clear()
-        {
-            _old = new();
-            _young = new();
-            Interlocked.Exchange(ref _size, 0);
-        }
     }
 }

@@ -84,7 +84,8 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
     {
         if (upcasters.For(raw.StoredType) is { } upcaster)
         {
-            var data = JsonNode.Parse(raw.Json) as JsonObject ?? throw new InvalidDataException($"An event '{raw.StoredType}' is no JSON object.");
+            var data = JsonNode.Parse(raw.Json) as JsonObject
+                ?? throw new InvalidDataException($"An event '{raw.StoredType}' is no JSON object.");
             return new OlderEvent(types, raw.StoredType, data, upcaster);
         }
 

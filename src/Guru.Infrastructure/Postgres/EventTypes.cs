@@ -89,7 +89,8 @@ internal sealed record PersonalMember(PersonalDataKind Kind, byte[] Binding, Fun
             .Where(property => property.GetCustomAttribute<PersonalDataAttribute>() is not null);
         if (hidden.Concat(nested).FirstOrDefault() is { } unreachable)
         {
-            throw new NotSupportedException($"{type.Name}: personal data must be a text member of the event itself, and {unreachable.Name} is not.");
+            throw new NotSupportedException(
+                $"{type.Name}: personal data must be a text member of the event itself, and {unreachable.Name} is not.");
         }
 
         return
@@ -97,7 +98,8 @@ internal sealed record PersonalMember(PersonalDataKind Kind, byte[] Binding, Fun
             .. from property in type.GetProperties()
                let mark = property.GetCustomAttribute<PersonalDataAttribute>()
                where mark is not null
-               select new PersonalMember(mark.Kind, BindingOf(storedName, EventJson.NameOf(property.Name)), Getter(property), Setter(property)),
+               select new PersonalMember(
+                   mark.Kind, BindingOf(storedName, EventJson.NameOf(property.Name)), Getter(property), Setter(property)),
         ];
     }
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>The embedded PostgreSQL cannot be started. The message says in one line what to do.</summary>
@@ -13,20 +15,27 @@ internal sealed record PostgresBinaries(string Directory)
     public string Initdb => Path.Combine(Directory, "initdb");
     public string PgCtl => Path.Combine(Directory, "pg_ctl");
 
-    /// <summary>The one on the PATH, else the newest of Debian's or Red Hat's places.</summary>
-    public static PostgresBinaries Find() => Find(Environment.GetEnvironmentVariable("PATH") ?? "", ["/usr/lib/postgresql", "/usr"]);
+    /// <summary>
+    /// Those of the version that made the cluster, where they are installed; else the ones on the PATH, else the newest of Debian's
+    /// or Red Hat's places.
+    /// </summary>
+    public static PostgresBinaries Find(string? clusterVersion) =>
+        Find(Environment.GetEnvironmentVariable("PATH") ?? "", ["/usr/lib/postgresql", "/usr"], clusterVersion);
 
-    public static PostgresBinaries Find(string path, IReadOnlyList<string> roots)
+    public static PostgresBinaries Find(string path, IReadOnlyList<string> roots, string? clusterVersion = null)
     {
         var onPath = path.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries).Select(Resolved);
         var installed = roots.Where(System.IO.Directory.Exists)
             .SelectMany(root => System.IO.Directory.GetDirectories(root))
-            .Select(directory => (Directory: directory, Version: VersionOf(Path.GetFileName(directory))))
-            .Where(candidate => candidate.Version > 0)
-            .OrderByDescending(candidate => candidate.Version)
-            .Select(candidate => Path.Combine(candidate.Directory, "bin"));
+            .Where(directory => VersionOf(directory) > 0)
+            .OrderByDescending(VersionOf)
+            .Select(directory => Path.Combine(directory, "bin"));
+        var wanted = clusterVersion is null ? 0 : VersionOf(clusterVersion);
 
-        return onPath.Concat(installed).Where(IsComplete).Select(directory => new PostgresBinaries(directory)).FirstOrDefault()
+        return onPath.Concat(installed).Where(IsComplete)
+            .OrderByDescending(directory => wanted > 0 && VersionOf(Path.GetDirectoryName(directory)!) == wanted)
+            .Select(directory => new PostgresBinaries(directory))
+            .FirstOrDefault()
             ?? throw new EmbeddedPostgresException(
                 "PostgreSQL is not installed: 'apt install postgresql' (or your system's package), or set DATABASE_URL to a server.");
     }
@@ -41,10 +50,11 @@ internal sealed record PostgresBinaries(string Directory)
     private static bool IsComplete(string directory) =>
         ((string[])["initdb", "pg_ctl", "postgres"]).All(program => File.Exists(Path.Combine(directory, program)));
 
-    /// <summary>Of "15", "9.6" or "pgsql-16"; 0 for anything else.</summary>
-    private static double VersionOf(string name)
+    /// <summary>Of a directory called 15, 9.6 or pgsql-16; 0 for anything else.</summary>
+    private static double VersionOf(string directory)
     {
+        var name = Path.GetFileName(directory);
         var number = name.StartsWith("pgsql-", StringComparison.Ordinal) ? name["pgsql-".Length..] : name;
-        return double.TryParse(number, System.Globalization.CultureInfo.InvariantCulture, out var version) ? version : 0;
+        return double.TryParse(number, CultureInfo.InvariantCulture, out var version) ? version : 0;
     }
 }

@@ -65,7 +65,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     /// What is visible now, in pages. Appends under way may still commit under lower numbers than the last one seen: whoever
     /// follows the log must not step over a gap without asking whether it may still fill.
     /// </summary>
-    public async IAsyncEnumerable<StoredEvent> ReadAllAsync(long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<StoredEvent> ReadAllAsync(
+        long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         IReadOnlyList<StoredEvent> page;
         do
@@ -140,7 +141,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     /// <summary>Told by our function, or found by Marten's indexes when somebody else appended without it.</summary>
     private static bool IsConflict(PostgresException e) =>
         e.SqlState == Conflict
-        || (e.SqlState == PostgresErrorCodes.UniqueViolation && e.ConstraintName is "pk_mt_events_stream_and_version" or "pkey_mt_streams_id");
+        || (e.SqlState == PostgresErrorCodes.UniqueViolation
+            && e.ConstraintName is "pk_mt_events_stream_and_version" or "pkey_mt_streams_id");
 
     private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {

@@ -1,5 +1,6 @@
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
+using System.Text;
 
 namespace Guru.Infrastructure.Postgres;
 
@@ -23,6 +24,10 @@ internal sealed class PostgresHome
     public string Log => Path.Combine(_directory, "server.log");
 
     public string Directory => _directory;
+
+    /// <summary>The major version that made the cluster, such as 15; null where there is none.</summary>
+    public string? ClusterVersion =>
+        Path.Combine(Cluster, "PG_VERSION") is var file && File.Exists(file) ? File.ReadAllText(file).Trim() : null;
 
     [UnsupportedOSPlatform("windows")]
     public static async Task<PostgresHome> FindOrMakeAsync(
@@ -85,7 +90,8 @@ internal sealed class PostgresHome
     }
 
     [UnsupportedOSPlatform("windows")]
-    private static async Task<PostgresHome> MakeElsewhereAsync(string place, ServerUser user, string refuge, CancellationToken cancellationToken)
+    private static async Task<PostgresHome> MakeElsewhereAsync(
+        string place, ServerUser user, string refuge, CancellationToken cancellationToken)
     {
         System.IO.Directory.CreateDirectory(refuge);
         var directory = Path.Combine(refuge, Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)));
@@ -106,22 +112,23 @@ internal sealed class PostgresHome
     private async Task InitializeAsync(PostgresBinaries binaries, CancellationToken cancellationToken)
     {
         var stage = Path.Combine(_directory, Unfinished + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4)));
-        await MakeAsync(stage, _user, cancellationToken);
+        System.IO.Directory.CreateDirectory(stage, OwnerOnly);
 
-        // By file, since anybody may read a command line.
+        // By file, since anybody may read a command line. The directory changes hands last: no link can be laid in it before.
         var passwordFile = Path.Combine(stage, "password");
         await using (var file = new FileStream(
             passwordFile, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = OwnerFile }))
         {
-            await file.WriteAsync(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(24)).Select(c => (byte)c).ToArray(), cancellationToken);
+            await file.WriteAsync(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(24))), cancellationToken);
         }
 
         await _user.OwnAsync(passwordFile, cancellationToken);
+        await _user.OwnAsync(stage, cancellationToken);
         var cluster = Path.Combine(stage, "cluster");
         var initdb = await _user.RunAsync(
             binaries.Initdb,
             [
-                "-D", cluster, "-U", EmbeddedPostgres.User, $"--pwfile={passwordFile}", "--auth=scram-sha-256",
+                "-D", cluster, "-U", PostgresServer.User, $"--pwfile={passwordFile}", "--auth=scram-sha-256",
                 "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums",
             ],
             cancellationToken);

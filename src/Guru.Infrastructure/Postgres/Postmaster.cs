@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>A PostgreSQL server process, as its <c>postmaster.pid</c> tells.</summary>
-internal sealed record Postmaster(int Pid, int Port)
+/// <param name="Cluster">Its data directory.</param>
+internal sealed record Postmaster(int Pid, int Port, string Cluster)
 {
     public const string FileName = "postmaster.pid";
     private const int PortLine = 3;
@@ -24,19 +25,28 @@ internal sealed record Postmaster(int Pid, int Port)
         return lines.Length > PortLine
             && int.TryParse(lines[0], CultureInfo.InvariantCulture, out var pid)
             && int.TryParse(lines[PortLine], CultureInfo.InvariantCulture, out var port)
-            ? new Postmaster(pid, port)
+            ? new Postmaster(pid, port, cluster)
             : null;
     }
 
-    /// <summary>Whether the process is there and is a PostgreSQL: after a reboot its number may be another program's.</summary>
+    /// <summary>
+    /// Whether the process is there and serves this directory: after a reboot its number may be another program's, even another
+    /// PostgreSQL's. The dead that nobody has collected yet, as in a container without an init, are dead.
+    /// </summary>
     public bool IsAlive()
     {
         try
         {
+            if (Directory.Exists("/proc/self"))
+            {
+                // The command line is open to all; most else of another user's process is not, even to a container's root.
+                return File.ReadAllText($"/proc/{Pid}/cmdline").Split('\0').Contains(Cluster, StringComparer.Ordinal);
+            }
+
             using var process = System.Diagnostics.Process.GetProcessById(Pid);
-            return process.ProcessName.StartsWith("postgres", StringComparison.Ordinal) && !IsZombie();
+            return process.ProcessName.StartsWith("postgres", StringComparison.Ordinal);
         }
-        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or InvalidOperationException)
         {
             return false;
         }
@@ -52,20 +62,6 @@ internal sealed record Postmaster(int Pid, int Port)
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
             // It has gone by itself.
-        }
-    }
-
-    /// <summary>A container's first process may not care for orphans, and so their dead stay in the list.</summary>
-    private bool IsZombie()
-    {
-        try
-        {
-            var stat = File.ReadAllText($"/proc/{Pid}/stat");
-            return stat.AsSpan(stat.LastIndexOf(')') + 1).TrimStart() is ['Z' or 'X', ..];
-        }
-        catch (IOException)
-        {
-            return false;
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Threading.Channels;
-using Guru.Application;
 using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
@@ -22,11 +20,9 @@ public sealed class RebuildException(string message) : Exception(message);
 /// <item>In one transaction the lock is taken once more, the rest is projected, and the shadow tables replace the live ones.</item>
 /// </list>
 /// </summary>
-public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store)
+public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store, EventKeys keys)
 {
     internal const long Lock = 0x67757276;
-    private const int PageSize = 4_000;
-    private const int PagesAhead = 4;
 
     /// <summary>With fewer events to catch up than this, the rest is done while appends wait.</summary>
     private const int FewEnough = 1_000;
@@ -61,14 +57,16 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
         }
     }
 
-    private async Task<long> RebuildAsync(NpgsqlConnection connection, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
+    private async Task<long> RebuildAsync(
+        NpgsqlConnection connection, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
     {
+        keys.Forget(); // One may have been destroyed a moment ago.
         var migrated = await MigratedAsync(connection, cancellationToken);
         await _shadow.CreateAsync(connection, cancellationToken);
 
         // The shadow is worth nothing before the swap, and the swap's commit waits for the disk as ever.
         await ScalarAsync(connection, "set synchronous_commit = off", cancellationToken);
-        var run = new Run(store, _projections, progress);
+        var run = new RebuildRun(store, _projections, progress);
         for (var round = 0; round < MostRounds; round++)
         {
             var settled = await SettledEndAsync(connection, cancellationToken);
@@ -82,7 +80,8 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
 
         await ScalarAsync(connection, "set synchronous_commit = on", cancellationToken);
         await AnalyzeAsync(connection, cancellationToken);
-        await using var transaction = await BlockAsync(connection, [Log, .. Projections.Live.Tables.Select(table => $"guru.{table}")], cancellationToken);
+        await using var transaction = await BlockAsync(
+            connection, [Log, .. Projections.Live.Tables.Select(table => $"guru.{table}")], cancellationToken);
         await run.ProjectUpToAsync(await EndAsync(connection, cancellationToken), connection, cancellationToken);
         if (await MigratedAsync(connection, cancellationToken) != migrated)
         {
@@ -140,93 +139,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
 
     private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {
-        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 60 };
+        await using var command = new NpgsqlCommand(sql, connection) { CommandTimeout = 0 };
         return await command.ExecuteScalarAsync(cancellationToken);
-    }
-
-    /// <summary>One pass over the log in three stages side by side: read and open, project, write.</summary>
-    private sealed class Run(PostgresEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
-    {
-        private long _sequence;
-
-        public long Events { get; private set; }
-
-        public async Task ProjectUpToAsync(long last, NpgsqlConnection connection, CancellationToken cancellationToken)
-        {
-            using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var pages = Channel.CreateBounded<IReadOnlyList<StoredEvent>>(PagesAhead);
-            var batches = Channel.CreateBounded<(SqlBatch Batch, int Events, long Sequence)>(PagesAhead);
-            Task[] stages =
-            [
-                StageAsync(pages.Writer, writer => ReadAsync(writer, last, ending.Token), ending),
-                StageAsync(batches.Writer, writer => ProjectAsync(pages.Reader, writer, ending.Token), ending),
-                StageAsync<int>(null, _ => WriteAsync(batches.Reader, connection, last, ending.Token), ending),
-            ];
-            await Task.WhenAll(stages);
-        }
-
-        /// <summary>A stage that fails stops the others; one that is done tells the next.</summary>
-        private static async Task StageAsync<T>(ChannelWriter<T>? writer, Func<ChannelWriter<T>, Task> stage, CancellationTokenSource ending)
-        {
-            try
-            {
-                await stage(writer!);
-                writer?.Complete();
-            }
-            catch
-            {
-                await ending.CancelAsync();
-                throw;
-            }
-        }
-
-        private async Task ReadAsync(ChannelWriter<IReadOnlyList<StoredEvent>> pages, long last, CancellationToken cancellationToken)
-        {
-            var after = _sequence;
-            IReadOnlyList<StoredEvent> page;
-            do
-            {
-                page = await store.ReadPageAsync(after, last, PageSize, cancellationToken);
-                if (page.Count > 0)
-                {
-                    after = page[^1].Sequence;
-                    await pages.WriteAsync(page, cancellationToken);
-                }
-            }
-            while (page.Count == PageSize);
-        }
-
-        private async Task ProjectAsync(
-            ChannelReader<IReadOnlyList<StoredEvent>> pages, ChannelWriter<(SqlBatch Batch, int Events, long Sequence)> batches, CancellationToken cancellationToken)
-        {
-            await foreach (var page in pages.ReadAllAsync(cancellationToken))
-            {
-                var batch = new SqlBatch();
-                foreach (var stored in page)
-                {
-                    batch.Add(projections.Project(new ProjectedEvent(stored.StreamId, stored.Data)));
-                }
-
-                await batches.WriteAsync((batch, page.Count, page[^1].Sequence), cancellationToken);
-            }
-        }
-
-        private async Task WriteAsync(
-            ChannelReader<(SqlBatch Batch, int Events, long Sequence)> batches, NpgsqlConnection connection, long last, CancellationToken cancellationToken)
-        {
-            await foreach (var (changes, events, sequence) in batches.ReadAllAsync(cancellationToken))
-            {
-                if (!changes.IsEmpty)
-                {
-                    await using var batch = new NpgsqlBatch(connection) { Timeout = 60 };
-                    changes.AppendTo(batch);
-                    await batch.ExecuteNonQueryAsync(cancellationToken);
-                }
-
-                Events += events;
-                _sequence = sequence;
-                progress?.Report(new RebuildProgress(Events, sequence, last));
-            }
-        }
     }
 }

@@ -14,7 +14,8 @@ internal sealed class UtterancesProjection(string schema) : IProjection
         select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict do nothing
         """,
-        Text, Text, Text, Text, Text, Text, NpgsqlTypes.NpgsqlDbType.Boolean, Text, Bigint, Bigint, Bigint, Bigint, Text, Bigint, Bigint, TimestampTz);
+        Text, Text, Text, Text, Text, Text, NpgsqlTypes.NpgsqlDbType.Boolean, Text,
+        Bigint, Bigint, Bigint, Bigint, Text, Bigint, Bigint, TimestampTz);
 
     public IReadOnlyList<string> Tables => ["utterances"];
 
@@ -25,7 +26,8 @@ internal sealed class UtterancesProjection(string schema) : IProjection
                 new SqlCommand(
                     _insert, $"{callSid}/{e.UtteranceId}",
                     callSid, e.UtteranceId, EnumText.Of(e.Speaker), e.Agent, e.Said ?? "", e.Heard ?? "", e.Interrupted,
-                    EnumText.Of(e.Transcription), e.StartMs, e.EndMs, e.SaidMs, e.HeardMs, e.Language, e.FirstAudioMs, e.FirstHeardMs, e.At),
+                    EnumText.Of(e.Transcription), e.StartMs, e.EndMs, e.SaidMs, e.HeardMs, e.Language, e.FirstAudioMs, e.FirstHeardMs,
+                    e.At),
             ]
             : [];
 }

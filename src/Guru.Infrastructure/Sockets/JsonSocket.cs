@@ -104,8 +104,9 @@ public sealed class JsonSocket : IAsyncDisposable
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            // The other side may have stopped reading, which blocks the writing, or may never answer the close frame.
-            await _queue.CloseAsync(code, reason).WaitAsync(patience.Token);
+            // The other side may have stopped reading, which blocks the writing, or may never answer the close frame. Where it has
+            // closed already there is nothing to wait for; a client's close would wait for the connection to go as well.
+            await Task.WhenAny(_queue.CloseAsync(code, reason), _ended.Task).WaitAsync(patience.Token);
             await DrainAsync(patience.Token);
         }
         catch (OperationCanceledException)

@@ -43,6 +43,7 @@ public sealed class DatabaseUrlTests
 
         connection.Host.ShouldBe("::1");
         connection.Port.ShouldBe(5432);
+        DatabaseUrl.Parse("postgres://ann@[::1]:6543/guru?target_session_attrs=read-write").Port.ShouldBe(6543);
     }
 
     [Theory]

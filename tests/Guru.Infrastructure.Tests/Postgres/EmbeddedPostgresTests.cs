@@ -33,6 +33,14 @@ public sealed class EmbeddedPostgresTests : IDisposable
         (await Should.ThrowAsync<PostgresException>(() => intruder.OpenAsync())).SqlState.ShouldBe(PostgresErrorCodes.InvalidPassword);
     }
 
+    [LinuxFact]
+    public async Task An_interrupt_at_the_terminal_does_not_reach_the_server()
+    {
+        await using var postgres = await StartAsync();
+
+        SessionOf(postgres.ProcessId).ShouldNotBe(SessionOf(Environment.ProcessId));
+    }
+
     [Fact]
     public async Task The_data_is_there_after_a_restart()
     {
@@ -96,6 +104,24 @@ public sealed class EmbeddedPostgresTests : IDisposable
 
         await using var next = await StartAsync();
         (await AskAsync(next, "select 1")).ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_pid_file_that_names_another_PostgreSQL_does_it_no_harm()
+    {
+        await using (await StartAsync())
+        {
+        }
+
+        using var neighbours = new TemporaryDirectory();
+        await using var neighbour = await EmbeddedPostgres.StartAsync(neighbours.Sub("data"), NullLogger.Instance, CancellationToken.None);
+        await File.WriteAllTextAsync(Path.Combine(Cluster, Postmaster.FileName), $"{neighbour.ProcessId}\n{Cluster}\n1\n1\n\n127.0.0.1\n");
+
+        await using var next = await StartAsync();
+
+        (await AskAsync(next, "select 1")).ShouldBe(1);
+        (await AskAsync(neighbour, "select 1")).ShouldBe(1);
+        neighbour.ProcessId.ShouldNotBe(next.ProcessId);
     }
 
     [Fact]
@@ -192,7 +218,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
     }
 
     [Fact]
-    public void The_newest_of_the_installed_versions_is_taken()
+    public void The_version_that_made_the_data_is_taken_and_else_the_newest()
     {
         foreach (var version in (string[])["9.6", "15", "pgsql-16", "share"])
         {
@@ -204,6 +230,7 @@ public sealed class EmbeddedPostgresTests : IDisposable
         }
 
         PostgresBinaries.Find(path: "", roots: [_directory.Path]).Directory.ShouldBe(_directory.Sub("pgsql-16/bin"));
+        PostgresBinaries.Find(path: "", roots: [_directory.Path], clusterVersion: "15").Directory.ShouldBe(_directory.Sub("15/bin"));
     }
 
     private static EmbeddedPostgresOptions Options { get; } = new();
@@ -236,6 +263,9 @@ public sealed class EmbeddedPostgresTests : IDisposable
         }
     }
 
+    /// <summary>The sixth field; the second is a name in brackets, which may hold blanks.</summary>
+    private static string SessionOf(int pid) => File.ReadAllText($"/proc/{pid}/stat").Split(')')[^1].Split(' ')[4];
+
     private static void Kill(int pid)
     {
         using var process = Process.GetProcessById(pid);
@@ -255,4 +285,11 @@ public sealed class EmbeddedPostgresTests : IDisposable
 internal sealed class RootFactAttribute : FactAttribute
 {
     public RootFactAttribute() => Skip = Environment.IsPrivilegedProcess ? null : "Concerns a Guru that runs as root.";
+}
+
+/// <summary>Skipped where there is no /proc.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class LinuxFactAttribute : FactAttribute
+{
+    public LinuxFactAttribute() => Skip = OperatingSystem.IsLinux() ? null : "Looks into /proc.";
 }

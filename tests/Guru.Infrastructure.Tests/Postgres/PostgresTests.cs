@@ -63,7 +63,7 @@ public sealed class TestDatabase : IAsyncDisposable
         Keys = new EventKeys(DataSource, TimeProvider.System);
         Serializer = new EventSerializer(types, Keys, upcasters);
         Store = new PostgresEventStore(DataSource, Serializer, Keys, Projections.Live);
-        Rebuild = new Rebuild(DataSource, Store);
+        Rebuild = new Rebuild(DataSource, Store, Keys);
         Queries = new CallQueries(DataSource, Store, types);
     }
 

@@ -164,9 +164,8 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await AppendAsync(new RandomCalls(10).Take(20));
         await _database.ExecuteAsync("delete from guru_keys.keys");
-        await using var node = _database.AnotherNode();
 
-        await node.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
 
         (await _database.OneAsync("select count(*) from guru.utterances where said <> '' or heard <> ''")).ShouldBe("0");
         (await _database.OneAsync("select count(*) from guru.calls where address_masked <> ''")).ShouldBe("0");

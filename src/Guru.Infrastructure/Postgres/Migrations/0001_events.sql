@@ -1,7 +1,8 @@
--- The tables of Marten 9 for string stream identity, to the letter: no column, index or default more or less.
+-- The tables of Marten 9 for string stream identity, to the letter: no column, index or default more or less. Where Marten
+-- was here first, they are there.
 create schema if not exists events;
 
-create table events.mt_streams (
+create table if not exists events.mt_streams (
     id varchar not null constraint pkey_mt_streams_id primary key,
     type varchar,
     version bigint,
@@ -11,7 +12,7 @@ create table events.mt_streams (
     is_archived boolean default false
 );
 
-create table events.mt_events (
+create table if not exists events.mt_events (
     seq_id bigint not null constraint pkey_mt_events_seq_id primary key,
     id uuid not null,
     stream_id varchar constraint fkey_mt_events_stream_id references events.mt_streams (id) on delete cascade,
@@ -25,11 +26,11 @@ create table events.mt_events (
     is_archived boolean default false
 );
 
-create unique index pk_mt_events_stream_and_version on events.mt_events (stream_id, version);
+create unique index if not exists pk_mt_events_stream_and_version on events.mt_events (stream_id, version);
 
-create sequence events.mt_events_sequence owned by events.mt_events.seq_id;
+create sequence if not exists events.mt_events_sequence owned by events.mt_events.seq_id;
 
-create table events.mt_event_progression (
+create table if not exists events.mt_event_progression (
     name varchar not null constraint pk_mt_event_progression primary key,
     last_seq_id bigint,
     last_updated timestamptz default transaction_timestamp()

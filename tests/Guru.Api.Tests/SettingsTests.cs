@@ -1,0 +1,95 @@
+using Guru.Api.Hosting;
+using Guru.Api.Security;
+using Microsoft.Extensions.Configuration;
+using Shouldly;
+
+namespace Guru.Api.Tests;
+
+public sealed class SettingsTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("guru-settings-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public void Everything_that_is_missing_is_listed_at_once()
+    {
+        var mistakes = Should.Throw<SettingsException>(() => GuruSettings.Read(new ConfigurationBuilder().Build())).Mistakes;
+
+        mistakes.Select(mistake => mistake.Split(' ')[0]).ShouldBe(
+            ["OPENAI_API_KEY", "TWILIO_WHATSAPP_NUMBER", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "BASE_URL"], ignoreOrder: true);
+    }
+
+    [Theory]
+    [InlineData("BASE_URL", "guru.example.org", "BASE_URL")]
+    [InlineData("BASE_URL", "https://guru.example.org/path", "BASE_URL")]
+    [InlineData("PORT", "70000", "PORT")]
+    [InlineData("OPENAI_BASE_URL", "ftp://example.org", "OPENAI_BASE_URL")]
+    [InlineData("TWILIO_WHATSAPP_NUMBER", "5005550006", "TWILIO_WHATSAPP_NUMBER")]
+    [InlineData("TWILIO_API_KEY", "SK1", "TWILIO_API_KEY")]
+    [InlineData("OPENAI_VOICE", "fable", "Guru__Voice__Voice")]
+    [InlineData("Guru:Calls:SilenceSeconds", "-1", "Guru__Calls__SilenceSeconds")]
+    [InlineData("GURU_SECRET", "short", "GURU_SECRET")]
+    [InlineData("DATABASE_URL", "postgres://guru@db/guru", "GURU_SECRET")]
+    public void A_wrong_value_is_refused_by_name(string name, string value, string named)
+    {
+        var mistakes = Should.Throw<SettingsException>(() => Read((name, value))).Mistakes;
+
+        mistakes.Count.ShouldBe(1);
+        mistakes[0].ShouldStartWith(named);
+    }
+
+    [Fact]
+    public void An_empty_variable_counts_as_missing() =>
+        Should.Throw<SettingsException>(() => Read(("OPENAI_API_KEY", " "))).Mistakes.ShouldHaveSingleItem().ShouldStartWith("OPENAI_API_KEY");
+
+    [Fact]
+    public void Every_auth_token_of_the_list_is_taken_and_the_number_may_have_its_scheme()
+    {
+        var settings = Read(("TWILIO_AUTH_TOKEN", "new, old"), ("TWILIO_WHATSAPP_NUMBER", "whatsapp:+15005550006"), ("BASE_URL", "https://guru.example.org/"));
+
+        settings.Twilio.AuthTokens.ShouldBe(["new", "old"]);
+        settings.BaseUrl.ShouldBe("https://guru.example.org");
+    }
+
+    [Fact]
+    public void Without_a_secret_one_is_made_once_and_kept_for_its_owner_alone()
+    {
+        var first = Read().Secret.Value.ToArray();
+        var second = Read().Secret.Value.ToArray();
+
+        second.ShouldBe(first);
+        first.Length.ShouldBeGreaterThanOrEqualTo(32);
+        File.GetUnixFileMode(Path.Combine(_directory, "secret")).ShouldBe(UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+
+    [Fact]
+    public void A_key_has_the_roles_of_the_lists_it_stands_in_and_no_other()
+    {
+        var keys = new ApiKeys(["a", "both"], ["w"], ["o", "both"]);
+
+        keys.RolesOf("a").ShouldBe([Roles.Analyst]);
+        keys.RolesOf("both").ShouldBe([Roles.Analyst, Roles.Operator]);
+        keys.RolesOf("").ShouldBeEmpty();
+        keys.RolesOf("A").ShouldBeEmpty();
+    }
+
+    private GuruSettings Read(params (string Name, string? Value)[] changes)
+    {
+        var values = new Dictionary<string, string?>
+        {
+            ["OPENAI_API_KEY"] = "sk-invented",
+            ["TWILIO_ACCOUNT_SID"] = "AC00000000000000000000000000000001",
+            ["TWILIO_AUTH_TOKEN"] = "invented",
+            ["TWILIO_WHATSAPP_NUMBER"] = "+15005550006",
+            ["BASE_URL"] = "https://guru.example.org",
+            ["GURU_DATA_DIR"] = _directory,
+        };
+        foreach (var (name, value) in changes)
+        {
+            values[name] = value;
+        }
+
+        return GuruSettings.Read(new ConfigurationBuilder().AddInMemoryCollection(values).Build());
+    }
+}

@@ -1,0 +1,407 @@
+using Guru.Application.Voice;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+public sealed class Endings
+{
+    [Fact]
+    public void The_goodbye_of_an_agent_that_ends_the_call_is_heard_to_its_end()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 4000, "Thank you, goodbye.");
+        call.Model.EndsItem(response, "goodbye", "Thank you, goodbye.");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Finishes(response);
+        call.Passes(3900);
+        call.Ended.ShouldBeEmpty();
+        call.Passes(200);
+
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        call.Count<HangUp>().ShouldBe(1);
+        call.Asked.ShouldBe(["greeting"]);
+        call.Utterance("goodbye").Heard.ShouldBe("Thank you, goodbye.");
+        call.Utterance("goodbye").Interrupted.ShouldBeFalse();
+    }
+
+    [Fact]
+    public void A_goodbye_is_said_for_an_agent_that_ends_the_call_without_a_word()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Finishes(response);
+
+        call.Told.OfType<AnswerTool>().ShouldHaveSingleItem().Output.ShouldContain("true");
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(900);
+        call.Ended.ShouldBeEmpty();
+        call.Passes(200);
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
+    [Fact]
+    public void A_goodbye_that_is_longer_than_its_limit_is_heard_to_its_end_all_the_same()
+    {
+        var call = PhoneCall.Greeted(rules => rules.GoodbyeSeconds = 2);
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 6000, "A very long goodbye.");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Finishes(response);
+        call.Passes(5900);
+        call.Ended.ShouldBeEmpty();
+        call.Passes(200);
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        call.Utterance("goodbye").HeardMs.ShouldBe(6000);
+    }
+
+    [Fact]
+    public void A_goodbye_whose_marks_never_return_ends_the_call_a_little_later()
+    {
+        var call = PhoneCall.Greeted();
+        call.Carrier.LosesMarks = true;
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 2000, "Goodbye.");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Finishes(response);
+        call.Passes(2100);
+        call.Ended.ShouldBeEmpty();
+        call.Passes(3000);
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        call.Utterance("goodbye").HeardMs.ShouldBe(2000);
+    }
+
+    [Fact]
+    public void A_caller_who_speaks_into_the_goodbye_goes_on()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 4000, "Thank you, goodbye.");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Finishes(response);
+        call.Passes(1000);
+        call.Caller.Speaks("caller_1", 1000, "Wait, one more thing.");
+        call.Model.Speaks("answer", 1000, "Of course.");
+        call.Passes(5000);
+
+        call.Ended.ShouldBeEmpty();
+        call.Told.OfType<AnswerTool>().ShouldHaveSingleItem().Output.ShouldContain("false");
+    }
+
+    [Fact]
+    public void An_agent_may_not_end_the_call_while_the_caller_speaks()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Caller.Begins("caller_1");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Finishes(response, "cancelled");
+        call.Passes(5000);
+
+        call.Ended.ShouldBeEmpty();
+        call.Told.OfType<AnswerTool>().ShouldHaveSingleItem().Output.ShouldContain("false");
+    }
+
+    [Fact]
+    public void After_silence_the_agent_asks_then_says_goodbye_then_the_call_ends()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 5);
+        call.PassesUntil(() => call.Asked.Count == 2);
+        call.NowMs.ShouldBeInRange(6000, 6030);
+        call.Asked[^1].ShouldBe("reprompt");
+        call.Model.Speaks("reprompt", 1000, "Are you still there?");
+        call.PassesUntil(() => call.Asked.Count == 3);
+        call.NowMs.ShouldBeInRange(12_000, 12_060);
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Told.OfType<CreateResponse>().Last().ToolsAllowed.ShouldBeFalse();
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.Silence]);
+    }
+
+    [Fact]
+    public void A_caller_who_speaks_again_is_asked_again_after_the_next_silence()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 5);
+        call.PassesUntil(() => call.Asked.Count == 2);
+        call.Model.Speaks("reprompt", 1000, "Are you still there?");
+        call.Passes(2000);
+        call.Caller.Speaks("caller_1", 500, "Yes.");
+        call.Model.Speaks("answer", 1000, "Good.");
+        call.PassesUntil(() => call.Asked.Count == 3);
+
+        call.Asked[^1].ShouldBe("reprompt");
+    }
+
+    [Fact]
+    public void A_pending_goodbye_after_silence_is_dropped_when_the_caller_speaks()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.SilenceSeconds, rules.Reprompts) = (5, 0));
+        call.PassesUntil(() => call.Asked.Count == 2);
+        call.Caller.Begins("caller_1");
+        var goodbye = call.Model.Begins(); // It had been asked for.
+        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe(goodbye);
+        call.Model.Finishes(goodbye, "cancelled");
+        call.Passes(1000);
+        call.Caller.Stops("caller_1");
+        call.Model.Speaks("answer", 1000, "Good.");
+        call.Passes(3000);
+
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_goodbye_that_was_dropped_is_not_said_although_it_comes_late()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.SilenceSeconds, rules.Reprompts) = (5, 0));
+        call.PassesUntil(() => call.Asked.Count == 2);
+        call.Caller.Speaks("caller_1", 300, "Yes?");
+        var goodbye = call.Model.Begins();
+
+        call.Audio("goodbye", goodbye, 800).Play.ShouldBeFalse();
+        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe(goodbye);
+    }
+
+    [Fact]
+    public void Silence_is_not_counted_while_the_agent_is_heard()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 5);
+        call.Model.Speaks("answer", 30_000, "A very long answer.");
+        call.Passes(34_000);
+        call.Asked.ShouldBe(["greeting"]);
+        call.Passes(2000);
+        call.Asked[^1].ShouldBe("reprompt");
+    }
+
+    [Fact]
+    public void A_key_breaks_the_silence_and_the_model_is_told()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 5);
+        call.Passes(4000);
+        call.Happens(new DigitPressed('7'));
+        call.Passes(4000);
+
+        call.Asked.ShouldBe(["greeting"]);
+        call.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text.ShouldContain('7');
+    }
+
+    [Fact]
+    public void A_model_that_never_answers_anything_does_not_keep_the_caller_in_silence()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 5);
+        call.PassesUntil(() => call.Ended.Count > 0 || call.Dialed.Count > 0, 60_000);
+    }
+
+    [Fact]
+    public void A_model_that_begins_an_answer_and_stalls_does_not_keep_the_caller_in_silence()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        call.Model.Begins();
+        call.PassesUntil(() => call.Ended.Count > 0 || call.Dialed.Count > 0 || call.Asked.Count > 1, 60_000);
+    }
+
+    [Fact]
+    public void At_the_longest_duration_the_agent_says_so_and_the_call_ends()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.PassesUntil(() => call.Asked.Count == 2);
+        call.NowMs.ShouldBeInRange(30_000, 30_010);
+        call.Model.Speaks("goodbye", 1000, "Our time is over.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void At_the_longest_duration_the_call_ends_although_the_caller_goes_on_speaking()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.GoodbyeSeconds) = (30, 10));
+        call.Passes(27_000);
+        call.Caller.Begins("caller_1");
+        call.Passes(11_000);
+        call.Ended.ShouldBeEmpty();
+        call.Passes(600);
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void At_the_longest_duration_a_tool_does_not_take_the_place_of_the_goodbye()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.Passes(27_000);
+        var response = call.Model.Begins("its_own");
+        call.Passes(1000);
+        call.Model.Uses(response, "look_up");
+        call.Model.Finishes(response);
+        call.Asked.ShouldBe(["greeting", "tool"]);
+        response = call.Model.Begins();
+        call.Passes(1000);
+        call.Model.Uses(response, "look_up", "call_2");
+        call.Model.Finishes(response);
+
+        call.Asked.ShouldBe(["greeting", "tool", "goodbye"]);
+    }
+
+    [Fact]
+    public void A_drain_lets_the_call_go_on_then_the_agent_says_so()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 600);
+        call.Happens(new DrainBegan(TimeSpan.FromSeconds(10)));
+        call.Passes(9900);
+        call.Asked.ShouldBe(["greeting"]);
+        call.Passes(200);
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Model.Speaks("goodbye", 1000, "We have to close.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.ShuttingDown]);
+    }
+
+    [Fact]
+    public void A_limit_that_is_reached_without_a_model_ends_the_call_at_once()
+    {
+        var call = PhoneCall.Greeted();
+        call.Happens(new DrainBegan(TimeSpan.FromSeconds(1)));
+        call.Model.Closes();
+        call.Passes(1100);
+        call.Ended.ShouldBe([CallEndReason.ShuttingDown]);
+    }
+
+    [Fact]
+    public void A_goodbye_that_was_sent_is_heard_although_the_model_is_gone()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 3000, "Thank you, goodbye.");
+        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Closes();
+        call.Ended.ShouldBeEmpty();
+        call.Passes(3100);
+
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        call.Utterance("goodbye").HeardMs.ShouldBe(3000);
+    }
+
+    [Fact]
+    public void A_caller_who_hangs_up_in_mid_word_heard_less_than_was_said()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Speaks("answer", 8000, "one two three four five six seven eight");
+        call.Passes(4000);
+        call.Caller.HangsUp();
+
+        var answer = call.Utterance("answer");
+        answer.Said.ShouldBe("one two three four five six seven eight");
+        answer.Heard.ShouldBe("one two three four");
+        (answer.SaidMs, answer.HeardMs, answer.Interrupted).ShouldBe((8000, 4000, true));
+        call.Ended.ShouldBe([CallEndReason.CallerHungUp]);
+        call.Count<HangUp>().ShouldBe(0);
+        call.IsOver.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void The_last_words_of_a_caller_who_hangs_up_are_waited_for()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(800);
+        call.Caller.HangsUp();
+        call.Told.OfType<CommitTurn>().Count().ShouldBe(1);
+        call.IsOver.ShouldBeFalse();
+        call.Happens(new TurnCommitted("caller_1", PreviousItemId: null));
+        call.Passes(700);
+        call.Caller.IsTranscribed("caller_1", "thanks, bye");
+
+        call.IsOver.ShouldBeTrue();
+        call.Utterance("caller_1").Said.ShouldBe("thanks, bye");
+        call.Decisions[^1].ShouldBe(new Finish(CallEndReason.CallerHungUp));
+    }
+
+    [Fact]
+    public void The_last_words_are_not_waited_for_for_ever()
+    {
+        var call = PhoneCall.Greeted(rules => rules.LastWordsSeconds = 3);
+        call.Caller.Begins("caller_1");
+        call.Passes(800);
+        call.Caller.HangsUp();
+        call.Passes(3100);
+
+        call.IsOver.ShouldBeTrue();
+        call.Utterance("caller_1").Transcription.ShouldBe(TranscriptionOutcome.Missing);
+    }
+
+    [Fact]
+    public void Nothing_is_said_to_a_caller_who_has_hung_up()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(800);
+        call.Caller.HangsUp();
+        call.Happens(new TurnCommitted("caller_1", PreviousItemId: null));
+        var response = call.Model.Begins("its_own");
+        call.Audio("answer", response, 800).Play.ShouldBeFalse();
+
+        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe("its_own");
+    }
+
+    [Fact]
+    public void An_answer_in_the_making_is_cancelled_when_the_caller_hangs_up()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(500);
+        call.Caller.Stops("caller_1");
+        var response = call.Model.Begins();
+        call.Caller.HangsUp();
+
+        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe(response);
+    }
+
+    [Fact]
+    public void A_line_lost_without_a_word_leaves_the_call_open()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Speaks("answer", 4000, "one two three four");
+        call.Passes(2000);
+        call.Happens(new LineLost());
+
+        call.Ended.ShouldBeEmpty();
+        call.Decisions[^1].ShouldBe(new Finish(Reason: null));
+        call.Utterance("answer").HeardMs.ShouldBe(2000);
+        call.Utterance("answer").Heard.ShouldBe("one two");
+    }
+
+    [Fact]
+    public void The_first_reason_stands()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Caller.HangsUp();
+        call.Happens(new LineLost());
+        call.Caller.HangsUp();
+        call.Model.Closes(4000);
+
+        call.Ended.ShouldBe([CallEndReason.CallerHungUp]);
+        call.Count<Finish>().ShouldBe(1);
+    }
+
+    [Fact]
+    public void Nothing_is_decided_after_the_end()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.HangsUp();
+        var decided = call.Decisions.Count;
+        call.Model.IsReady();
+        call.Caller.Begins("caller_1");
+        call.Model.Speaks("answer", 1000, "Hello?");
+        call.Happens(new DeadlineCame());
+
+        call.Decisions.Count.ShouldBe(decided);
+        call.Session.Deadline.ShouldBeNull();
+    }
+}

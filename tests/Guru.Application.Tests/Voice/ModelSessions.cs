@@ -1,0 +1,255 @@
+using Guru.Application.Voice;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+public sealed class ModelSessions
+{
+    [Fact]
+    public void That_drop_in_mid_answer_are_replaced_and_the_answer_goes_on()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "What about my bill?");
+        call.Model.Says(call.Model.Begins(), "answer", 2000, "First you ask for");
+        call.Passes(500);
+        call.Model.Closes();
+        call.Dialed.ShouldBe(["dropped"]);
+        call.Passes(300);
+        call.Model.IsReady();
+
+        call.Reconnects.ShouldHaveSingleItem().ShouldBe(new VoiceModelReconnected("dropped", 1, 300, "sess_2", PhoneCall.Zero + call.Now));
+        var told = call.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text;
+        told.ShouldContain("You: Hello, this is Guru.\nCaller: What about my bill?\nYou: First you ask for\n");
+        call.Asked[^1].ShouldBe("continue");
+    }
+
+    [Fact]
+    public void That_drop_let_what_was_sent_be_heard_to_its_end()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Says(call.Model.Begins(), "answer", 2000, "First you ask for");
+        call.Model.Closes();
+        call.Passes(3000);
+
+        call.Carrier.Clears.ShouldBe(0);
+        call.Utterance("answer").HeardMs.ShouldBe(2000);
+        call.Utterance("answer").Interrupted.ShouldBeFalse();
+    }
+
+    [Fact]
+    public void That_drop_while_the_caller_speaks_keep_the_turn_and_owe_an_answer()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(700);
+        call.Model.Closes();
+        call.Passes(300);
+        call.Model.IsReady();
+
+        call.Utterance("caller_1").Transcription.ShouldBe(TranscriptionOutcome.Missing);
+        call.Asked[^1].ShouldBe("continue");
+    }
+
+    [Fact]
+    public void That_drop_between_turns_are_replaced_in_silence()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Passes(2000);
+
+        call.Asked.ShouldBe(["greeting"]);
+        call.Reconnects.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Get_the_audio_of_the_gap_and_place_it_on_the_calls_clock()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Closes();
+        call.Passes(1000); // The caller speaks meanwhile.
+        call.Model.IsReady();
+        call.AppendedMs.ShouldBeInRange(980, 1020);
+        call.Happens(new SpeechStarted("caller_1", 400));
+        call.Happens(new SpeechStopped("caller_1", 900));
+        call.Caller.IsTranscribed("caller_1", "hello");
+
+        call.Utterance("caller_1").StartMs.ShouldBeInRange(1880, 1920);
+        call.Utterance("caller_1").EndMs.ShouldBeInRange(2380, 2420);
+    }
+
+    [Fact]
+    public void Are_dialled_again_and_again_with_growing_pauses_until_the_caller_is_told()
+    {
+        var call = PhoneCall.Greeted(rules => rules.ModelGoneSeconds = 15);
+        var gone = call.NowMs;
+        call.Model.Closes();
+        var dials = new List<double> { call.NowMs - gone };
+        while (call.Ended.Count == 0)
+        {
+            var before = call.Dialed.Count;
+            call.Model.CannotBeReached();
+            if (call.Ended.Count == 0)
+            {
+                call.PassesUntil(() => call.Dialed.Count > before);
+                dials.Add(call.NowMs - gone);
+            }
+        }
+
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+        dials.Count.ShouldBeInRange(6, 12);
+        dials.Zip(dials.Skip(1), (a, b) => b - a).ShouldAllBe(pause => pause >= 200 && pause <= 3010);
+        dials[^1].ShouldBeInRange(12_000, 19_000);
+        call.Decisions.OfType<HangUp>().ShouldHaveSingleItem();
+    }
+
+    [Fact]
+    public void Are_dialled_again_although_the_call_is_an_hour_old_when_its_next_stream_finds_none()
+    {
+        var call = new PhoneCall(rules => rules.MaxDurationSeconds = 7200, resumed: true, soFar: [new(Speaker.Agent, "Hello.", Cut: false, 0)], startsAt: 3_600_000);
+        call.Model.CannotBeReached();
+        call.Ended.ShouldBeEmpty();
+        call.Passes(250);
+        call.Dialed.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void That_can_never_be_had_are_not_dialled_again()
+    {
+        var call = new PhoneCall();
+        call.Model.CannotBeReached("invalid_api_key", transient: false);
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+        call.Dialed.ShouldBeEmpty();
+    }
+
+    [Theory]
+    [InlineData(3000)]
+    [InlineData(4000)]
+    public void That_are_closed_for_good_end_the_call(int code)
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Closes(code);
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+        call.Dialed.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Are_renewed_before_they_expire_between_turns_and_in_silence()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Passes(52 * 60_000);
+        call.Dialed.ShouldBeEmpty();
+        call.Passes(120_000);
+        call.Dialed.ShouldBe(["expiring"]);
+
+        call.Model.Says(call.Model.Begins("its_own"), "answer", 2000, "one two");
+        call.Model.IsReady();
+        call.Count<UseModel>().ShouldBe(1);
+        call.Model.EndsItem("its_own", "answer", "one two");
+        call.Model.Finishes("its_own");
+        call.Count<UseModel>().ShouldBe(1);
+        call.Passes(2100);
+
+        call.Count<UseModel>().ShouldBe(2);
+        call.Reconnects.ShouldHaveSingleItem().ShouldBe(new VoiceModelReconnected("expiring", 1, 0, "sess_2", call.Reconnects[0].At));
+        call.Asked.Count(purpose => purpose == "continue").ShouldBe(0);
+    }
+
+    [Fact]
+    public void Are_not_renewed_over_a_transcript_that_is_on_its_way()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Passes(53 * 60_000);
+        call.Caller.Begins("caller_1");
+        call.Passes(1000);
+        call.Caller.Stops("caller_1");
+        call.Model.Speaks("answer", 500, "Yes.");
+        call.Passes(1000);
+        call.Model.IsReady();
+        call.Count<UseModel>().ShouldBe(1);
+        call.Caller.IsTranscribed("caller_1", "the last words");
+
+        call.Count<UseModel>().ShouldBe(2);
+        call.Utterance("caller_1").Said.ShouldBe("the last words");
+    }
+
+    [Fact]
+    public void Do_not_go_on_by_themselves_after_a_renewal_because_one_dropped_long_ago()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (9000, 6000));
+        call.Model.Says(call.Model.Begins(), "answer", 500, "one two");
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Model.Speaks("rest", 500, "three four");
+        call.Passes(54 * 60_000);
+        call.Dialed.ShouldBe(["dropped", "expiring"]);
+        var asked = call.Asked.Count;
+        call.Model.IsReady();
+
+        call.Count<UseModel>().ShouldBe(3);
+        call.Asked.Count.ShouldBe(asked);
+    }
+
+    [Fact]
+    public void That_live_shorter_than_the_margin_are_not_renewed_all_the_time()
+    {
+        var call = new PhoneCall(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Model.IsReady(forMs: 300_000);
+        call.Model.Speaks("greeting", 500, "Hello.");
+        call.Passes(100_000);
+        call.Dialed.ShouldBeEmpty();
+        call.PassesUntil(() => call.Dialed.Count > 0, 200_000);
+        call.Dialed.ShouldBe(["expiring"]);
+    }
+
+    [Fact]
+    public void Whose_renewal_fails_stay_in_use_and_are_renewed_later()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Passes(53 * 60_000);
+        call.Model.CannotBeReached("429");
+        call.Ended.ShouldBeEmpty();
+        call.Passes(31_000);
+        call.Dialed.ShouldBe(["expiring", "expiring"]);
+    }
+
+    [Fact]
+    public void That_expire_in_mid_answer_are_replaced_like_any_other()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Says(call.Model.Begins(), "answer", 2000, "one two");
+        call.Model.Refuses("session_expired");
+        call.Model.Closes(1001);
+        call.Model.IsReady();
+
+        call.Reconnects.ShouldHaveSingleItem().Reason.ShouldBe("expired");
+        call.Asked[^1].ShouldBe("continue");
+    }
+
+    [Fact]
+    public void That_drop_while_their_renewal_is_dialled_wait_for_that_one()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Passes(53 * 60_000);
+        call.Model.Closes(1001);
+        call.Dialed.ShouldBe(["expiring"]);
+        call.Passes(400);
+        call.Model.IsReady();
+        call.Reconnects.ShouldHaveSingleItem().GapMs.ShouldBe(400);
+    }
+
+    [Fact]
+    public void Are_told_what_was_cut()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Speaks("answer", 4000, "one two three four five six seven eight");
+        call.Passes(2000);
+        call.Caller.Speaks("caller_1", 500, "stop");
+        call.Model.Closes();
+        call.Model.IsReady();
+
+        call.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text
+            .ShouldContain("You: one two three four [cut off by the caller]\nCaller: stop\n");
+    }
+}

@@ -1,0 +1,221 @@
+using Guru.Application.Voice;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+public sealed class Responses
+{
+    [Fact]
+    public void Are_asked_for_one_at_a_time()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Uses(response, "look_up");
+        call.Asked.ShouldBe(["greeting"]);
+
+        call.Model.Finishes(response);
+        call.Asked.ShouldBe(["greeting", "tool"]);
+    }
+
+    [Fact]
+    public void Are_asked_for_once_after_several_tools()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Uses(response, "look_up", "call_1");
+        call.Model.Uses(response, "look_up", "call_2");
+        call.Model.Finishes(response);
+
+        call.Told.OfType<AnswerTool>().Select(answer => answer.ToolCallId).ShouldBe(["call_1", "call_2"]);
+        call.Asked.ShouldBe(["greeting", "tool"]);
+    }
+
+    [Fact]
+    public void Wait_while_the_caller_speaks_but_the_tool_is_answered_at_once()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Caller.Begins("caller_1");
+        call.Model.Uses(response, "look_up");
+        call.Model.Finishes(response, "cancelled");
+        call.Passes(3000);
+
+        call.Told.OfType<AnswerTool>().Count().ShouldBe(1);
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
+    public void Of_the_models_own_serve_for_a_wish()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Caller.Begins("caller_1");
+        call.Model.Uses(response, "look_up");
+        call.Model.Finishes(response, "cancelled");
+        call.Passes(1000);
+        call.Caller.Stops("caller_1");
+        call.Model.Speaks("answer", 500, "It is done.");
+        call.Passes(2000);
+
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
+    public void That_were_refused_for_another_are_asked_for_again_after_it()
+    {
+        var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 2);
+        call.PassesUntil(() => call.Asked.Count == 2);
+        call.Model.Refuses("conversation_already_has_active_response");
+        call.Passes(1000);
+
+        call.Asked.ShouldBe(["greeting", "reprompt", "reprompt"]);
+    }
+
+    [Fact]
+    public void That_were_never_confirmed_are_asked_for_again()
+    {
+        var call = PhoneCall.Answered();
+        call.Passes(6000);
+        call.Asked.ShouldBe(["greeting", "greeting"]);
+    }
+
+    [Fact]
+    public void Are_missed_when_the_model_says_nothing_after_a_turn()
+    {
+        var call = PhoneCall.Greeted(rules => rules.AnswerSeconds = 4);
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        var ended = call.NowMs;
+        call.PassesUntil(() => call.Asked.Count == 2);
+
+        call.Asked[^1].ShouldBe("answer");
+        (call.NowMs - ended).ShouldBeInRange(4000, 4010);
+    }
+
+    [Fact]
+    public void Are_not_asked_for_when_the_model_answers_in_time()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        call.Passes(7000);
+        call.Model.Speaks("answer", 1000, "Yes.");
+        call.Passes(5000);
+
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
+    public void That_hit_a_rate_limit_are_asked_for_later()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        call.Model.Fails("rate_limit_exceeded");
+        call.Asked.Count.ShouldBe(1);
+        call.Passes(1000);
+        call.Asked.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public void That_fail_are_asked_for_once_more_then_of_a_new_session_then_no_more()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        call.Model.Fails("server_error");
+        call.Asked.Count.ShouldBe(2);
+        call.Model.Fails("server_error");
+        call.Dialed.ShouldBe(["error"]);
+
+        call.Model.IsReady();
+        call.Asked[^1].ShouldBe("continue");
+        call.Reconnects.ShouldHaveSingleItem().Reason.ShouldBe("error");
+
+        call.Model.Fails("server_error");
+        call.Model.IsReady();
+        call.Model.Fails("server_error");
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+    }
+
+    [Fact]
+    public void That_fail_for_good_end_the_call_at_once()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Fails("insufficient_quota");
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+    }
+
+    [Fact]
+    public void Are_forgiven_their_failures_once_one_was_completed()
+    {
+        var call = PhoneCall.Greeted();
+        for (var turn = 1; turn <= 5; turn++)
+        {
+            call.Model.Fails("server_error");
+            call.Model.Speaks($"answer_{turn}", 500, "Here I am.");
+            call.Passes(1000);
+        }
+
+        call.Ended.ShouldBeEmpty();
+        call.Dialed.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Of_a_session_that_was_replaced_do_not_block_the_new_one()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        var stuck = call.Model.Begins("stuck");
+        call.Model.Closes();
+        call.Model.IsReady();
+
+        call.Asked[^1].ShouldBe("continue");
+        call.Model.Finishes(stuck); // Of a session long gone.
+        call.Model.Speaks("answer", 500, "Here I am.");
+        call.Passes(1000);
+        call.Utterance("answer").Heard.ShouldBe("Here I am.");
+    }
+
+    [Fact]
+    public void Are_still_asked_for_when_a_new_session_cannot_be_had_after_failures()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        var asked = call.Asked.Count;
+        call.Model.CannotBeReached();
+        call.Passes(5000);
+
+        (call.Asked.Count > asked || call.Dialed.Count > 1).ShouldBeTrue("The caller waits, and nothing is done.");
+    }
+
+    [Fact]
+    public void Are_let_finish_before_a_new_session_takes_over_from_a_failing_one()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        var recovered = call.Model.Begins("its_own");
+        call.Model.Says(recovered, "answer", 2000, "Here I am again.");
+        call.Model.IsReady();
+        call.Count<UseModel>().ShouldBe(1);
+
+        call.Model.EndsItem(recovered, "answer", "Here I am again.");
+        call.Model.Finishes(recovered);
+        call.Passes(5000);
+        call.Asked.ShouldNotContain("continue"); // It has recovered: nothing is open.
+        call.Utterance("answer").Heard.ShouldBe("Here I am again.");
+    }
+
+    [Fact]
+    public void Are_counted_in_tokens_each_once()
+    {
+        var call = PhoneCall.Greeted();
+        var usage = new ModelUsage(10, 20, 5, 6, 30, 40);
+        call.Happens(new ResponseDone("resp_9", Purpose: null, "completed", Reason: null, ErrorCode: null, usage));
+
+        call.Facts.OfType<RecordUsage>().ShouldHaveSingleItem().Usage.ShouldBe(new UsageRecorded(
+            "sess_1:resp_9", "response", "voice-model", "general", new TokenUsage(10, 20, 5, 6, 30, 40), Seconds: null, PhoneCall.Zero + call.Now));
+    }
+}

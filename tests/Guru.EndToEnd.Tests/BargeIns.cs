@@ -1,0 +1,16 @@
+using Guru.Sandbox.Measurements;
+
+namespace Guru.EndToEnd.Tests;
+
+public sealed class BargeIns(World world) : IClassFixture<World>
+{
+    [Fact]
+    public async Task A_hundred_barge_ins_over_twenty_calls_at_once_are_cleared_truncated_and_recorded_in_order()
+    {
+        var report = await BargeInStudy.RunAsync(
+            world.Twilio, world.OpenAI, async call => (await world.RecordOf(call)).Transcript, calls: 20, bargeIns: 5, seed: 20261122);
+
+        report.Mistakes.ShouldBeEmpty();
+        report.Cuts.Count.ShouldBeGreaterThanOrEqualTo(100);
+    }
+}

@@ -1,0 +1,85 @@
+using Guru.Infrastructure.Postgres;
+using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+
+namespace Guru.EndToEnd.Tests;
+
+/// <summary>Guru on a PostgreSQL behind a gate that can be shut.</summary>
+public sealed class WorldWithAGate : World
+{
+    private readonly string _data = Directory.CreateTempSubdirectory("guru-e2e-db-").FullName;
+    private EmbeddedPostgres? _server;
+
+    internal TcpGate Gate { get; private set; } = null!;
+
+    protected override Dictionary<string, string?> Settings => new()
+    {
+        ["DATABASE_URL"] = new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Port = Gate.Port }.ConnectionString,
+        ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
+    };
+
+    public override async Task InitializeAsync()
+    {
+        _server = await EmbeddedPostgres.StartAsync(_data, NullLogger.Instance, CancellationToken.None);
+        Gate = new TcpGate(new NpgsqlConnectionStringBuilder(_server.ConnectionString).Port);
+        await base.InitializeAsync();
+    }
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        await Gate.DisposeAsync();
+        await _server!.DisposeAsync();
+        DeleteCluster(_data);
+    }
+}
+
+public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWithAGate>
+{
+    [Fact]
+    public async Task A_call_goes_on_without_the_database_and_every_event_of_it_is_stored_afterwards()
+    {
+        var call = world.Twilio.PlaceCall(new CallOptions
+        {
+            Script =
+            [
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new Say("visa-en")),
+                new CallerTurn(new AgentSpeaking(TimeSpan.FromSeconds(2)), new Say("itemized-en")),
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new Say("thanks-en")),
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new HangUp()),
+            ],
+        });
+        await call.WaitForPlayedAsync(TimeSpan.FromSeconds(1));
+
+        world.Gate.Shut();
+        await call.WaitForAgentTurnAsync(3);
+        world.Gate.Open();
+
+        var record = await world.RecordOf(call);
+        record.Utterances.Select(said => said.GetProperty("speaker").GetString())
+            .ShouldBe(["agent", "caller", "agent", "caller", "agent", "caller", "agent"]);
+        record.EventTypes.Count(type => type == "CallEnded").ShouldBe(1);
+        record.EndReason.ShouldBe("callerHungUp");
+        record.Utterances.Where(said => said.GetProperty("speaker").GetString() == "agent").Skip(1)
+            .ShouldAllBe(said => said.GetProperty("firstAudioMs").GetInt64() < 3000);
+    }
+
+    [Fact]
+    public async Task A_call_that_cannot_be_written_down_hears_an_apology()
+    {
+        world.Gate.Shut();
+        PlacedCall call;
+        try
+        {
+            call = await world.Twilio.PlaceCallAsync(Calls.Greeted);
+        }
+        finally
+        {
+            world.Gate.Open();
+        }
+
+        call.Events.Of<SentenceSaid>().ShouldNotBeEmpty();
+        call.Events.Of<StreamOpened>().ShouldBeEmpty();
+    }
+}

@@ -1,0 +1,77 @@
+using System.Diagnostics;
+using Guru.Application;
+using Guru.Application.Calls;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Guru.Infrastructure.Postgres;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+[Collection(PostgresCollection.Name)]
+public sealed class DatabaseTests(PostgresFixture postgres)
+{
+    private const string Nowhere = "postgres://nobody@127.0.0.1:1/guru";
+
+    [Fact]
+    public async Task A_server_that_is_given_is_migrated_and_used()
+    {
+        await using var database = await OpenAsync(await postgres.NewDatabaseAsync(migrated: false));
+        database.IsEmbedded.ShouldBeFalse();
+
+        await CarriesACallAsync(database);
+    }
+
+    [Fact]
+    public async Task Without_a_server_Guru_brings_its_own()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var database = await Database.OpenAsync(
+            new DatabaseOptions { DataDirectory = directory.Sub("data") }, NullLoggerFactory.Instance, CancellationToken.None);
+        database.IsEmbedded.ShouldBeTrue();
+
+        await CarriesACallAsync(database);
+    }
+
+    [Fact]
+    public async Task A_server_that_is_not_there_is_waited_for_only_so_long() =>
+        await Should.ThrowAsync<NpgsqlException>(() => OpenAsync(Nowhere, wait: TimeSpan.FromMilliseconds(600)));
+
+    [Fact]
+    public async Task A_server_that_refuses_is_not_waited_for()
+    {
+        var url = new NpgsqlConnectionStringBuilder(await postgres.NewDatabaseAsync(migrated: false)) { Password = "wrong" };
+        var watch = Stopwatch.StartNew();
+
+        (await Should.ThrowAsync<PostgresException>(() => OpenAsync(url.ConnectionString, wait: TimeSpan.FromMinutes(1))))
+            .SqlState.ShouldBe(PostgresErrorCodes.InvalidPassword);
+
+        watch.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
+    }
+
+    private static Task<Database> OpenAsync(string url, TimeSpan? wait = null) => Database.OpenAsync(
+        new DatabaseOptions { Url = url, DataDirectory = "not used", WaitForServer = wait ?? TimeSpan.FromSeconds(30) },
+        NullLoggerFactory.Instance, CancellationToken.None);
+
+    /// <summary>Composed as the host composes it.</summary>
+    private static async Task CarriesACallAsync(Database database)
+    {
+        await using var services = new ServiceCollection().AddPostgres(database).BuildServiceProvider();
+        var sid = CallSid.Parse("CA00000000000000000000000000000001");
+        var started = new CallStarted(
+            sid, CallerId.Parse("0123456789abcdef0123456789abcdef"), "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null,
+            StreamTokenHash: null, new DateTimeOffset(2026, 3, 4, 12, 0, 0, TimeSpan.Zero));
+
+        await services.GetRequiredService<IEventStore>()
+            .AppendAsync(Call.StreamId(sid), ExpectedVersion.None, started.CallerId, [started], CancellationToken.None);
+
+        (await services.GetRequiredService<ICallQueries>().FindAsync(sid, CancellationToken.None)).ShouldNotBeNull().Status.ShouldBe(CallStatus.Ringing);
+        (await services.GetRequiredService<Rebuild>().RebuildAsync(progress: null, CancellationToken.None)).ShouldBe(1);
+        (await services.GetRequiredService<PostgresHealth>().CheckHealthAsync(new HealthCheckContext(), CancellationToken.None))
+            .Status.ShouldBe(HealthStatus.Healthy);
+    }
+}
