@@ -127,6 +127,13 @@ public sealed class GuruProcess : IAsyncDisposable
         {
             try
             {
+                // Run by root, Guru keeps its database where another user may look, and links to it.
+                var postgres = new DirectoryInfo(Path.Combine(_ownFolder, "postgres"));
+                if (postgres.ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
+                {
+                    Directory.Delete(elsewhere.FullName, recursive: true);
+                }
+
                 Directory.Delete(_ownFolder, recursive: true);
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
