@@ -29,7 +29,8 @@ public sealed class TheSmallestBridge
             ],
         });
 
-        call.Heard.Select(line => (line.Sample.Id, line.Cut)).ShouldBe([("greeting-en", true), ("bill-answer-es", true), ("itemized-answer-es", true)]);
+        call.Heard.Select(line => (line.Sample.Id, line.Cut))
+            .ShouldBe([("greeting-en", true), ("bill-answer-es", true), ("itemized-answer-es", true)]);
         var session = openai.Sessions.Entries.ShouldHaveSingleItem();
         var truncations = session.Read(s => s.Truncations.ToList());
         truncations.Count.ShouldBe(2);
@@ -86,7 +87,8 @@ public sealed class TheSmallestBridge
                     break;
                 case "input_audio_buffer.speech_started" when speaking is not null:
                     await caller.SendClearAsync();
-                    await SendAsync(model, $$"""{"type":"conversation.item.truncate","item_id":"{{speaking}}","content_index":0,"audio_end_ms":1000}""");
+                    await SendAsync(model,
+                        $$"""{"type":"conversation.item.truncate","item_id":"{{speaking}}","content_index":0,"audio_end_ms":1000}""");
                     break;
             }
         }

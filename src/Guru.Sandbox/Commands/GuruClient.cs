@@ -25,7 +25,9 @@ public sealed class GuruClient : IDisposable
         string? cursor = null;
         do
         {
-            var page = await GetAsync($"/api/calls/{callSid}/events?limit=200{(cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}")}", cancellationToken);
+            var page = await GetAsync(
+                $"/api/calls/{callSid}/events?limit=200{(cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}")}",
+                cancellationToken);
             events.AddRange(page?["items"]?.AsArray().OfType<JsonNode>() ?? []);
             cursor = (string?)page?["next"];
         }

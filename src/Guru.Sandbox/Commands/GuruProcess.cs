@@ -32,7 +32,8 @@ public sealed class GuruProcess : IAsyncDisposable
     /// <summary>Starts it, and waits until it takes calls. It gets a data directory of its own unless one is given.</summary>
     /// <exception cref="InvalidOperationException">It is not to be found, or did not start; the message says why.</exception>
     public static async Task<GuruProcess> StartAsync(
-        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null, CancellationToken cancellationToken = default)
+        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null,
+        CancellationToken cancellationToken = default)
     {
         var ownFolder = dataFolder is null ? Directory.CreateTempSubdirectory("guru-sandbox-").FullName : null;
         var address = new Uri($"http://127.0.0.1:{FreePort()}");
@@ -45,7 +46,8 @@ public sealed class GuruProcess : IAsyncDisposable
             // Not the caller's directory: a .env file there may hold real keys.
             WorkingDirectory = dataFolder ?? ownFolder,
         };
-        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!).Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
+        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!)
+            .Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
         {
             start.Environment[name] = value;
         }
@@ -125,6 +127,13 @@ public sealed class GuruProcess : IAsyncDisposable
         {
             try
             {
+                // Run by root, Guru keeps its database where another user may look, and links to it.
+                var postgres = new DirectoryInfo(Path.Combine(_ownFolder, "postgres"));
+                if (postgres.ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
+                {
+                    Directory.Delete(elsewhere.FullName, recursive: true);
+                }
+
                 Directory.Delete(_ownFolder, recursive: true);
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -149,7 +158,8 @@ public sealed class GuruProcess : IAsyncDisposable
 
             if (Stopwatch.GetElapsedTime(started) > StartLimit)
             {
-                throw new InvalidOperationException($"Guru was not ready within {StartLimit.TotalSeconds:F0} s:{Environment.NewLine}{LastWords()}");
+                throw new InvalidOperationException(
+                    $"Guru was not ready within {StartLimit.TotalSeconds:F0} s:{Environment.NewLine}{LastWords()}");
             }
 
             try
@@ -190,7 +200,8 @@ public sealed class GuruProcess : IAsyncDisposable
     {
         if (Environment.GetEnvironmentVariable("GURU_API") is { Length: > 0 } named)
         {
-            return File.Exists(named) ? Path.GetFullPath(named) : throw new InvalidOperationException($"GURU_API names {named}, which is not there.");
+            return File.Exists(named) ? Path.GetFullPath(named)
+                : throw new InvalidOperationException($"GURU_API names {named}, which is not there.");
         }
 
         var beside = Path.Combine(AppContext.BaseDirectory, "Guru.Api.dll");

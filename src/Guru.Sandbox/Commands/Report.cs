@@ -17,7 +17,8 @@ static class Report
                 Seconds(utterance["startMs"]), Seconds(utterance["endMs"]),
                 agent ? "[green]agent[/]" : "[aqua]caller[/]",
                 Markup.Escape(said),
-                (bool)utterance["interrupted"]! ? $"{Markup.Escape(heard)} [red]|cut[/]" : said == heard ? "[grey]all[/]" : Markup.Escape(heard));
+                (bool)utterance["interrupted"]! ? $"{Markup.Escape(heard)} [red]|cut[/]" : said == heard ? "[grey]all[/]"
+                    : Markup.Escape(heard));
         }
 
         console.Write(table);
@@ -39,12 +40,14 @@ static class Report
 
     public static void Latency(IAnsiConsole console, GuruCall call)
     {
-        var table = Table("From the end of the caller's words to the agent's voice", "turn", "first audio sent", "first audio played", "said");
+        var table = Table("From the end of the caller's words to the agent's voice", "turn", "first audio sent", "first audio played",
+            "said");
         var turn = 0;
         foreach (var utterance in call.Utterances.Where(utterance => (string?)utterance["speaker"] == "agent"))
         {
             turn++;
-            table.AddRow($"{turn}", Milliseconds(utterance["firstAudioMs"]), Milliseconds(utterance["firstHeardMs"]), Markup.Escape(Short((string)utterance["said"]!, 40)));
+            table.AddRow($"{turn}", Milliseconds(utterance["firstAudioMs"]), Milliseconds(utterance["firstHeardMs"]),
+                Markup.Escape(Short((string)utterance["said"]!, 40)));
         }
 
         console.Write(table);
@@ -84,7 +87,8 @@ static class Report
 
     static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "…";
 
-    static DateTimeOffset Time(JsonNode stored) => DateTimeOffset.Parse((string)stored["at"]!, System.Globalization.CultureInfo.InvariantCulture);
+    static DateTimeOffset Time(JsonNode stored) =>
+        DateTimeOffset.Parse((string)stored["at"]!, System.Globalization.CultureInfo.InvariantCulture);
 
     static string Seconds(JsonNode? ms) => ms is null ? "" : $"{(double)ms / 1000:F1} s";
 

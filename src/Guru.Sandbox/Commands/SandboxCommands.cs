@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Scenarios;
 using Guru.Sandbox.Twilio;
@@ -30,9 +32,16 @@ static class SandboxCommands
 
     static Command Demo(IAnsiConsole console)
     {
-        var wav = new Option<FileInfo>("--wav") { Description = "Where both sides of the call are written, in stereo.", DefaultValueFactory = _ => new FileInfo("artifacts/demo.wav") };
-        var name = new Option<string>("--scenario") { Description = "Another scenario to show.", DefaultValueFactory = _ => "hospital-bill" };
-        var command = new Command("demo", "Places a call, shows it, and compares what Guru recorded with what should be there.") { wav, name };
+        var wav = new Option<FileInfo>("--wav")
+        {
+            Description = "Where both sides of the call are written, in stereo.",
+            DefaultValueFactory = _ => new FileInfo("artifacts/demo.wav"),
+        };
+        var name = new Option<string>("--scenario") { Description = "Another scenario.", DefaultValueFactory = _ => "hospital-bill" };
+        var command = new Command("demo", "Places a call, shows it, and compares what Guru recorded with what should be there.")
+        {
+            wav, name,
+        };
         command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () =>
             DemoAsync(console, ScenarioFile.Load(parsed.GetValue(name)!), parsed.GetValue(wav)!, cancellationToken)));
         return command;
@@ -40,9 +49,20 @@ static class SandboxCommands
 
     static Command Scenarios(IAnsiConsole console)
     {
-        var files = new Argument<string[]>("files") { Description = "Scenario files, names of shipped scenarios, or all.", Arity = ArgumentArity.OneOrMore };
-        var parallel = new Option<int>("--parallel") { Description = "How many at once, each with a Guru of its own.", DefaultValueFactory = _ => 2 };
-        var command = new Command("scenario", "Plays scenarios in real time; the exit code is 0 when all went as expected.") { files, parallel };
+        var files = new Argument<string[]>("files")
+        {
+            Description = "Scenario files, names of shipped scenarios, or all.",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var parallel = new Option<int>("--parallel")
+        {
+            Description = "How many at once, each with a Guru of its own.",
+            DefaultValueFactory = _ => 2,
+        };
+        var command = new Command("scenario", "Plays scenarios in real time; the exit code is 0 when all went as expected.")
+        {
+            files, parallel,
+        };
         command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () =>
             ScenariosAsync(console, parsed.GetValue(files)!, parsed.GetValue(parallel), cancellationToken)));
         return command;
@@ -54,7 +74,10 @@ static class SandboxCommands
         var twilio = new Option<int>("--twilio-port") { DefaultValueFactory = _ => 4020 };
         var app = new Option<Uri>("--app") { Description = "Guru's address.", DefaultValueFactory = _ => new Uri("http://127.0.0.1:3001") };
         var call = new Option<string?>("--call") { Description = "Places the call of this scenario whenever Enter is pressed." };
-        var command = new Command("serve", "Runs both stand-ins until Ctrl+C, for a Guru that is started by hand.") { openai, twilio, app, call };
+        var command = new Command("serve", "Runs both stand-ins until Ctrl+C, for a Guru that is started by hand.")
+        {
+            openai, twilio, app, call,
+        };
         command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () => ServeAsync(
             console, parsed.GetValue(openai), parsed.GetValue(twilio), parsed.GetValue(app)!, parsed.GetValue(call), cancellationToken)));
         return command;
@@ -132,16 +155,19 @@ static class SandboxCommands
                 }
             }
         });
-        console.MarkupLine(failed == 0 ? $"[green]All {scenarios.Count} scenarios went as expected.[/]" : $"[red]{failed} of {scenarios.Count} scenarios did not go as expected.[/]");
+        console.MarkupLine(failed == 0 ? $"[green]All {scenarios.Count} scenarios went as expected.[/]"
+            : $"[red]{failed} of {scenarios.Count} scenarios did not go as expected.[/]");
         return failed == 0 ? 0 : 1;
     }
 
-    static async Task<int> ServeAsync(IAnsiConsole console, int openaiPort, int twilioPort, Uri app, string? scenarioName, CancellationToken cancellationToken)
+    static async Task<int> ServeAsync(IAnsiConsole console, int openaiPort, int twilioPort, Uri app, string? scenarioName,
+        CancellationToken cancellationToken)
     {
         var scenario = scenarioName is null ? null : ScenarioFile.Load(scenarioName);
         var options = scenario?.StandIn(GuruProcess.OpenAIKey) ?? new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey };
         await using var openai = await OpenAIStandIn.StartAsync(options with { Port = openaiPort }, cancellationToken);
-        await using var twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { Port = twilioPort, AppUrl = app }, cancellationToken);
+        await using var twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { Port = twilioPort, AppUrl = app },
+            cancellationToken);
         console.MarkupLine("[bold]The sandbox is up.[/] Start Guru with:");
         foreach (var (name, value) in GuruProcess.Variables(openai.BaseUrl, twilio, app, ".guru"))
         {
@@ -199,7 +225,20 @@ static class SandboxCommands
         console.MarkupLine("[grey]Guru's log, its last lines:[/]");
         foreach (var line in log.TakeLast(25))
         {
-            console.WriteLine("  " + line);
+            console.WriteLine("  " + Message(line));
+        }
+    }
+
+    /// <summary>Guru logs JSON; a person reads the message in it.</summary>
+    static string Message(string line)
+    {
+        try
+        {
+            return line.StartsWith('{') && JsonNode.Parse(line) is { } entry ? $"{entry["LogLevel"]}: {entry["Message"]}" : line;
+        }
+        catch (JsonException)
+        {
+            return line;
         }
     }
 }

@@ -10,7 +10,8 @@ namespace Guru.Sandbox.Commands;
 /// <param name="Recorded">Null when Guru never heard of the call.</param>
 /// <param name="Wav">Both sides of the call, in stereo.</param>
 public sealed record ScenarioOutcome(
-    Scenario Scenario, IReadOnlyList<string> Mistakes, string CallSid, GuruCall? Recorded, WireFacts Wire, byte[] Wav, IReadOnlyCollection<string> Log);
+    Scenario Scenario, IReadOnlyList<string> Mistakes, string CallSid, GuruCall? Recorded, WireFacts Wire, byte[] Wav,
+    IReadOnlyCollection<string> Log);
 
 /// <summary>Plays a scenario against a Guru process: both stand-ins, one call, and the comparison at the end.</summary>
 public static class ScenarioRun
@@ -39,7 +40,8 @@ public static class ScenarioRun
         {
             var recorded = await client.ReadAsync(call.CallSid, cancellationToken);
             var wire = Facts(openai, call);
-            IReadOnlyList<string> mistakes = recorded is null ? ["Guru does not know the call."] : ExpectationCheck.Check(scenario.Expect, recorded.ToRecord(), wire);
+            IReadOnlyList<string> mistakes = recorded is null ? ["Guru does not know the call."]
+                : ExpectationCheck.Check(scenario.Expect, recorded.ToRecord(), wire);
             var now = Stopwatch.GetElapsedTime(started);
             rightSince = mistakes.Count == 0 ? rightSince ?? now : null;
 

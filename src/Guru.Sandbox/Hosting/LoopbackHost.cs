@@ -8,7 +8,8 @@ namespace Guru.Sandbox.Hosting;
 static class LoopbackHost
 {
     /// <param name="port">0: any free one.</param>
-    public static async Task<(WebApplication App, Uri Address)> StartAsync(int port, Action<WebApplication> configure, CancellationToken cancellationToken)
+    public static async Task<(WebApplication App, Uri Address)> StartAsync(int port, Action<WebApplication> configure,
+        CancellationToken cancellationToken)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>

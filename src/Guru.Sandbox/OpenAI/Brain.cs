@@ -42,7 +42,8 @@ public sealed record RouteRule(string Agent, IReadOnlyList<string> Words);
 /// <summary>Replies by the rules of Brain.yaml.</summary>
 public sealed record Brain
 {
-    static readonly Lazy<Brain> LazyShipped = new(() => Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "OpenAI", "Brain.yaml"))));
+    static readonly Lazy<Brain> LazyShipped = new(() =>
+        Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "OpenAI", "Brain.yaml"))));
 
     static readonly (string Language, string[] Hints)[] LanguageHints =
         [("es", ["spanish", "español", "language: es", "language 'es'", "(es)"]), ("en", ["english", "language: en"])];
@@ -95,7 +96,8 @@ public sealed record Brain
         var rule = Rules.FirstOrDefault(rule => rule.Words.Any(word => Contains(said, word)));
         return rule is null
             ? new Reply(Find(Otherwise, language))
-            : new Reply(rule.Say is { } say ? Find(say, language) : null, rule.Call is { } call && context.Tools.Contains(call.Name) ? call : null);
+            : new Reply(rule.Say is { } say ? Find(say, language) : null, rule.Call is { } call && context.Tools.Contains(call.Name) ? call
+                : null);
     }
 
     public string Route(string text, IReadOnlyCollection<string> agents) =>
@@ -105,7 +107,8 @@ public sealed record Brain
     /// <summary>The language of the caller's last recognised words, or the one that is asked for, or English.</summary>
     static string LanguageOf(ReplyContext context)
     {
-        var asked = string.Join('\n', context.Items.Where(item => item.Role == "system").Select(item => item.Text).Prepend(context.Instructions));
+        var asked = string.Join('\n', context.Items.Where(item => item.Role == "system").Select(item => item.Text)
+            .Prepend(context.Instructions));
         return context.Items.LastOrDefault(item => item is { Role: "user", Language: not null })?.Language
             ?? LanguageHints.FirstOrDefault(hint => hint.Hints.Any(words => Contains(asked, words))).Language
             ?? "en";

@@ -35,9 +35,12 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
     {
         var header = context.Request.Headers.Authorization.ToString();
         const string Offered = "openai-insecure-api-key.";
-        var key = header.StartsWith("Bearer ", StringComparison.Ordinal) ? header["Bearer ".Length..].Trim()
-            : context.WebSockets.IsWebSocketRequest ? context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(p => p.StartsWith(Offered, StringComparison.Ordinal))?[Offered.Length..]
-            : null;
+
+        // A browser cannot set headers; it offers its key as a subprotocol.
+        var key = header.StartsWith("Bearer ", StringComparison.Ordinal)
+            ? header["Bearer ".Length..].Trim()
+            : context.WebSockets.WebSocketRequestedProtocols
+                .FirstOrDefault(protocol => protocol.StartsWith(Offered, StringComparison.Ordinal))?[Offered.Length..];
         return !string.IsNullOrEmpty(key) && (options.ApiKey is null || key == options.ApiKey || _secrets.ContainsKey(key));
     }
 
@@ -77,7 +80,8 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
         {
             await RefuseAsync(context, 401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.");
         }
-        else if (_faults.TryPeek(out var fault) && context.Request.Path.StartsWithSegments(fault.Path, StringComparison.Ordinal) && _faults.TryDequeue(out _))
+        else if (_faults.TryPeek(out var fault) && context.Request.Path.StartsWithSegments(fault.Path, StringComparison.Ordinal)
+            && _faults.TryDequeue(out _))
         {
             await Task.Delay(fault.Delay, context.RequestAborted);
             if (fault.RetryAfter is { } wait)
@@ -85,7 +89,8 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
                 headers.RetryAfter = ((int)wait.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
             }
 
-            await RefuseAsync(context, fault.Status, fault.Status >= 500 ? "server_error" : fault.Code, fault.Code, "It was arranged to fail.");
+            await RefuseAsync(context, fault.Status, fault.Status >= 500 ? "server_error" : fault.Code, fault.Code,
+                "It was arranged to fail.");
         }
         else
         {
@@ -126,7 +131,8 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
         }
 
         var said = body["input"] is JsonArray items ? Said(items, "input_text") : (string?)body["input"] ?? "";
-        var text = TextFor(said, body["text"]?["format"] is { } format && (string?)format["type"] == "json_schema" ? format["schema"] : null);
+        var text = TextFor(said, body["text"]?["format"] is { } format && (string?)format["type"] == "json_schema" ? format["schema"]
+            : null);
         var (input, output) = (Tokens(body["input"]!.ToJsonString()) + Tokens((string?)body["instructions"]), Tokens(text));
         return Json(new JsonObject
         {
@@ -305,7 +311,8 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
     }
 
     static bool LooksSpanish(string text) =>
-        text.IndexOfAny(['ñ', '¿', '¡', 'á', 'é', 'í', 'ó', 'ú']) >= 0 || text.Contains(" una ", StringComparison.OrdinalIgnoreCase) || text.Contains(" de ", StringComparison.OrdinalIgnoreCase);
+        text.IndexOfAny(['ñ', '¿', '¡', 'á', 'é', 'í', 'ó', 'ú']) >= 0 || text.Contains(" una ", StringComparison.OrdinalIgnoreCase)
+            || text.Contains(" de ", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The last words of the user.</summary>
     static string Said(JsonArray items, string partType)

@@ -125,7 +125,8 @@ public sealed class OpenAIStandIn : IAsyncDisposable
         }
 
         var model = context.Request.Query["model"].ToString();
-        faults = context.Request.Headers.ContainsKey("OpenAI-Beta") ? new RealtimeFaults { CloseAtOnce = 4000, CloseReason = "beta_api_shape_disabled" }
+        faults = context.Request.Headers.ContainsKey("OpenAI-Beta")
+            ? new RealtimeFaults { CloseAtOnce = 4000, CloseReason = "beta_api_shape_disabled" }
             : model.Length == 0 ? new RealtimeFaults { CloseAtOnce = 4000, CloseReason = "missing_model" }
             : faults;
         var session = new RealtimeSession(_options.Session with

@@ -34,7 +34,8 @@ public sealed class RealtimeConnection : IPaced
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly TimeSpan _startedAt;
 
-    internal RealtimeConnection(int number, RealtimeSession session, RealtimeFaults faults, WebSocket socket, HttpRequest request, Pacer pacer, bool journals)
+    internal RealtimeConnection(int number, RealtimeSession session, RealtimeFaults faults, WebSocket socket, HttpRequest request,
+        Pacer pacer, bool journals)
     {
         (Number, _session, _faults, _socket, _pacer, _journals) = (number, session, faults, socket, pacer, journals);
         Model = request.Query["model"].ToString();
@@ -149,7 +150,8 @@ public sealed class RealtimeConnection : IPaced
                 switch (message.Kind)
                 {
                     case ServerMessageKind.Close:
-                        await _socket.CloseOutputAsync((WebSocketCloseStatus)message.CloseCode, message.CloseReason, CancellationToken.None);
+                        await _socket.CloseOutputAsync((WebSocketCloseStatus)message.CloseCode, message.CloseReason,
+                            CancellationToken.None);
                         break;
                     case ServerMessageKind.Reset:
                         context.Abort();
@@ -165,7 +167,8 @@ public sealed class RealtimeConnection : IPaced
                 await _socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
             }
         }
-        catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or IOException or ObjectDisposedException)
+        catch (Exception exception) when (
+            exception is WebSocketException or OperationCanceledException or IOException or ObjectDisposedException)
         {
             // The reader meets the same end.
         }
@@ -222,7 +225,8 @@ public sealed class RealtimeConnection : IPaced
             var reader = new Utf8JsonReader(utf8);
             while (reader.Read())
             {
-                if (reader is { TokenType: JsonTokenType.PropertyName, CurrentDepth: 1 } && reader.ValueTextEquals("type"u8) && reader.Read())
+                if (reader is { TokenType: JsonTokenType.PropertyName, CurrentDepth: 1 } && reader.ValueTextEquals("type"u8)
+                    && reader.Read())
                 {
                     return reader.TokenType == JsonTokenType.String ? reader.GetString()! : "";
                 }

@@ -162,7 +162,8 @@ public sealed partial class RealtimeSession
 
             // Some models send the words as they come, others in one piece; here it depends on how many there are.
             var words = recognised.Text.Length == 0 ? [] : recognised.Text.Split(' ');
-            foreach (var piece in words.Chunk(words.Length > 12 ? 5 : 12).Select((chunk, index) => (index == 0 ? "" : " ") + string.Join(' ', chunk)))
+            foreach (var piece in words.Chunk(words.Length > 12 ? 5 : 12)
+                .Select((chunk, index) => (index == 0 ? "" : " ") + string.Join(' ', chunk)))
             {
                 var delta = About(item);
                 delta["delta"] = piece;
@@ -185,7 +186,8 @@ public sealed partial class RealtimeSession
     {
         if (bySeconds)
         {
-            return new JsonObject { ["type"] = "duration", ["seconds"] = Math.Round(item.CallerAudioBytes / (double)MuLaw.BytesPerMs / 1000, 1) + 0.05 };
+            return new JsonObject { ["type"] = "duration",
+                ["seconds"] = Math.Round(item.CallerAudioBytes / (double)MuLaw.BytesPerMs / 1000, 1) + 0.05 };
         }
 
         var (audio, words) = (item.AudioTokens, text.Length / 4);

@@ -21,7 +21,8 @@ public sealed partial class RealtimeSession
 
         if (given["id"] is { } ownId && (!ItemId.IsMatch((string?)ownId ?? "") || _items.Exists(item => item.Id == (string?)ownId)))
         {
-            return new ProtocolError("invalid_value", "An item's id has up to 32 letters, digits, '_' and '-', and is used once.", "item.id");
+            return new ProtocolError("invalid_value", "An item's id has up to 32 letters, digits, '_' and '-', and is used once.",
+                "item.id");
         }
 
         var index = _items.Count;
@@ -30,7 +31,8 @@ public sealed partial class RealtimeSession
             index = previous == "root" ? 0 : _items.FindIndex(item => item.Id == previous) + 1;
             if (index == 0 && previous != "root")
             {
-                return new ProtocolError("item_create_invalid_previous_item_id", $"The previous item '{previous}' does not exist.", "previous_item_id");
+                return new ProtocolError("item_create_invalid_previous_item_id", $"The previous item '{previous}' does not exist.",
+                    "previous_item_id");
             }
         }
 
@@ -43,7 +45,8 @@ public sealed partial class RealtimeSession
         var id = (string?)given["id"] ?? NewId("item");
         var json = (JsonObject)given.DeepClone();
         (json["id"], json["object"], json["status"]) = (id, "realtime.item", "completed");
-        var tool = type == "function_call_output" ? _items.Find(item => item.Type == "function_call" && CallId(item.Json) == CallId(given))?.Tool : null;
+        var tool = type == "function_call_output"
+            ? _items.Find(item => item.Type == "function_call" && CallId(item.Json) == CallId(given))?.Tool : null;
         AddItem(
             new ConversationItem(id, type!, role, json)
             {
@@ -66,7 +69,8 @@ public sealed partial class RealtimeSession
         if (type != "message")
         {
             return type is "function_call" ? null
-                : new ProtocolError("invalid_value", $"Invalid value: '{type}'. Supported are: 'message', 'function_call' and 'function_call_output'.", "item.type");
+                : new ProtocolError("invalid_value",
+                    $"Invalid value: '{type}'. Supported are: 'message', 'function_call' and 'function_call_output'.", "item.type");
         }
 
         string[]? allowed = role switch
@@ -78,7 +82,8 @@ public sealed partial class RealtimeSession
         };
         if (allowed is null)
         {
-            return new ProtocolError("invalid_value", $"Invalid value: '{role}'. Supported are: 'system', 'user' and 'assistant'.", "item.role");
+            return new ProtocolError("invalid_value", $"Invalid value: '{role}'. Supported are: 'system', 'user' and 'assistant'.",
+                "item.role");
         }
 
         foreach (var part in item["content"] as JsonArray ?? [])
@@ -86,7 +91,9 @@ public sealed partial class RealtimeSession
             if (!allowed.Contains((string?)part?["type"]))
             {
                 return new ProtocolError(
-                    "invalid_value", $"Invalid value: '{(string?)part?["type"]}'. Content of the role {role} is: {string.Join(", ", allowed)}.", "item.content[0].type");
+                    "invalid_value",
+                    $"Invalid value: '{(string?)part?["type"]}'. Content of the role {role} is: {string.Join(", ", allowed)}.",
+                    "item.content[0].type");
             }
         }
 
@@ -108,7 +115,8 @@ public sealed partial class RealtimeSession
     void SendItemDone(ConversationItem item)
     {
         var index = _items.IndexOf(item);
-        Send("conversation.item.done", new JsonObject { ["previous_item_id"] = index > 0 ? _items[index - 1].Id : null, ["item"] = item.Json.DeepClone() });
+        Send("conversation.item.done",
+            new JsonObject { ["previous_item_id"] = index > 0 ? _items[index - 1].Id : null, ["item"] = item.Json.DeepClone() });
     }
 
     ProtocolError? RetrieveItem(JsonObject message)
@@ -116,7 +124,8 @@ public sealed partial class RealtimeSession
         var id = (string?)message["item_id"];
         if (_items.Find(item => item.Id == id) is not { } item)
         {
-            return new ProtocolError("item_retrieve_invalid_item_id", $"Error retrieving item: the item with id '{id}' does not exist.", "item_id");
+            return new ProtocolError("item_retrieve_invalid_item_id", $"Error retrieving item: the item with id '{id}' does not exist.",
+                "item_id");
         }
 
         Send("conversation.item.retrieved", new JsonObject { ["item"] = item.Json.DeepClone() });
@@ -139,11 +148,14 @@ public sealed partial class RealtimeSession
 
         var item = _items.Find(item => item.Id == id);
         var error =
-            item is null ? new ProtocolError("item_truncate_invalid_item_id", $"Error truncating item: the item with id '{id}' does not exist.", "item_id")
+            item is null ? new ProtocolError("item_truncate_invalid_item_id",
+                $"Error truncating item: the item with id '{id}' does not exist.", "item_id")
             : !item.IsAgentAudio ? new ProtocolError("invalid_value", "Only model output audio messages can be truncated.", "item_id")
-            : (int?)message["content_index"] != 0 ? new ProtocolError("invalid_value", "The item has no audio at this content_index.", "content_index")
+            : (int?)message["content_index"] != 0
+                ? new ProtocolError("invalid_value", "The item has no audio at this content_index.", "content_index")
             : endMs > item.AudioBytes / MuLaw.BytesPerMs
-                ? new ProtocolError("invalid_value", $"Audio content of {item.AudioBytes / MuLaw.BytesPerMs} ms is already shorter than {endMs} ms", "audio_end_ms")
+                ? new ProtocolError("invalid_value",
+                    $"Audio content of {item.AudioBytes / MuLaw.BytesPerMs} ms is already shorter than {endMs} ms", "audio_end_ms")
             : null;
         _truncations.Add(new Truncation(id ?? "", endMs, error is null, _now));
         if (error is not null)
@@ -169,7 +181,8 @@ public sealed partial class RealtimeSession
         var id = (string?)message["item_id"];
         if (_items.RemoveAll(item => item.Id == id) == 0)
         {
-            return new ProtocolError("item_delete_invalid_item_id", $"Error deleting item: the item with id '{id}' does not exist.", "item_id");
+            return new ProtocolError("item_delete_invalid_item_id", $"Error deleting item: the item with id '{id}' does not exist.",
+                "item_id");
         }
 
         Send("conversation.item.deleted", new JsonObject { ["item_id"] = id });

@@ -36,7 +36,8 @@ public sealed partial class RealtimeSession
             }
         }
 
-        if (request?["metadata"] is JsonObject metadata && (metadata.Count > 16 || metadata.Any(pair => pair.Value is not JsonValue value || !value.TryGetValue<string>(out _))))
+        if (request?["metadata"] is JsonObject metadata
+            && (metadata.Count > 16 || metadata.Any(pair => pair.Value is not JsonValue value || !value.TryGetValue<string>(out _))))
         {
             return new ProtocolError("invalid_value", "Metadata is up to 16 pairs of strings.", "response.metadata");
         }
@@ -73,7 +74,8 @@ public sealed partial class RealtimeSession
         _idle++;
         var generation = new Generation(NewId("resp"), ++_responses, (JsonObject?)request?.DeepClone(), inConversation)
         {
-            Text = request?["output_modalities"] is JsonArray { Count: 1 } modalities ? (string?)modalities[0] == "text" : Configuration.SpeaksText,
+            Text = request?["output_modalities"] is JsonArray { Count: 1 } modalities ? (string?)modalities[0] == "text"
+                : Configuration.SpeaksText,
         };
         if (inConversation)
         {
@@ -327,7 +329,8 @@ public sealed partial class RealtimeSession
         {
             In(TimeSpan.FromMilliseconds(9 * late), () =>
             {
-                if (generation is { Done: false, Text: false, Speaking: { } item, Reply.Sample: { } sample } && item.AudioBytes < sample.Audio.Length && !item.Truncated)
+                if (generation is { Done: false, Text: false, Speaking: { } item, Reply.Sample: { } sample }
+                    && item.AudioBytes < sample.Audio.Length && !item.Truncated)
                 {
                     SendDelta(generation, sample, (int)item.AudioBytes);
                 }
@@ -397,14 +400,16 @@ public sealed partial class RealtimeSession
         [
             .. input.OfType<JsonObject>().Select(given => (string?)given["type"] == "item_reference"
                 ? _items.Find(item => item.Id == (string?)given["id"])?.ToContext()
-                : new ContextItem((string?)given["id"] ?? "", (string?)given["type"] ?? "message", (string?)given["role"], TextOf(given))).OfType<ContextItem>(),
+                : new ContextItem((string?)given["id"] ?? "", (string?)given["type"] ?? "message", (string?)given["role"], TextOf(given)))
+                    .OfType<ContextItem>(),
         ];
     }
 
     JsonObject Usage(Generation generation)
     {
         var before = generation.InConversation ? _items.Except(generation.Output).ToList() : [];
-        var text = ((string?)generation.Request?["instructions"] ?? Configuration.Instructions).Length / 4 + before.Sum(item => item.TextTokens);
+        var text = ((string?)generation.Request?["instructions"] ?? Configuration.Instructions)
+            .Length / 4 + before.Sum(item => item.TextTokens);
         var audio = before.Sum(item => item.AudioTokens);
 
         // The prefix of the request before is cached, in steps of 64 tokens.

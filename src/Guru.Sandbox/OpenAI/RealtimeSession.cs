@@ -86,7 +86,8 @@ public sealed partial class RealtimeSession
         _random = new Random(options.Seed);
         Id = NewId("sess");
         _conversationId = NewId("conv");
-        Configuration = new SessionConfiguration(Id, options.Model, options.StartedAt + (options.Faults.ExpiresAfter ?? TimeSpan.FromMinutes(60)));
+        Configuration = new SessionConfiguration(Id, options.Model,
+            options.StartedAt + (options.Faults.ExpiresAfter ?? TimeSpan.FromMinutes(60)));
     }
 
     public string Id { get; }
@@ -209,7 +210,8 @@ public sealed partial class RealtimeSession
         "response.create" => CreateResponse(message),
         "response.cancel" => CancelResponse(message),
         "output_audio_buffer.clear" => new ProtocolError("invalid_value", "output_audio_buffer.clear is for WebRTC and SIP.", "type"),
-        _ => new ProtocolError("invalid_value", $"Invalid value: '{type}'. Supported values are the client events of the Realtime API.", "type"),
+        _ => new ProtocolError("invalid_value", $"Invalid value: '{type}'. Supported values are the client events of the Realtime API.",
+            "type"),
     };
 
     ProtocolError? UpdateSession(JsonObject message)
@@ -252,7 +254,8 @@ public sealed partial class RealtimeSession
 
         if (_options.Faults.UnknownEvents && ++_events % 5 == 0)
         {
-            Post(ServerMessageKind.Json, new JsonObject { ["type"] = "session.mood.updated", ["event_id"] = NewId("event"), ["mood"] = new JsonArray("calm") });
+            Post(ServerMessageKind.Json,
+                new JsonObject { ["type"] = "session.mood.updated", ["event_id"] = NewId("event"), ["mood"] = new JsonArray("calm") });
         }
 
         var message = new JsonObject { ["type"] = type, ["event_id"] = NewId("event") };

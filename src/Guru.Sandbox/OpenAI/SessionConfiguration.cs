@@ -12,7 +12,8 @@ public sealed class SessionConfiguration
 {
     static readonly FrozenSet<string> Known = new[]
     {
-        "type", "model", "instructions", "output_modalities", "reasoning", "reasoning.effort", "tools", "tool_choice", "parallel_tool_calls",
+        "type", "model", "instructions", "output_modalities", "reasoning", "reasoning.effort", "tools", "tool_choice",
+            "parallel_tool_calls",
         "max_output_tokens", "truncation", "include", "tracing", "prompt", "audio",
         "audio.input", "audio.input.format", "audio.input.format.type", "audio.input.format.rate", "audio.input.noise_reduction",
         "audio.input.noise_reduction.type", "audio.input.transcription", "audio.input.transcription.model",
@@ -139,7 +140,8 @@ public sealed class SessionConfiguration
             return Invalid("model", model, "The model of a session cannot be changed.");
         }
 
-        if (change["output_modalities"] is { } modalities && (modalities is not JsonArray { Count: 1 } one || Text(one[0]) is not ("audio" or "text")))
+        if (change["output_modalities"] is { } modalities
+            && (modalities is not JsonArray { Count: 1 } one || Text(one[0]) is not ("audio" or "text")))
         {
             return Invalid("output_modalities", modalities, "Supported are: ['audio'] and ['text'].");
         }
@@ -167,7 +169,8 @@ public sealed class SessionConfiguration
             if (hasSpoken && !JsonNode.DeepEquals(voice, Output["voice"]))
             {
                 return new ProtocolError(
-                    "cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.", "session.audio.output.voice");
+                    "cannot_update_voice", "Cannot update a conversation's voice if assistant audio is present.",
+                        "session.audio.output.voice");
             }
         }
 
@@ -176,7 +179,8 @@ public sealed class SessionConfiguration
             return Invalid("audio.output.speed", speed, "It must be between 0.25 and 1.5.");
         }
 
-        if (input?["transcription"] is JsonObject transcription && transcription["language"] is not null && transcription["languages"] is not null)
+        if (input?["transcription"] is JsonObject transcription && transcription["language"] is not null
+            && transcription["languages"] is not null)
         {
             return Invalid("audio.input.transcription.languages", transcription["languages"], "Send language or languages, not both.");
         }
@@ -207,8 +211,10 @@ public sealed class SessionConfiguration
 
         var semantic = Text(turns["type"]) == "semantic_vad";
         return
-            Text(turns["type"]) is not ("server_vad" or "semantic_vad") ? Invalid($"{Path}.type", turns["type"], "Supported are: 'server_vad' and 'semantic_vad'.")
-            : turns["threshold"] is { } threshold && Number(threshold) is not (>= 0 and <= 1) ? Invalid($"{Path}.threshold", threshold, "It must be between 0 and 1.")
+            Text(turns["type"]) is not ("server_vad" or "semantic_vad")
+                ? Invalid($"{Path}.type", turns["type"], "Supported are: 'server_vad' and 'semantic_vad'.")
+            : turns["threshold"] is { } threshold && Number(threshold) is not (>= 0 and <= 1)
+                ? Invalid($"{Path}.threshold", threshold, "It must be between 0 and 1.")
             : turns["idle_timeout_ms"] is { } idle && (semantic || Number(idle) is not (>= 5000 and <= 30000))
                 ? Invalid($"{Path}.idle_timeout_ms", idle, "It must be between 5000 and 30000, with server_vad.")
             : null;

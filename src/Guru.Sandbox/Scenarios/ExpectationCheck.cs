@@ -74,7 +74,8 @@ public static class ExpectationCheck
         return differences;
     }
 
-    static bool Holds(string text, string part) => part.Length == 0 ? text.Length == 0 : text.Contains(part, StringComparison.OrdinalIgnoreCase);
+    static bool Holds(string text, string part) => part.Length == 0 ? text.Length == 0
+        : text.Contains(part, StringComparison.OrdinalIgnoreCase);
 
     static void CheckEvents(Expectations expected, CallRecord record, List<string> mistakes)
     {
@@ -146,7 +147,8 @@ public static class ExpectationCheck
         foreach (var line in wire.Heard.Where(line => line.PlayedBytes > 0))
         {
             // The part of a line that was said before its session broke is an utterance of its own.
-            var index = spoken.FindIndex(from, utterance => utterance.Said.Length > 0 && line.Sample.Text.StartsWith(utterance.Said, StringComparison.Ordinal));
+            var index = spoken.FindIndex(from, utterance => utterance.Said.Length > 0
+                && line.Sample.Text.StartsWith(utterance.Said, StringComparison.Ordinal));
             if (index < 0)
             {
                 mistakes.Add($"The caller heard \"{line.Sample.Text}\", and no utterance says so.");

@@ -40,7 +40,8 @@ public sealed record Scenario
     /// <param name="number">From 1.</param>
     public RealtimeSessionOptions Session(int number)
     {
-        var options = new RealtimeSessionOptions { Seed = number, Replies = Sandbox.OpenAI.Brain.Shipped.With(Brain).Reply, Faults = FaultsOf(number) };
+        var options = new RealtimeSessionOptions { Seed = number, Replies = Sandbox.OpenAI.Brain.Shipped.With(Brain).Reply,
+            Faults = FaultsOf(number) };
         return Configure(options);
     }
 

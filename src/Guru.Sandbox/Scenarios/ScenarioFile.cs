@@ -71,7 +71,8 @@ public static class ScenarioFile
     static ImmutableDictionary<string, string> Settings(YamlMap file)
     {
         var settings = file.Map("guru");
-        return settings?.Keys.ToImmutableDictionary(key => key, key => settings.Text(key) ?? "") ?? ImmutableDictionary<string, string>.Empty;
+        return settings?.Keys.ToImmutableDictionary(key => key, key => settings.Text(key) ?? "") ?? ImmutableDictionary<string,
+            string>.Empty;
     }
 
     static CallOptions Call(YamlMap file)
@@ -137,7 +138,8 @@ public static class ScenarioFile
             return new Say(sample, from ?? TimeSpan.Zero, to);
         }
 
-        turn.Mistake($"'{sample}' is no line of a caller. There are: {string.Join(", ", SampleLibrary.Shipped.All.Where(s => s.Speaker == "caller").Select(s => s.Id))}.");
+        var lines = string.Join(", ", SampleLibrary.Shipped.All.Where(s => s.Speaker == "caller").Select(s => s.Id));
+        turn.Mistake($"'{sample}' is no line of a caller. There are: {lines}.");
         return new Say(sample);
     }
 
@@ -246,7 +248,8 @@ public static class ScenarioFile
 
     static TranscriptionStyle Transcription(YamlMap style)
     {
-        var read = new TranscriptionStyle(style.Ms("afterMs") ?? TimeSpan.FromMilliseconds(400), style.Flag("fails") ?? false, style.Flag("bySeconds") ?? false);
+        var read = new TranscriptionStyle(style.Ms("afterMs") ?? TimeSpan.FromMilliseconds(400), style.Flag("fails") ?? false,
+            style.Flag("bySeconds") ?? false);
         style.Done();
         return read;
     }
@@ -270,7 +273,8 @@ public static class ScenarioFile
         {
             EndReason = reason,
             Utterances = [.. expect.Maps("utterances").Select(Utterance)],
-            Events = events?.Keys.ToImmutableDictionary(key => key, key => Count(events, key)!.Value) ?? ImmutableDictionary<string, CountRange>.Empty,
+            Events = events?.Keys.ToImmutableDictionary(key => key, key => Count(events, key)!.Value) ?? ImmutableDictionary<string,
+                CountRange>.Empty,
             Truncations = expect.Has("truncations") ? Count(expect, "truncations") : null,
             Sentences = expect.Has("sentences") ? [.. expect.Texts("sentences")] : null,
             HeardWithin = expect.Ms("heardWithinMs") ?? TimeSpan.FromMilliseconds(250),
@@ -298,7 +302,8 @@ public static class ScenarioFile
     {
         var text = map.Text(key) ?? "";
         var parts = text.TrimEnd('+').Split('-');
-        if (parts.Length <= 2 && Array.TrueForAll(parts, part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _)))
+        if (parts.Length <= 2
+            && Array.TrueForAll(parts, part => int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out _)))
         {
             var min = int.Parse(parts[0], CultureInfo.InvariantCulture);
             return new CountRange(min, text.EndsWith('+') ? int.MaxValue : int.Parse(parts[^1], CultureInfo.InvariantCulture));

@@ -5,7 +5,8 @@ namespace Guru.Sandbox.Twilio;
 public abstract record LineEvent(TimeSpan At);
 
 /// <param name="Status">HTTP; 0 when there was no answer.</param>
-public sealed record WebhookSent(TimeSpan At, Uri Url, int Status, TimeSpan Took, IReadOnlyDictionary<string, string> Parameters) : LineEvent(At);
+public sealed record WebhookSent(TimeSpan At, Uri Url, int Status, TimeSpan Took, IReadOnlyDictionary<string, string> Parameters)
+    : LineEvent(At);
 
 public sealed record TwimlReceived(TimeSpan At, string Document) : LineEvent(At);
 
@@ -17,7 +18,8 @@ public sealed record FilePlayed(TimeSpan At, Uri Url, ReadOnlyMemory<byte> Audio
 
 public sealed record CallAnswered(TimeSpan At) : LineEvent(At);
 
-public sealed record StreamOpened(TimeSpan At, string StreamSid, string Url, IReadOnlyDictionary<string, string> Parameters) : LineEvent(At);
+public sealed record StreamOpened(TimeSpan At, string StreamSid, string Url, IReadOnlyDictionary<string, string> Parameters)
+    : LineEvent(At);
 
 /// <param name="Status">Of the refused upgrade; 0 when nobody answered.</param>
 public sealed record StreamRefused(TimeSpan At, string Url, int Status) : LineEvent(At);

@@ -147,7 +147,8 @@ public sealed class MediaStream(CallerScript caller, PlaybackBuffer playback, Ti
         if (!frame.Audio.IsEmpty)
         {
             _outbox.Enqueue(new StreamMessage(
-                StreamMessageKind.Media, Held(at + jitter * _random.NextDouble()), frame.Audio, ++_chunks, _frames * (long)MuLaw.Frame.TotalMilliseconds));
+                StreamMessageKind.Media, Held(at + jitter * _random.NextDouble()), frame.Audio, ++_chunks,
+                    _frames * (long)MuLaw.Frame.TotalMilliseconds));
         }
     }
 

@@ -36,7 +36,8 @@ public sealed partial class PlacedCall
 
         Events.Add(new StreamOpened(Now, streamSid, url, parameters));
         _ = NotifyStreamAsync(noun, from, streamSid, "stream-started", error: null);
-        var second = _options.Line.SecondStream && Events.Of<StreamOpened>().Count == 1 ? TrySecondStreamAsync(url, target, parameters) : Task.CompletedTask;
+        var second = _options.Line.SecondStream && Events.Of<StreamOpened>().Count == 1 ? TrySecondStreamAsync(url, target, parameters)
+            : Task.CompletedTask;
         lock (_gate)
         {
             _outgoing = Channel.CreateUnbounded<(WebSocketMessageType, byte[])>();
@@ -250,7 +251,8 @@ public sealed partial class PlacedCall
             await Task.Delay(TimeSpan.FromSeconds(2), closed);
             socket.Abort();
         }
-        catch (Exception exception) when (exception is WebSocketException or OperationCanceledException or ObjectDisposedException or IOException)
+        catch (Exception exception) when (
+            exception is WebSocketException or OperationCanceledException or ObjectDisposedException or IOException)
         {
             // The reader meets the same end.
         }
@@ -333,7 +335,8 @@ public sealed partial class PlacedCall
                     break;
             }
         }
-        catch (Exception exception) when (exception is JsonException or FormatException or InvalidOperationException or KeyNotFoundException)
+        catch (Exception exception) when (
+            exception is JsonException or FormatException or InvalidOperationException or KeyNotFoundException)
         {
             Problem(31951, exception.Message);
         }

@@ -127,7 +127,8 @@ public sealed partial class PlacedCall
         var action = (string?)connect.Attribute("action");
         var url = (string?)stream.Attribute("url") ?? "";
         var parameters = stream.Elements("Parameter").ToDictionary(
-            parameter => (string?)parameter.Attribute("name") ?? "", parameter => (string?)parameter.Attribute("value") ?? "", StringComparer.Ordinal);
+            parameter => (string?)parameter.Attribute("name") ?? "", parameter => (string?)parameter.Attribute("value") ?? "",
+                StringComparer.Ordinal);
         foreach (var (name, value) in parameters.Where(p => p.Key.Length + p.Value.Length >= 500))
         {
             Problem(12200, $"The parameter {name} is longer than 500 characters ({value.Length}).");

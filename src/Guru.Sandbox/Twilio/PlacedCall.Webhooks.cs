@@ -25,7 +25,8 @@ public sealed partial class PlacedCall
             await Task.WhenAll(answer, FetchAsync(url, HttpMethod.Post, status, token));
         }
 
-        return await answer ?? (_setup.FallbackUrl is { } fallback ? await FetchAsync(fallback, HttpMethod.Post, status, Guid.NewGuid().ToString()) : null);
+        return await answer ?? (_setup.FallbackUrl is { } fallback
+            ? await FetchAsync(fallback, HttpMethod.Post, status, Guid.NewGuid().ToString()) : null);
     }
 
     async Task<TwimlDocument?> FetchNextAsync(Uri? url, string? method)
@@ -129,7 +130,8 @@ public sealed partial class PlacedCall
     }
 
     /// <returns>Null when there was no answer in time.</returns>
-    async Task<HttpResponseMessage?> SendAsync(Uri url, HttpMethod method, Dictionary<string, string> parameters, string idempotencyToken, int redirects)
+    async Task<HttpResponseMessage?> SendAsync(Uri url, HttpMethod method, Dictionary<string, string> parameters, string idempotencyToken,
+        int redirects)
     {
         var target = method == HttpMethod.Get ? WithQuery(url, parameters) : url;
         using var limit = new CancellationTokenSource(WebhookLimit);
@@ -147,12 +149,14 @@ public sealed partial class PlacedCall
                     // 301 and 302 turn a POST into a GET and lose the parameters.
                     var keeps = response.StatusCode is HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
                     response.Dispose();
-                    return await SendAsync(new Uri(target, location), keeps ? method : HttpMethod.Get, keeps ? parameters : [], idempotencyToken, redirects - 1);
+                    return await SendAsync(new Uri(target, location), keeps ? method : HttpMethod.Get, keeps ? parameters : [],
+                        idempotencyToken, redirects - 1);
                 }
 
                 return response;
             }
-            catch (HttpRequestException exception) when (attempt == 0 && exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError)
+            catch (HttpRequestException exception) when (attempt == 0
+                && exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError)
             {
                 // Only a failed connect is tried again, once, under the same token.
             }

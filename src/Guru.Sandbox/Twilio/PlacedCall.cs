@@ -98,7 +98,8 @@ public sealed partial class PlacedCall : IPaced, IDisposable
     }
 
     /// <summary>First media of the agent, counted from the first stream.</summary>
-    public TimeSpan? FirstAudio => Events.Of<StreamOpened>() is [var first, ..] && Events.Of<AgentTurnBegan>() is [var began, ..] ? began.At - first.At : null;
+    public TimeSpan? FirstAudio => Events.Of<StreamOpened>() is [var first, ..] && Events.Of<AgentTurnBegan>() is [var began, ..]
+        ? began.At - first.At : null;
 
     TimeSpan? IPaced.NextDue
     {
@@ -134,7 +135,8 @@ public sealed partial class PlacedCall : IPaced, IDisposable
     }
 
     /// <summary>When a mark comes back; any, unless named.</summary>
-    public Task<MarkReturned> WaitForMarkAsync(string? name = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default) =>
+    public Task<MarkReturned> WaitForMarkAsync(string? name = null, TimeSpan? atMost = null,
+        CancellationToken cancellationToken = default) =>
         Events.WaitAsync<MarkReturned>(mark => name is null || mark.Name == name, atMost, cancellationToken);
 
     /// <summary>When a turn of the agent is over; number from 1.</summary>

@@ -23,7 +23,8 @@ public static class PlaybackTruth
         foreach (var match in (recogniser ?? Recogniser.Shipped).Find(buffer.Received))
         {
             var (bytes, startedAt, endedAt) = Overlap(played, match.At, match.At + match.Length);
-            if (lines.Count > 0 && lines[^1] is var last && last.Sample == match.Sample && match.From > 0 && match.From >= last.ReceivedBytes)
+            if (lines.Count > 0 && lines[^1] is var last && last.Sample == match.Sample && match.From > 0
+                && match.From >= last.ReceivedBytes)
             {
                 // The same line, with something else in the middle.
                 lines[^1] = last with

@@ -12,7 +12,8 @@ namespace Guru.Sandbox.Twilio;
 public sealed record RestFault(string Resource, int Status, int Code, string Message = "It was arranged to fail.");
 
 /// <summary>A message that the application sent.</summary>
-public sealed record SentMessage(string Sid, string To, string From, string Body, DateTimeOffset CreatedAt, IReadOnlyDictionary<string, string> Parameters)
+public sealed record SentMessage(
+    string Sid, string To, string From, string Body, DateTimeOffset CreatedAt, IReadOnlyDictionary<string, string> Parameters)
 {
     public string Status { get; internal set; } = "queued";
 
@@ -61,8 +62,10 @@ public sealed class TwilioRest(TwilioStandIn twilio)
     async ValueTask<object?> AdmitAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {
         var request = invocation.HttpContext.Request;
-        var expected = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{twilio.Options.AccountSid}:{twilio.Options.AuthToken}"));
-        if (request.Headers.Authorization != $"Basic {expected}")
+        (string User, string? Secret)[] keys =
+            [(twilio.Options.AccountSid, twilio.Options.AuthToken), (twilio.Options.ApiKey, twilio.Options.ApiSecret)];
+        if (!Array.Exists(keys, key =>
+            request.Headers.Authorization == $"Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes($"{key.User}:{key.Secret}"))}"))
         {
             return Error(401, 20003, "Authenticate");
         }
@@ -72,7 +75,8 @@ public sealed class TwilioRest(TwilioStandIn twilio)
             return NotFound(account);
         }
 
-        if (_faults.TryPeek(out var fault) && request.Path.Value!.Contains($"/{fault.Resource}", StringComparison.Ordinal) && _faults.TryDequeue(out _))
+        if (_faults.TryPeek(out var fault) && request.Path.Value!.Contains($"/{fault.Resource}", StringComparison.Ordinal)
+            && _faults.TryDequeue(out _))
         {
             return Error(fault.Status, fault.Code, fault.Message);
         }
@@ -176,7 +180,8 @@ public sealed class TwilioRest(TwilioStandIn twilio)
         }
 
         var message = new SentMessage(
-            TwilioIds.New(form["MediaUrl"].Count > 0 ? "MM" : "SM"), to, twilio.Options.WhatsAppNumber, body, TimeProvider.System.GetUtcNow(),
+            TwilioIds.New(form["MediaUrl"].Count > 0 ? "MM" : "SM"), to, twilio.Options.WhatsAppNumber, body,
+                TimeProvider.System.GetUtcNow(),
             form.ToDictionary(field => field.Key, field => field.Value.ToString(), StringComparer.Ordinal));
         Messages.Add(message);
         var described = Describe(message);
@@ -188,7 +193,8 @@ public sealed class TwilioRest(TwilioStandIn twilio)
         request,
         "messages",
         Messages.Entries.Reverse()
-            .Where(message => Fits(request, "To", message.To) && Fits(request, "From", message.From) && Since(request, "DateSent", message.CreatedAt))
+            .Where(message => Fits(request, "To", message.To) && Fits(request, "From", message.From)
+                && Since(request, "DateSent", message.CreatedAt))
             .Select(Describe));
 
     async Task<IResult> TypingAsync(HttpRequest request)
@@ -308,7 +314,8 @@ public sealed class TwilioRest(TwilioStandIn twilio)
         var size = int.TryParse(request.Query["PageSize"], CultureInfo.InvariantCulture, out var asked) ? Math.Clamp(asked, 1, 1000) : 50;
         var page = int.TryParse(request.Query["Page"], CultureInfo.InvariantCulture, out var number) ? number : 0;
         var items = all.Skip(page * size).Take(size + 1).ToList();
-        var query = string.Join('&', request.Query.Where(pair => pair.Key is not "Page").Select(pair => $"{Uri.EscapeDataString(pair.Key)}={Uri.EscapeDataString(pair.Value.ToString())}").Append($"Page={page + 1}"));
+        var query = string.Join('&', request.Query.Where(pair => pair.Key is not "Page")
+            .Select(pair => $"{Uri.EscapeDataString(pair.Key)}={Uri.EscapeDataString(pair.Value.ToString())}").Append($"Page={page + 1}"));
         return Json(new JsonObject
         {
             [name] = new JsonArray([.. items.Take(size)]),
@@ -319,11 +326,13 @@ public sealed class TwilioRest(TwilioStandIn twilio)
         });
     }
 
-    static bool Fits(HttpRequest request, string name, string value) => request.Query[name] is [{ Length: > 0 } wanted, ..] ? wanted == value : true;
+    static bool Fits(HttpRequest request, string name, string value) => request.Query[name] is [{ Length: > 0 } wanted, ..]
+        ? wanted == value : true;
 
     /// <summary>The inequality is part of the name: <c>StartTime>=2026-11-22</c> has the name <c>StartTime></c>.</summary>
     static bool Since(HttpRequest request, string name, DateTimeOffset at) =>
-        !DateTimeOffset.TryParse(request.Query[name + ">"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var from) || at >= from;
+        !DateTimeOffset.TryParse(request.Query[name + ">"], CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var from)
+            || at >= from;
 
     /// <summary>whatsapp:+digits, or whatsapp:CC.id for a person whose number is not known.</summary>
     static bool IsAddress(string to) =>
@@ -337,7 +346,9 @@ public sealed class TwilioRest(TwilioStandIn twilio)
     static IResult NotFound(string what) => Error(404, 20404, $"The requested resource {what} was not found");
 
     static IResult Error(int status, int code, string message) => Json(
-        new JsonObject { ["code"] = code, ["message"] = message, ["more_info"] = $"https://www.twilio.com/docs/errors/{code}", ["status"] = status }, status);
+        new JsonObject { ["code"] = code, ["message"] = message, ["more_info"] = $"https://www.twilio.com/docs/errors/{code}",
+            ["status"] = status }, status);
 
-    static IResult Json(JsonObject body, int status = 200) => Results.Text(body.ToJsonString(Plain), "application/json", statusCode: status);
+    static IResult Json(JsonObject body, int status = 200) =>
+        Results.Text(body.ToJsonString(Plain), "application/json", statusCode: status);
 }

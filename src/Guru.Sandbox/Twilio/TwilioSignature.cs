@@ -11,7 +11,8 @@ public static class TwilioSignature
     public static string Of(string url, IEnumerable<KeyValuePair<string, string>> parameters, string authToken)
     {
         var text = new StringBuilder(url);
-        foreach (var values in parameters.GroupBy(p => p.Key, p => p.Value, StringComparer.Ordinal).OrderBy(p => p.Key, StringComparer.Ordinal))
+        foreach (var values in parameters.GroupBy(p => p.Key, p => p.Value, StringComparer.Ordinal)
+            .OrderBy(p => p.Key, StringComparer.Ordinal))
         {
             foreach (var value in values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
             {

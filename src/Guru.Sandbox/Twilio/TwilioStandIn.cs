@@ -14,6 +14,11 @@ public sealed record TwilioStandInOptions
 
     public string AuthToken { get; init; } = "invented-token-of-the-sandbox-01";
 
+    /// <summary>REST is also opened by this pair; webhooks are signed with the auth token all the same.</summary>
+    public string ApiKey { get; init; } = "SK00000000000000000000000000000009";
+
+    public string ApiSecret { get; init; } = "invented-secret-of-the-sandbox";
+
     /// <summary>With its scheme.</summary>
     public string WhatsAppNumber { get; init; } = "whatsapp:+15005550006";
 

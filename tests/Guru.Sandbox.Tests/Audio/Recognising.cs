@@ -8,7 +8,8 @@ public sealed class Recognising
 {
     public static TheoryData<string> EverySample => [.. SampleLibrary.Shipped.All.Select(sample => sample.Id)];
 
-    public static TheoryData<string> EveryCallerSample => [.. SampleLibrary.Shipped.All.Where(sample => sample.Speaker == "caller").Select(sample => sample.Id)];
+    public static TheoryData<string> EveryCallerSample =>
+        [.. SampleLibrary.Shipped.All.Where(sample => sample.Speaker == "caller").Select(sample => sample.Id)];
 
     [Theory]
     [MemberData(nameof(EverySample))]

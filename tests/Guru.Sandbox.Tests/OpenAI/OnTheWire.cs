@@ -90,7 +90,8 @@ public sealed class OnTheWire : IAsyncLifetime
     public async Task A_session_can_expire_or_break()
     {
         _openai.FailNext(
-            new RealtimeFaults { ExpiresAfter = TimeSpan.FromMilliseconds(50) }, new RealtimeFaults { ResetAfter = TimeSpan.FromMilliseconds(50), SplitFrames = true });
+            new RealtimeFaults { ExpiresAfter = TimeSpan.FromMilliseconds(50) },
+                new RealtimeFaults { ResetAfter = TimeSpan.FromMilliseconds(50), SplitFrames = true });
         using var expiring = await ConnectAsync();
         using var breaking = await ConnectAsync();
         await ReadAsync(expiring);
@@ -129,7 +130,8 @@ public sealed class OnTheWire : IAsyncLifetime
         using var form = new MultipartFormDataContent
         {
             { new StringContent("gpt-transcribe"), "model" },
-            { new ByteArrayContent(await File.ReadAllBytesAsync(Path.Combine(AppContext.BaseDirectory, "Samples", "bill-es.wav"))), "file", "voice.wav" },
+            { new ByteArrayContent(await File.ReadAllBytesAsync(Path.Combine(AppContext.BaseDirectory, "Samples", "bill-es.wav"))), "file",
+                "voice.wav" },
         };
         using var response = await _http.PostAsync(new Uri($"{_openai.BaseUrl}/audio/transcriptions"), form);
         var json = JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
@@ -140,7 +142,8 @@ public sealed class OnTheWire : IAsyncLifetime
     [Fact]
     public async Task A_browser_secret_opens_a_session()
     {
-        var secret = await PostAsync("realtime/client_secrets", """{"session":{"type":"realtime","model":"gpt-realtime-2.1","instructions":"Hi."}}""");
+        var secret = await PostAsync("realtime/client_secrets",
+            """{"session":{"type":"realtime","model":"gpt-realtime-2.1","instructions":"Hi."}}""");
         ((string)secret["value"]!).ShouldMatch("^ek_[0-9a-f]{32}$");
         ((string?)secret["session"]!["instructions"]).ShouldBe("Hi.");
         using var socket = Socket((string)secret["value"]!);

@@ -22,9 +22,12 @@ public sealed class TheTypicalOrder
 
         client.Types.Distinct().ShouldBe(
         [
-            "session.created", "session.updated", "conversation.item.added", "conversation.item.done", "response.created", "rate_limits.updated",
-            "response.output_item.added", "response.content_part.added", "response.output_audio_transcript.delta", "response.output_audio.delta",
-            "response.output_audio.done", "response.output_audio_transcript.done", "response.content_part.done", "response.output_item.done", "response.done",
+            "session.created", "session.updated", "conversation.item.added", "conversation.item.done", "response.created",
+                "rate_limits.updated",
+            "response.output_item.added", "response.content_part.added", "response.output_audio_transcript.delta",
+                "response.output_audio.delta",
+            "response.output_audio.done", "response.output_audio_transcript.done", "response.content_part.done",
+                "response.output_item.done", "response.done",
         ]);
         client.Types.Count(type => type == "conversation.item.added").ShouldBe(2);
         ((string?)client.Of("conversation.item.added")[1]["previous_item_id"]).ShouldBe("hist_1");
@@ -46,7 +49,8 @@ public sealed class TheTypicalOrder
         sizes.Sum().ShouldBe(greeting.Audio.Length);
         sizes.Count(size => size % 160 != 0).ShouldBeGreaterThan(sizes.Count - 2);
         client.AudioOf((string)client.One("response.output_item.added")["item"]!["id"]!).ShouldBe(greeting.Audio);
-        (client.TimeOf("response.done") - client.TimeOf("response.output_audio.delta")).ShouldBeInRange(greeting.Duration / 10, greeting.Duration / 4);
+        (client.TimeOf("response.done") - client.TimeOf("response.output_audio.delta"))
+            .ShouldBeInRange(greeting.Duration / 10, greeting.Duration / 4);
         string.Concat(client.Of("response.output_audio_transcript.delta").Select(e => (string)e["delta"]!)).ShouldBe(greeting.Text);
     }
 
@@ -69,8 +73,10 @@ public sealed class TheTypicalOrder
         ((string?)client.Of("conversation.item.added")[0]["item"]!["id"]).ShouldBe(id);
         ((long)client.One("input_audio_buffer.speech_started")["audio_start_ms"]!).ShouldBeInRange(700, 800);
         ((long)client.One("input_audio_buffer.speech_stopped")["audio_end_ms"]!).ShouldBeInRange(7300, 7600);
-        ((string?)client.One("conversation.item.input_audio_transcription.completed")["transcript"]).ShouldBe(SampleLibrary.Shipped["bill-en"].Text);
-        ((string?)client.One("response.done")["response"]!["output"]![0]!["content"]![0]!["transcript"]).ShouldBe(SampleLibrary.Shipped["bill-answer-en"].Text);
+        ((string?)client.One("conversation.item.input_audio_transcription.completed")["transcript"])
+            .ShouldBe(SampleLibrary.Shipped["bill-en"].Text);
+        ((string?)client.One("response.done")["response"]!["output"]![0]!["content"]![0]!["transcript"])
+            .ShouldBe(SampleLibrary.Shipped["bill-answer-en"].Text);
     }
 
     [Fact]
@@ -87,7 +93,8 @@ public sealed class TheTypicalOrder
         types[started..types.IndexOf("response.done")].Count(type => type == "response.output_audio.delta").ShouldBe(2);
         types[^6..].ShouldBe(
         [
-            "response.output_audio.done", "response.output_audio_transcript.done", "response.content_part.done", "response.output_item.done",
+            "response.output_audio.done", "response.output_audio_transcript.done", "response.content_part.done",
+                "response.output_item.done",
             "conversation.item.done", "response.done",
         ]);
         var done = client.One("response.done")["response"]!;
@@ -113,7 +120,8 @@ public sealed class TheTypicalOrder
         client.Wait(5000);
 
         client.Types.Where(type => type is "error" or "conversation.item.truncated").ShouldBe(["conversation.item.truncated"]);
-        client.Session.Truncations.ShouldHaveSingleItem().ShouldBe(new Truncation(item, 5000, Accepted: true, client.Session.Truncations[0].At));
+        client.Session.Truncations.ShouldHaveSingleItem()
+            .ShouldBe(new Truncation(item, 5000, Accepted: true, client.Session.Truncations[0].At));
         ((string?)client.One("response.done")["response"]!["status"]).ShouldBe("completed");
     }
 
@@ -126,7 +134,8 @@ public sealed class TheTypicalOrder
         client.Quiet(700);
         client.Wait(3000);
 
-        var types = client.Types.SkipWhile(type => type != "response.output_item.done").Where(type => type != "rate_limits.updated").ToList();
+        var types = client.Types.SkipWhile(type => type != "response.output_item.done").Where(type => type != "rate_limits.updated")
+            .ToList();
         types.ShouldBe(
         [
             "response.output_item.done", "conversation.item.done", "response.output_item.added", "conversation.item.added",
@@ -149,12 +158,14 @@ public sealed class TheTypicalOrder
     [Fact]
     public void A_session_expires_with_an_error_and_a_close()
     {
-        var client = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { ExpiresAfter = TimeSpan.FromSeconds(30) } });
+        var client = VirtualClient.OnThePhone(
+            new RealtimeSessionOptions { Faults = new RealtimeFaults { ExpiresAfter = TimeSpan.FromSeconds(30) } });
         client.Wait(60_000);
 
         ((string?)client.One("error")["error"]!["code"]).ShouldBe("session_expired");
         client.End.ShouldNotBeNull().ShouldSatisfyAllConditions(
-            end => end.CloseCode.ShouldBe(1001), end => end.At.ShouldBe(TimeSpan.FromSeconds(30)), end => end.CloseReason!.ShouldContain("maximum duration"));
+            end => end.CloseCode.ShouldBe(1001), end => end.At.ShouldBe(TimeSpan.FromSeconds(30)),
+                end => end.CloseReason!.ShouldContain("maximum duration"));
         client.Session.Closed.ShouldBeTrue();
     }
 
@@ -216,7 +227,8 @@ public sealed class TheTypicalOrder
         client.Now.ShouldBeGreaterThan(TimeSpan.FromMinutes(10));
         Spoken(usages[0]).ShouldBe((int)(SampleLibrary.Shipped["bill-answer-en"].Duration.TotalMilliseconds / 50));
         ((int)usages[0]["input_token_details"]!["audio_tokens"]!).ShouldBeInRange(60, 72);
-        ((int)usages[19]["input_token_details"]!["cached_tokens"]!).ShouldBeGreaterThan((int)usages[1]["input_token_details"]!["cached_tokens"]!);
+        ((int)usages[19]["input_token_details"]!["cached_tokens"]!)
+            .ShouldBeGreaterThan((int)usages[1]["input_token_details"]!["cached_tokens"]!);
         usages.ShouldAllBe(usage => (int)usage["input_token_details"]!["cached_tokens"]! <= (int)usage["input_tokens"]!);
 
         static int Spoken(JsonNode usage) => (int)usage["output_token_details"]!["audio_tokens"]!;

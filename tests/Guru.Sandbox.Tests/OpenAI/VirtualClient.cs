@@ -47,7 +47,8 @@ sealed class VirtualClient
 
     public IReadOnlyList<JsonNode> Of(string type) => [.. Events.Where(e => (string)e["type"]! == type)];
 
-    public JsonNode One(string type) => Of(type) is [var only] ? only : throw new InvalidOperationException($"{type}: {Of(type).Count} in {string.Join(", ", Types)}");
+    public JsonNode One(string type) => Of(type) is [var only] ? only
+        : throw new InvalidOperationException($"{type}: {Of(type).Count} in {string.Join(", ", Types)}");
 
     public TimeSpan TimeOf(string type) => _events.First(e => (string)e.Json["type"]! == type).At;
 

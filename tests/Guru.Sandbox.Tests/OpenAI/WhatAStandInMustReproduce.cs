@@ -81,7 +81,8 @@ public sealed class WhatAStandInMustReproduce
         var types = client.Types.SkipWhile(type => type != "input_audio_buffer.timeout_triggered").Take(5);
         types.ShouldBe(
         [
-            "input_audio_buffer.timeout_triggered", "input_audio_buffer.committed", "conversation.item.added", "conversation.item.done", "response.created",
+            "input_audio_buffer.timeout_triggered", "input_audio_buffer.committed", "conversation.item.added", "conversation.item.done",
+                "response.created",
         ]);
         var timeout = client.One("input_audio_buffer.timeout_triggered");
         ((long)timeout["audio_end_ms"]! - (long)timeout["audio_start_ms"]!).ShouldBe(5000);
@@ -212,10 +213,12 @@ public sealed class WhatAStandInMustReproduce
         client.Speak(SampleLibrary.Shipped["bill-en"].Audio.AsSpan()[..24_000]);
         client.Send("""{"type":"input_audio_buffer.commit"}""");
 
-        ((string?)client.One("input_audio_buffer.committed")["item_id"]).ShouldBe((string?)client.One("input_audio_buffer.speech_started")["item_id"]);
+        ((string?)client.One("input_audio_buffer.committed")["item_id"])
+            .ShouldBe((string?)client.One("input_audio_buffer.speech_started")["item_id"]);
         client.Of("response.created").ShouldBeEmpty();
         client.Wait(3000);
-        SampleLibrary.Shipped["bill-en"].Text.ShouldStartWith((string)client.One("conversation.item.input_audio_transcription.completed")["transcript"]!);
+        SampleLibrary.Shipped["bill-en"].Text.ShouldStartWith(
+            (string)client.One("conversation.item.input_audio_transcription.completed")["transcript"]!);
     }
 
     [Fact]
@@ -231,7 +234,9 @@ public sealed class WhatAStandInMustReproduce
             client.Quiet(12_000);
         }
 
-        var order = client.Types.Where(type => type is "response.output_audio.delta" or "response.done" || type.EndsWith("transcription.completed", StringComparison.Ordinal) || type.EndsWith("failed", StringComparison.Ordinal)).ToList();
+        var order = client.Types.Where(type => type is "response.output_audio.delta" or "response.done"
+            || type.EndsWith("transcription.completed", StringComparison.Ordinal) || type.EndsWith("failed", StringComparison.Ordinal))
+            .ToList();
         order[0].ShouldBe("conversation.item.input_audio_transcription.completed");
         order.IndexOf("response.done").ShouldBeLessThan(order.LastIndexOf("conversation.item.input_audio_transcription.completed"));
         client.One("conversation.item.input_audio_transcription.failed")["error"]!["code"]!.ToString().ShouldBe("audio_unintelligible");
@@ -265,7 +270,8 @@ public sealed class WhatAStandInMustReproduce
     [Fact]
     public void Huge_unknown_and_unreadable_messages_can_be_had()
     {
-        var client = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { HugeDeltas = true, UnknownEvents = true, Garbage = true } });
+        var client = VirtualClient.OnThePhone(
+            new RealtimeSessionOptions { Faults = new RealtimeFaults { HugeDeltas = true, UnknownEvents = true, Garbage = true } });
         client.Send("""{"type":"response.create"}""");
         client.Wait(10_000);
         client.Of("session.mood.updated").ShouldNotBeEmpty();
@@ -275,7 +281,8 @@ public sealed class WhatAStandInMustReproduce
     [Fact]
     public void The_wrong_format_can_be_echoed()
     {
-        var client = new VirtualClient(new RealtimeSessionOptions { Faults = new RealtimeFaults { EchoFormat = "audio/pcma", SessionUpdatedAfter = Ms(700) } });
+        var client = new VirtualClient(
+            new RealtimeSessionOptions { Faults = new RealtimeFaults { EchoFormat = "audio/pcma", SessionUpdatedAfter = Ms(700) } });
         client.Send($$"""{"type":"session.update","session":{{VirtualClient.Phone}}}""");
         client.Wait(699);
         client.Of("session.updated").ShouldBeEmpty();

@@ -12,7 +12,8 @@ public sealed class Caller
     [Fact]
     public void A_frame_of_160_bytes_leaves_every_20_ms_and_is_silence_between_speech()
     {
-        var sent = Run(Stream(new CallerTurn(new After(Ms(100)), new Say("bill-en"))), 8000).Where(m => m.Kind == StreamMessageKind.Media).ToList();
+        var sent = Run(Stream(new CallerTurn(new After(Ms(100)), new Say("bill-en"))), 8000).Where(m => m.Kind == StreamMessageKind.Media)
+            .ToList();
 
         sent.Count.ShouldBe(400);
         sent.ShouldAllBe(message => message.Audio.Length == 160);
@@ -39,7 +40,8 @@ public sealed class Caller
     [Fact]
     public void The_caller_answers_when_the_agent_has_finished()
     {
-        var stream = Stream(new CallerTurn(new AgentFinished(Ms(500)), new Say("itemized-en")), new CallerTurn(new NobodySpeaking(Ms(400)), new HangUp()));
+        var stream = Stream(new CallerTurn(new AgentFinished(Ms(500)), new Say("itemized-en")),
+            new CallerTurn(new NobodySpeaking(Ms(400)), new HangUp()));
         stream.Play(new byte[8000], Ms(990));
         var sent = Run(stream, 10_000);
 
@@ -53,7 +55,8 @@ public sealed class Caller
     [Fact]
     public void In_a_gap_nothing_is_sent_and_the_timestamps_go_on()
     {
-        var media = Run(Stream(new CallerTurn(new After(Ms(100)), new SendNothing(Ms(500)))), 1000).Where(m => m.Kind == StreamMessageKind.Media).ToList();
+        var media = Run(Stream(new CallerTurn(new After(Ms(100)), new SendNothing(Ms(500)))), 1000)
+            .Where(m => m.Kind == StreamMessageKind.Media).ToList();
 
         media.Count.ShouldBe(50 - 25);
         media.Zip(media.Skip(1), (one, next) => next.TimestampMs - one.TimestampMs).Max().ShouldBe(520);

@@ -78,7 +78,8 @@ public sealed class Calls : IAsyncLifetime
     {
         var call = await Line.PlaceCallAsync(new CallOptions { Outcome = CallOutcome.Canceled });
         call.Events.Of<VerbExecuted>().ShouldBeEmpty();
-        _app.Requests.Entries.Select(request => (request.Path, request.Form["CallStatus"])).ShouldBe([("/voice", "ringing"), ("/status", "canceled")]);
+        _app.Requests.Entries.Select(request => (request.Path, request.Form["CallStatus"]))
+            .ShouldBe([("/voice", "ringing"), ("/status", "canceled")]);
     }
 
     [Fact]
@@ -130,7 +131,8 @@ public sealed class Calls : IAsyncLifetime
         var call = await Line.PlaceCallAsync();
 
         marks.ShouldBe(["played", "cut"]);
-        var (media, played, cut) = (call.Events.Of<MediaReceived>()[0], call.Events.Of<MarkReturned>()[0], call.Events.Of<MarkReturned>()[1]);
+        var (media, played, cut) = (call.Events.Of<MediaReceived>()[0], call.Events.Of<MarkReturned>()[0],
+            call.Events.Of<MarkReturned>()[1]);
         (played.At - media.At).TotalMilliseconds.ShouldBeInRange(200, 260);
         (cut.At - played.At).TotalMilliseconds.ShouldBeLessThan(500);
         call.Events.Of<ClearReceived>().ShouldHaveSingleItem().DroppedBytes.ShouldBeGreaterThan(100_000);
@@ -149,7 +151,8 @@ public sealed class Calls : IAsyncLifetime
             await socket.CloseAsync();
         };
 
-        var call = await Line.PlaceCallAsync(new CallOptions { Script = [new CallerTurn(new After(TimeSpan.FromMilliseconds(100)), new HangUp())] });
+        var call = await Line.PlaceCallAsync(
+            new CallOptions { Script = [new CallerTurn(new After(TimeSpan.FromMilliseconds(100)), new HangUp())] });
 
         (await stopped.Task).ShouldContain(call.CallSid);
         call.Events.Of<CallOver>().ShouldHaveSingleItem().ShouldSatisfyAllConditions(
@@ -167,7 +170,8 @@ public sealed class Calls : IAsyncLifetime
 
         var call = await Line.PlaceCallAsync(new CallOptions
         {
-            Script = [new CallerTurn(new After(TimeSpan.FromMilliseconds(100)), new LoseStream()), new CallerTurn(new After(TimeSpan.FromMilliseconds(100)), new HangUp())],
+            Script = [new CallerTurn(new After(TimeSpan.FromMilliseconds(100)), new LoseStream()),
+                new CallerTurn(new After(TimeSpan.FromMilliseconds(100)), new HangUp())],
         });
 
         ends.ShouldBe([null, "stop"]);
@@ -229,7 +233,8 @@ public sealed class Calls : IAsyncLifetime
         });
         _app.Requests.Entries.Select(request => request.Form["CallStatus"]).ShouldBe(
             ["ringing", "ringing", "ringing", "ringing", "completed", "completed", "in-progress", "in-progress", "ringing", "ringing"]);
-        _app.Requests.Entries.Where(request => request.Path == "/voice").Select(request => request.Headers["I-Twilio-Idempotency-Token"]).Distinct().ShouldHaveSingleItem();
+        _app.Requests.Entries.Where(request => request.Path == "/voice").Select(request => request.Headers["I-Twilio-Idempotency-Token"])
+            .Distinct().ShouldHaveSingleItem();
     }
 
     [Fact]
@@ -253,7 +258,8 @@ public sealed class Calls : IAsyncLifetime
         };
         await Line.PlaceCallAsync(new CallOptions
         {
-            Line = new LineFaults { MalformedJson = true, BinaryFrames = true, WrongBase64 = true, ForeignFrames = true, UnknownEvents = true, EscapedSlashes = true },
+            Line = new LineFaults { MalformedJson = true, BinaryFrames = true, WrongBase64 = true, ForeignFrames = true,
+                UnknownEvents = true, EscapedSlashes = true },
             Script = [new CallerTurn(new After(TimeSpan.FromMilliseconds(700)), new HangUp())],
         });
         seen.ShouldBe(2);
@@ -296,7 +302,8 @@ public sealed class Calls : IAsyncLifetime
         var webhook = _app.Requests.Entries[0];
         webhook.Headers["X-Twilio-Signature"].ShouldBe(TwilioSignature.Of("https://voice.example.org/voice", webhook.Form, TinyApp.Token));
         webhook.Headers["Host"].ShouldBe("voice.example.org");
-        _app.Requests.Entries[1].Headers["x-twilio-signature"].ShouldBe(TwilioSignature.Of("wss://voice.example.org/stream", [], TinyApp.Token));
+        _app.Requests.Entries[1].Headers["x-twilio-signature"].ShouldBe(
+            TwilioSignature.Of("wss://voice.example.org/stream", [], TinyApp.Token));
     }
 
     static byte[] WavFile(string id) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Samples", $"{id}.wav"));

@@ -43,13 +43,16 @@ public sealed class Rest : IAsyncLifetime
         await call.Completion;
         _app.Requests.Entries.Select(request => (request.Path, request.Form["CallStatus"])).ShouldBe(
         [
-            ("/out-status", "initiated"), ("/out-status", "ringing"), ("/out-status", "in-progress"), ("/out", "in-progress"), ("/out-status", "completed"),
+            ("/out-status", "initiated"), ("/out-status", "ringing"), ("/out-status", "in-progress"), ("/out", "in-progress"),
+                ("/out-status", "completed"),
         ]);
-        _app.Requests.Entries.ShouldAllBe(request => request.Form["Direction"] == "outbound-api" && request.Form["To"] == "whatsapp:+233201234567");
+        _app.Requests.Entries.ShouldAllBe(request => request.Form["Direction"] == "outbound-api"
+            && request.Form["To"] == "whatsapp:+233201234567");
 
         var fetched = JsonNode.Parse(await _http.GetStringAsync($"/2010-04-01/Accounts/{Account}/Calls/{call.CallSid}.json"))!;
         ((string?)fetched["status"]).ShouldBe("completed");
-        var listed = JsonNode.Parse(await _http.GetStringAsync($"/2010-04-01/Accounts/{Account}/Calls.json?To=whatsapp%3A%2B233201234567&StartTime>=2026-01-01"))!;
+        var listed = JsonNode.Parse(
+            await _http.GetStringAsync($"/2010-04-01/Accounts/{Account}/Calls.json?To=whatsapp%3A%2B233201234567&StartTime>=2026-01-01"))!;
         listed["calls"]!.AsArray().Count.ShouldBe(1);
         var none = JsonNode.Parse(await _http.GetStringAsync($"/2010-04-01/Accounts/{Account}/Calls.json?StartTime>=2099-01-01"))!;
         none["calls"]!.AsArray().ShouldBeEmpty();
@@ -81,17 +84,20 @@ public sealed class Rest : IAsyncLifetime
     [Fact]
     public async Task A_message_is_accepted_and_its_delivery_told()
     {
-        var (status, message) = await PostAsync("Messages.json", ("To", "whatsapp:+233201234567"), ("From", "whatsapp:+15005550006"), ("Body", "Hello"), ("StatusCallback", $"{_app.Url}m"));
+        var (status, message) = await PostAsync("Messages.json", ("To", "whatsapp:+233201234567"), ("From", "whatsapp:+15005550006"),
+            ("Body", "Hello"), ("StatusCallback", $"{_app.Url}m"));
         status.ShouldBe(HttpStatusCode.Created);
         ((string?)message["status"]).ShouldBe("queued");
         await _app.Requests.WaitAsync(request => request.Form["MessageStatus"] == "delivered");
 
         _app.Line.Rest.FailNextDelivery(63016);
-        await PostAsync("Messages.json", ("To", "whatsapp:+233201234567"), ("From", "whatsapp:+15005550006"), ("Body", "Late"), ("StatusCallback", $"{_app.Url}m"));
+        await PostAsync("Messages.json", ("To", "whatsapp:+233201234567"), ("From", "whatsapp:+15005550006"), ("Body", "Late"),
+            ("StatusCallback", $"{_app.Url}m"));
         var failed = await _app.Requests.WaitAsync(request => request.Form["MessageStatus"] == "failed");
         failed.Form["ErrorCode"].ShouldBe("63016");
 
-        var first = JsonNode.Parse(await _http.GetStringAsync($"/2010-04-01/Accounts/{Account}/Messages.json?To=whatsapp%3A%2B233201234567&PageSize=1"))!;
+        var first = JsonNode.Parse(
+            await _http.GetStringAsync($"/2010-04-01/Accounts/{Account}/Messages.json?To=whatsapp%3A%2B233201234567&PageSize=1"))!;
         ((string?)first["messages"]![0]!["body"]).ShouldBe("Late");
         var second = JsonNode.Parse(await _http.GetStringAsync((string)first["next_page_uri"]!))!;
         ((string?)second["messages"]![0]!["body"]).ShouldBe("Hello");
@@ -148,5 +154,6 @@ public sealed class Rest : IAsyncLifetime
         return (response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync())!);
     }
 
-    static AuthenticationHeaderValue Basic(string token) => new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{Account}:{token}")));
+    static AuthenticationHeaderValue Basic(string token) =>
+        new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"{Account}:{token}")));
 }

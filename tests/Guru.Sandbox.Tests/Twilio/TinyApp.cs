@@ -36,7 +36,8 @@ sealed class TinyApp : IAsyncDisposable
     {
         var app = new TinyApp();
         (app._app, app.Url) = await LoopbackHost.StartAsync(0, app.Map, CancellationToken.None);
-        var options = new TwilioStandInOptions { AppUrl = app.Url, AuthToken = Token, VoicePath = "/voice", StatusPath = "/status", VerbSpeed = 1000 };
+        var options = new TwilioStandInOptions { AppUrl = app.Url, AuthToken = Token, VoicePath = "/voice", StatusPath = "/status",
+            VerbSpeed = 1000 };
         app.Line = await TwilioStandIn.StartAsync(with?.Invoke(options) ?? options);
         return app;
     }
@@ -77,7 +78,9 @@ sealed class TinyApp : IAsyncDisposable
 
     async Task StreamAsync(HttpContext context)
     {
-        Requests.Add(new AppRequest("/stream", context.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase), new Dictionary<string, string>(StringComparer.Ordinal)));
+        Requests.Add(new AppRequest("/stream",
+            context.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase),
+            new Dictionary<string, string>(StringComparer.Ordinal)));
         if (StreamStatus != 101)
         {
             context.Response.StatusCode = StreamStatus;
@@ -129,12 +132,14 @@ sealed class TinySocket(WebSocket socket, HttpContext context)
         return null;
     }
 
-    public Task SendAsync(string json) => socket.SendAsync(Encoding.UTF8.GetBytes(json), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+    public Task SendAsync(string json) =>
+        socket.SendAsync(Encoding.UTF8.GetBytes(json), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
     public Task SendAudioAsync(ReadOnlySpan<byte> audio) =>
         SendAsync($$$"""{"event":"media","streamSid":"{{{StreamSid}}}","media":{"payload":"{{{Convert.ToBase64String(audio)}}}"}}""");
 
-    public Task SendMarkAsync(string name) => SendAsync($$$"""{"event":"mark","streamSid":"{{{StreamSid}}}","mark":{"name":"{{{name}}}"}}""");
+    public Task SendMarkAsync(string name) =>
+        SendAsync($$$"""{"event":"mark","streamSid":"{{{StreamSid}}}","mark":{"name":"{{{name}}}"}}""");
 
     public Task SendClearAsync() => SendAsync($$"""{"event":"clear","streamSid":"{{StreamSid}}"}""");
 
