@@ -35,8 +35,8 @@ public sealed partial class ContinueCallHandler(
         var log = new CallLog(store);
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            limit.CancelAfter(rules.Value.Commit);
+            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
             return await ResumeAsync(callSid, log, limit.Token);
         }
         catch (RuleException)

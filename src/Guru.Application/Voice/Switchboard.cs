@@ -145,7 +145,11 @@ public sealed partial class Switchboard(
         {
             var log = new CallLog(store);
             var events = await log.ReadAsync(callSid, cancellationToken);
-            await log.AppendAsync(callSid, connect, cancellationToken);
+            if (await log.AppendAsync(callSid, connect, cancellationToken) is [])
+            {
+                return null; // The stream is connected already, perhaps to another node.
+            }
+
             var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash), model: null);
             live.Recorder = Recorder(callSid, log, live);
             return live;
@@ -187,14 +191,16 @@ public sealed partial class Switchboard(
     private async Task FinishAsync(LiveCall live, string streamSid, CallEndReason? reason)
     {
         var callSid = live.Call.CallSid;
-        for (var waits = 0; reason is null && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
+        var recorder = live.Recorder!;
+        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
         {
             await Task.Delay(Call.ResumeWindow, time);
-            live.Recorder!.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
+            recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
+            await recorder.FlushAsync(Call.ResumeWindow);
         }
 
-        live.Recorder!.Complete();
-        await live.Recorder.Completion;
+        recorder.Complete();
+        await recorder.Completion;
         await live.DisposeAsync();
     }
 
