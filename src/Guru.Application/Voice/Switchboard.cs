@@ -48,9 +48,17 @@ public sealed partial class Switchboard(
     public void Expect(ExpectedCall call)
     {
         var expectation = new Expectation(call);
-        if (!_expected.TryAdd(call.CallSid, expectation))
+        while (!_expected.TryAdd(call.CallSid, expectation))
         {
-            return; // The webhook was delivered twice.
+            if (_expected.TryGetValue(call.CallSid, out var before))
+            {
+                if (before.Call.StreamTokenHash == call.StreamTokenHash)
+                {
+                    return; // The webhook was delivered twice.
+                }
+
+                Drop(before); // The carrier asked again: the next stream presents the later token.
+            }
         }
 
         expectation.Model = Task.Run(() => DialAsync(call, expectation.Abandoned.Token), CancellationToken.None);

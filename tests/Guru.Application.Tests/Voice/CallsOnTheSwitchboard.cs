@@ -180,6 +180,24 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Are_expected_with_the_later_token_when_the_carrier_asks_again()
+    {
+        var house = new House();
+        await house.AnswersAsync();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1);
+        var again = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2);
+        await ManualTime.UntilAsync(() => house.Dialer.Models[0].IsDisposed);
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, again.Token);
+        await ManualTime.UntilAsync(() => house.Model.Told.OfType<CreateResponse>().Any());
+        line.Stops();
+        (await call).ShouldBeTrue();
+
+        house.Dialer.Models.Count.ShouldBe(2);
+    }
+
+    [Fact]
     public async Task Let_go_of_a_model_that_no_stream_came_for()
     {
         var house = new House(rules => rules.UnusedModelSeconds = 20);
