@@ -67,8 +67,9 @@ public sealed partial class CallSession
     /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
     private void OnSpeechStarted(SpeechStarted e)
     {
-        // The model counts its prefix padding in; what the caller answers, or talks over, had begun before.
-        var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LastHeardFromMs() + 1);
+        // The model counts its prefix padding in; what came before, or is talked over, had begun before.
+        var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LatestStartMs() + 1);
+        _latestStartMs = startMs;
         _open = new CallerTurn(Key(e.ItemId), startMs);
         _callerTurns[e.ItemId] = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);

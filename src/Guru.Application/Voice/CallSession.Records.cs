@@ -52,7 +52,7 @@ public sealed partial class CallSession
         var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(_now) : Ms(StartOf(turn));
         if (heardMs > 0)
         {
-            _lastHeardFromMs = Math.Max(_lastHeardFromMs, startMs);
+            _latestStartMs = Math.Max(_latestStartMs, startMs);
         }
 
         var endMs = Math.Max(startMs, heardMs == 0 ? startMs : Ms(turn.Played.OverAt));
@@ -168,10 +168,10 @@ public sealed partial class CallSession
         return turn;
     }
 
-    /// <summary>When the latest speech that the caller has heard anything of began.</summary>
-    private long LastHeardFromMs()
+    /// <summary>When the latest turn began, of those that were heard or are being heard.</summary>
+    private long LatestStartMs()
     {
-        var last = _lastHeardFromMs;
+        var last = _latestStartMs;
         foreach (var turn in _agentTurns)
         {
             if (turn.Played is { Sent: > 0 } played && (!played.IsOver || played.Heard > 0))

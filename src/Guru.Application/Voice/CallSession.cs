@@ -45,7 +45,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private InputClock _clock = new();
     private CallerFrames _frames;
     private AgentTurn? _speaking;
-    private long _lastHeardFromMs = -1;
+    private long _latestStartMs = -1;
     private TimeSpan _now;
 
     private string? _model;
@@ -239,7 +239,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         Consider(_ending?.Limit);
         Consider(_ending is null ? _drainAt : null);
         Consider(_redialAt);
-        Consider(_dialReason is null ? _renewAt : null);
+        Consider(_dialReason is null && _dialed is null ? _renewAt : null);
         Consider(_answerDueAt);
         Consider(_retryAt);
         Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);

@@ -51,9 +51,17 @@ public sealed partial class Switchboard(
     public void Expect(ExpectedCall call)
     {
         var expectation = new Expectation(call);
-        if (!_expected.TryAdd(call.CallSid, expectation))
+        while (!_expected.TryAdd(call.CallSid, expectation))
         {
-            return; // The webhook was delivered twice.
+            if (_expected.TryGetValue(call.CallSid, out var before))
+            {
+                if (before.Call.StreamTokenHash == call.StreamTokenHash)
+                {
+                    return; // The webhook was delivered twice.
+                }
+
+                Drop(before); // The carrier asked again: the next stream presents the later token.
+            }
         }
 
         expectation.Model = Task.Run(() => DialAsync(call, expectation.Abandoned.Token), CancellationToken.None);
@@ -148,7 +156,11 @@ public sealed partial class Switchboard(
         {
             var log = new CallLog(store);
             var events = await log.ReadAsync(callSid, cancellationToken);
-            await log.AppendAsync(callSid, connect, cancellationToken);
+            if (await log.AppendAsync(callSid, connect, cancellationToken) is [])
+            {
+                return null; // The stream is connected already, perhaps to another node.
+            }
+
             var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash), model: null);
             live.Recorder = Recorder(callSid, log, live);
             return live;
@@ -190,14 +202,16 @@ public sealed partial class Switchboard(
     private async Task FinishAsync(LiveCall live, string streamSid, CallEndReason? reason)
     {
         var callSid = live.Call.CallSid;
-        for (var waits = 0; reason is null && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
+        var recorder = live.Recorder!;
+        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
         {
             await Task.Delay(Call.ResumeWindow, time);
-            live.Recorder!.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
+            recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
+            await recorder.FlushAsync(Call.ResumeWindow);
         }
 
-        live.Recorder!.Complete();
-        await live.Recorder.Completion;
+        recorder.Complete();
+        await recorder.Completion;
         await live.DisposeAsync();
     }
 
