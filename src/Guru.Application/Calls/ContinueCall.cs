@@ -29,7 +29,7 @@ public sealed partial class ContinueCallHandler(
         var callSid = CallSid.Parse(request.CallSid!);
         if (switchboard.EndingOf(callSid) is { } known)
         {
-            return CallEndings.AnswerAfter(known, language: null);
+            return CallEndings.AnswerAfter(known.Reason, known.Language);
         }
 
         var log = new CallLog(store);

@@ -23,6 +23,11 @@ public sealed partial class CallSession
 
     private void RecordUntranscribed()
     {
+        if (_lineIsGone)
+        {
+            RecordUnheard();
+        }
+
         foreach (var turn in _callerTurns.Values)
         {
             RecordCaller(turn, text: "", language: null, TranscriptionOutcome.Missing);
@@ -30,6 +35,15 @@ public sealed partial class CallSession
 
         _callerTurns.Clear();
         _open = null;
+    }
+
+    private void RecordUnheard()
+    {
+        if (_unheard is { } unheard)
+        {
+            _unheard = null;
+            RecordCaller(unheard, text: "", language: null, TranscriptionOutcome.Missing);
+        }
     }
 
     private void RecordAgent(AgentTurn turn)

@@ -60,6 +60,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private bool _answerOwed; // When the model went, the caller waited for an answer, or for the rest of one.
 
     private CallerTurn? _open;
+    private CallerTurn? _unanswered; // The last turn, until the agent begins to answer it.
+    private CallerTurn? _unheard; // A turn that the model left behind; the next one hears it again, under another name.
     private bool _gapFilled;
     private long? _speechEndedAtMs;
     private TimeSpan? _answerDueAt;
@@ -80,6 +82,9 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
     /// <summary>When the session must be told that its deadline has come, if nothing happens before.</summary>
     public TimeSpan? Deadline { get; private set; }
+
+    /// <summary>The caller's turn has not been answered: should the model go, the next one has to hear it.</summary>
+    public bool KeepsCaller => _unanswered is not null;
 
     /// <summary>How much of what was sent to the caller has been played since the last clear.</summary>
     public long PlayedMs(TimeSpan now) => AudioLength.ToMs(_playback.PlayedBytes(now));
@@ -129,6 +134,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
         if (turn.Played.Sent == 0)
         {
+            _unanswered = null;
             turn.Played.ContentIndex = audio.ContentIndex;
             turn.AnswersSpeechEndedAtMs = _speechEndedAtMs;
             _speechEndedAtMs = null;

@@ -27,7 +27,7 @@ public sealed partial class Switchboard(
     private readonly ConcurrentDictionary<CallSid, Expectation> _expected = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _live = new();
     private readonly ConcurrentDictionary<Task, CallSid> _paperwork = new();
-    private readonly ConcurrentDictionary<CallSid, CallEndReason> _endings = new();
+    private readonly ConcurrentDictionary<CallSid, CallEnding> _endings = new();
     private readonly ConcurrentQueue<CallSid> _endingsOrder = new();
     private TimeSpan? _draining;
 
@@ -69,7 +69,10 @@ public sealed partial class Switchboard(
     }
 
     /// <summary>Why a call ended that was on this process's line, so that the carrier gets an answer without the database.</summary>
-    public CallEndReason? EndingOf(CallSid callSid) => _endings.TryGetValue(callSid, out var reason) ? reason : null;
+    public CallEnding? EndingOf(CallSid callSid) =>
+        _endings.TryGetValue(callSid, out var ending) ? ending
+        : _live.TryGetValue(callSid, out var live) && live.EndReason is { } reason ? new CallEnding(reason, live.Call.Language)
+        : null;
 
     /// <summary>Carries a call over a Media Stream until it is over, and disposes the line.</summary>
     /// <param name="token">What the stream presented.</param>
@@ -101,7 +104,7 @@ public sealed partial class Switchboard(
         {
             _live.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
             CallMeter.Disconnected();
-            Remember(callSid, reason);
+            Remember(live.Call, reason);
             Paperwork(callSid, FinishAsync(live, line.StreamSid, reason));
             LogCarried(callSid, line.StreamSid, reason?.ToString() ?? "stream lost");
         }
@@ -154,9 +157,11 @@ public sealed partial class Switchboard(
 
         try
         {
+            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
             var log = new CallLog(store);
-            var events = await log.ReadAsync(callSid, cancellationToken);
-            if (await log.AppendAsync(callSid, connect, cancellationToken) is [])
+            var events = await log.ReadAsync(callSid, limit.Token);
+            if (await log.AppendAsync(callSid, connect, limit.Token) is [])
             {
                 return null; // The stream is connected already, perhaps to another node.
             }
@@ -167,6 +172,11 @@ public sealed partial class Switchboard(
         }
         catch (RuleException)
         {
+            return null;
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotAdmitted(callSid, error.GetType().Name);
             return null;
         }
     }
@@ -257,11 +267,11 @@ public sealed partial class Switchboard(
         }
     }
 
-    private void Remember(CallSid callSid, CallEndReason? reason)
+    private void Remember(ExpectedCall call, CallEndReason? reason)
     {
-        if (reason is { } ended && _endings.TryAdd(callSid, ended))
+        if (reason is { } ended && _endings.TryAdd(call.CallSid, new CallEnding(ended, call.Language)))
         {
-            _endingsOrder.Enqueue(callSid);
+            _endingsOrder.Enqueue(call.CallSid);
             if (_endingsOrder.Count > MostEndingsKept && _endingsOrder.TryDequeue(out var oldest))
             {
                 _endings.TryRemove(oldest, out _);
@@ -306,6 +316,9 @@ public sealed partial class Switchboard(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the stream {StreamSid} was refused: its token is unknown or used")]
     private partial void LogRefused(CallSid callSid, string streamSid);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: a stream came, and its token could not be looked up ({Error})")]
+    private partial void LogNotAdmitted(CallSid callSid, string error);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the stream {StreamSid} is over: {Reason}")]
     private partial void LogCarried(CallSid callSid, string streamSid, string reason);
