@@ -48,16 +48,12 @@ public sealed partial class AnswerCallHandler(
             StreamToken.Hash(token),
             Agent.General.Name,
             RoutedBecause,
-            time.GetUtcNow());
-        var refusal = switchboard.Refusal;
-
+            time.GetUtcNow(),
+            switchboard.Refusal);
         var log = CallLog.ForNewCall(store);
         try
         {
-            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-            IReadOnlyList<CallCommand> commands = refusal is { } reason ? [start, new EndCall(reason, start.At)] : [start];
-            if (await log.AppendAsync(callSid, commands, (_, error) => throw error, limit.Token) is { Count: > 0 })
+            if (await Patience.LimitAsync(token => log.AppendAsync(callSid, start, token), rules.Value.Commit, time, cancellationToken) is { Count: > 0 })
             {
                 CallMeter.Started();
             }

@@ -29,6 +29,10 @@ public static class CallPrompts
     public const string Continue =
         "The connection was interrupted for a moment. Do not greet again. Go on where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
 
+    /// <summary>What turns out to have been said before the model came in.</summary>
+    public static string BeforeYouCame(HeardTurn turn) =>
+        $"Before the interruption {(turn.Speaker == Speaker.Caller ? "the caller" : "you")} had also said: {turn.Text}";
+
     /// <summary>The conversation of this call so far, for a model session that did not hear it.</summary>
     public static string SoFar(IReadOnlyList<HeardTurn> turns)
     {
