@@ -32,6 +32,8 @@ public sealed class SettingsTests : IDisposable
     [InlineData("Guru:Calls:SilenceSeconds", "soon", "Guru__Calls__SilenceSeconds")]
     [InlineData("Guru:Calls:MaxConcurrent", "1.5", "Guru__Calls__MaxConcurrent")]
     [InlineData("Guru:Calls:SayBeforeConnect", "perhaps", "Guru__Calls__SayBeforeConnect")]
+    [InlineData("Guru:MediaStream:StartTimeoutSeconds", "0", "Guru__MediaStream__StartTimeoutSeconds")]
+    [InlineData("Guru:OpenAI:KeepAliveTimeoutSeconds", "never", "Guru__OpenAI__KeepAliveTimeoutSeconds")]
     [InlineData("TWILIO_AUTH_TOKEN", " , ", "TWILIO_AUTH_TOKEN")]
     [InlineData("GURU_SECRET", "short", "GURU_SECRET")]
     [InlineData("DATABASE_URL", "postgres://guru@db/guru", "GURU_SECRET")]
@@ -64,6 +66,26 @@ public sealed class SettingsTests : IDisposable
 
         mistakes.Select(mistake => mistake.Split(' ', ':')[0]).ShouldBe(
             ["Guru__Calls__SilenceSeconds", "Guru__Calls__DrainSeconds", "Guru__Voice__VadThreshold", "DATABASE_URL", "GURU_SECRET"], ignoreOrder: true);
+    }
+
+    [Fact]
+    public void The_limits_of_both_sockets_are_options()
+    {
+        var settings = Read(("Guru:MediaStream:KeepAliveTimeoutSeconds", "12.5"), ("Guru:OpenAI:ConnectTimeoutSeconds", "2"), ("OPENAI_API_KEY", "sk-1"));
+
+        (settings.MediaStream.KeepAliveTimeout, settings.MediaStream.KeepAliveInterval).ShouldBe((TimeSpan.FromSeconds(12.5), TimeSpan.FromSeconds(15)));
+        (settings.OpenAI.ConnectTimeoutSeconds, settings.OpenAI.ApiKey).ShouldBe((2, "sk-1"));
+    }
+
+    [Fact]
+    public void No_secret_is_shown()
+    {
+        var shown = Read(
+            ("OPENAI_API_KEY", "hunter2"), ("TWILIO_AUTH_TOKEN", "hunter2"), ("TWILIO_API_KEY", "SK1"), ("TWILIO_API_SECRET", "hunter2"),
+            ("GURU_ANALYST_KEYS", "hunter2"), ("GURU_SECRET", "hunter2hunter2hunter2"), ("DATABASE_URL", "postgres://guru:hunter2@db/guru")).ToString();
+
+        shown.ShouldContain("https://guru.example.org");
+        shown.ShouldNotContain("hunter2");
     }
 
     [Fact]

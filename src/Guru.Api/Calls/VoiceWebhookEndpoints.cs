@@ -4,6 +4,7 @@ using Guru.Application.Voice;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Twilio;
 using MediatR;
+using Microsoft.Extensions.Options;
 
 namespace Guru.Api.Calls;
 
@@ -57,15 +58,21 @@ internal static partial class VoiceWebhookEndpoints
     }
 
     private static async Task<IResult> StreamAsync(
-        HttpContext context, Switchboard switchboard, TimeProvider time, ILogger<Switchboard> logger, IHostApplicationLifetime lifetime)
+        HttpContext context, Switchboard switchboard, IOptions<MediaStreamOptions> options, TimeProvider time, ILogger<Switchboard> logger,
+        IHostApplicationLifetime lifetime)
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {
             return Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "This address takes Media Streams only.");
         }
 
-        var socket = await context.WebSockets.AcceptWebSocketAsync();
-        var accepted = await MediaStreamLine.AcceptAsync(socket, new MediaStreamOptions(), time, lifetime.ApplicationStopping);
+        // Pings find out that the other end of a socket is gone where no packet says so.
+        var socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
+        {
+            KeepAliveInterval = options.Value.KeepAliveInterval,
+            KeepAliveTimeout = options.Value.KeepAliveTimeout,
+        });
+        var accepted = await MediaStreamLine.AcceptAsync(socket, options.Value, time, lifetime.ApplicationStopping);
         if (accepted.Line is not { } line)
         {
             LogNoStart(logger, accepted.Refusal.ToString());

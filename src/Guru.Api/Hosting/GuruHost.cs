@@ -100,6 +100,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(settings.Keys);
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
+        builder.Services.AddSingleton(Options.Create(settings.MediaStream));
         builder.Services.AddPostgres(database);
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
             settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));

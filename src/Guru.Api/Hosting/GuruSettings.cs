@@ -18,6 +18,7 @@ internal sealed record GuruSettings(
     int Port,
     OpenAIOptions OpenAI,
     TwilioOptions Twilio,
+    MediaStreamOptions MediaStream,
     DatabaseOptions Database,
     ServerSecret Secret,
     ApiKeys Keys,
@@ -68,7 +69,7 @@ internal sealed record GuruSettings(
             return list;
         }
 
-        var openAI = new OpenAIOptions
+        var openAI = Options<OpenAIOptions>(environment, "OpenAI", mistakes) with
         {
             ApiKey = Need("OPENAI_API_KEY", "a key of an OpenAI project with access to the Realtime API."),
             BaseUrl = Address("OPENAI_BASE_URL", "https://api.openai.com/v1"),
@@ -132,10 +133,11 @@ internal sealed record GuruSettings(
             settings.Voice = Get("OPENAI_VOICE") ?? settings.Voice;
         });
         var calls = Options<CallRules>(environment, "Calls", mistakes);
+        var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
-            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice)
+            ? new GuruSettings(baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice)
             : throw new SettingsException(mistakes);
     }
 

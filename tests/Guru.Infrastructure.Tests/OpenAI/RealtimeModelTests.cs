@@ -188,7 +188,7 @@ public sealed class DiallingTheModel
                 await socket.SendTextAsync(Scripts.Created);
                 await socket.UntilClosedAsync();
             },
-            new OpenAIOptions { ConfigureTimeout = TimeSpan.FromMilliseconds(50) });
+            new OpenAIOptions { ConfigureTimeoutSeconds = 0.05 });
 
         (await RefusalAsync(server)).ShouldBe(("timeout", true));
     }
