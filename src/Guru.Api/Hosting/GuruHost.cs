@@ -137,7 +137,7 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapCalls();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = HealthReports.WriteAsync });
+        app.MapReadiness();
     }
 }
 
