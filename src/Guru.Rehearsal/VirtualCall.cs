@@ -58,6 +58,7 @@ public sealed class VirtualCall
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> _later = new();
     private readonly List<(TimeSpan, CallDecision)> _decisions = [];
     private readonly List<CallEvent> _events = [];
+    private readonly List<(byte[] Payload, int Bytes, long CallMs)> _tape = [];
     private readonly List<(byte[] Payload, int Bytes, long CallMs)> _held = [];
     private Call _call = Call.NotStarted;
     private VirtualModel? _model;
@@ -168,6 +169,7 @@ public sealed class VirtualCall
     private void Append(byte[] audio, long callMs)
     {
         var payload = System.Text.Encoding.ASCII.GetBytes(Convert.ToBase64String(audio));
+        _tape.Add((payload, audio.Length, callMs));
         if (_model is null)
         {
             _held.Add((payload, audio.Length, callMs));
@@ -294,6 +296,9 @@ public sealed class VirtualCall
                     break;
                 case DialModel:
                     Dial();
+                    break;
+                case RewindCaller d:
+                    _held.InsertRange(0, _tape.Where(frame => frame.CallMs >= d.FromMs && !_held.Contains(frame)));
                     break;
                 case UseModel:
                     (_model, _dialing) = (_dialing, null);

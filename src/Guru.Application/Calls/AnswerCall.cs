@@ -54,8 +54,8 @@ public sealed partial class AnswerCallHandler(
         var log = CallLog.ForNewCall(store);
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            limit.CancelAfter(rules.Value.Commit);
+            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
             IReadOnlyList<CallCommand> commands = refusal is { } reason ? [start, new EndCall(reason, start.At)] : [start];
             if (await log.AppendAsync(callSid, commands, (_, error) => throw error, limit.Token) is { Count: > 0 })
             {

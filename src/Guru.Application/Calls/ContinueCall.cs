@@ -29,21 +29,15 @@ public sealed partial class ContinueCallHandler(
         var callSid = CallSid.Parse(request.CallSid!);
         if (switchboard.EndingOf(callSid) is { } known)
         {
-            return CallEndings.AnswerAfter(known, language: null);
+            return CallEndings.AnswerAfter(known.Reason, known.Language);
         }
 
         var log = new CallLog(store);
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            limit.CancelAfter(rules.Value.Commit);
+            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
             return await ResumeAsync(callSid, log, limit.Token);
-        }
-        catch (RuleException)
-        {
-            return log.Call.Ended is { } ended
-                ? CallEndings.AnswerAfter(ended, log.Call.Language)
-                : await GiveUpAsync(callSid, log, cancellationToken);
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -62,7 +56,17 @@ public sealed partial class ContinueCallHandler(
 
         var token = StreamToken.For(callSid, log.Call.StreamsRequested + 1, secret.Value);
         var hash = StreamToken.Hash(token);
-        await log.AppendAsync(callSid, new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
+        try
+        {
+            await log.AppendAsync(callSid, new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
+        }
+        catch (RuleException)
+        {
+            return log.Call.Ended is { } ended
+                ? CallEndings.AnswerAfter(ended, log.Call.Language)
+                : await GiveUpAsync(callSid, log, cancellationToken);
+        }
+
         if (!switchboard.IsDraining)
         {
             switchboard.Expect(ExpectedCall.From(callSid, events, hash));

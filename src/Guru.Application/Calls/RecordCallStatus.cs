@@ -33,10 +33,16 @@ public sealed class RecordCallStatusHandler(IEventStore store, Switchboard switc
         CallerId? callerId = CallerAddress.TryParse(caller, out var address) ? CallerId.Of(address, secret.Value) : null;
         var change = new CallStatusChanged(
             status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), time.GetUtcNow());
-        await new CallLog(store).AppendAsync(callSid, new RecordStatus(change), cancellationToken);
-        if (status.IsFinal())
+        try
         {
-            switchboard.CarrierEnded(callSid);
+            await new CallLog(store).AppendAsync(callSid, new RecordStatus(change), cancellationToken);
+        }
+        finally
+        {
+            if (status.IsFinal())
+            {
+                switchboard.CarrierEnded(callSid); // Its socket may be half open.
+            }
         }
 
         return Unit.Value;

@@ -29,7 +29,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly ITimer _timer;
     private readonly long _started;
     private readonly TimeSpan _startedAt;
-    private readonly HeldAudio _held = new();
+    private readonly CallerTape _tape = new();
     private readonly CancellationTokenSource _over = new();
     private readonly TaskCompletionSource<CallEndReason?> _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Task> _beside = [];
@@ -56,6 +56,9 @@ public sealed partial class CallBridge : IAsyncDisposable
         _startedAt = time.GetUtcNow() - zero;
         _timer = time.CreateTimer(static bridge => ((CallBridge)bridge!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
+
+    /// <summary>Why Guru ended the call; null while it goes on.</summary>
+    public CallEndReason? EndReason { get; private set; }
 
     private TimeSpan Now => _startedAt + _time.GetElapsedTime(_started);
 
@@ -101,6 +104,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
 
         await _line.DisposeAsync();
+        _tape.Dispose();
         _over.Dispose();
     }
 
@@ -261,14 +265,14 @@ public sealed partial class CallBridge : IAsyncDisposable
 
     private void Append(ReadOnlySpan<byte> payload, int bytes, long callMs)
     {
-        if (_model is not null)
+        var dropped = _tape.Add(payload, bytes, callMs, _session.KeepsCaller);
+        if (_model is null)
         {
-            _model.AppendAudio(payload);
-            _session.Appended(bytes, callMs);
+            CallMeter.Held(dropped);
         }
         else
         {
-            CallMeter.Held(_held.Hold(payload, bytes, callMs));
+            Deliver();
         }
     }
 
@@ -353,7 +357,11 @@ public sealed partial class CallBridge : IAsyncDisposable
                 case UseModel:
                     Use();
                     break;
-                case HangUp:
+                case RewindCaller d:
+                    _tape.Rewind(d.FromMs);
+                    break;
+                case HangUp d:
+                    EndReason = d.Reason;
                     Beside(Task.Run(CloseLineAsync, CancellationToken.None));
                     break;
                 case Finish d:
@@ -362,17 +370,17 @@ public sealed partial class CallBridge : IAsyncDisposable
             }
         }
 
-        DeliverHeld();
+        Deliver(); // After the model has been told what came before.
         SetTimer();
     }
 
-    /// <summary>After the model has been told what came before, it hears what the caller said meanwhile.</summary>
-    private void DeliverHeld()
+    /// <summary>Hands the model what it has not heard: the frame that just came, or all that was kept for it.</summary>
+    private void Deliver()
     {
-        while (_model is not null && _held.TryTake(out var frame))
+        while (_model is not null && _tape.TryDeliver(out var payload, out var bytes, out var callMs))
         {
-            _model.AppendAudio(frame.Payload);
-            _session.Appended(frame.Bytes, frame.CallMs);
+            _model.AppendAudio(payload);
+            _session.Appended(bytes, callMs);
         }
     }
 

@@ -45,6 +45,9 @@ public sealed record DialModel(string Reason) : CallDecision;
 /// <summary>Use the session that was dialled last, in place of the one in use; the audio kept meanwhile goes to it.</summary>
 public sealed record UseModel : CallDecision;
 
+/// <summary>The model is gone before it answered: what the caller said from then on goes to the next one, too.</summary>
+public sealed record RewindCaller(long FromMs) : CallDecision;
+
 public sealed record Record(Domain.Calls.CallCommand Fact) : CallDecision;
 
 /// <summary>Guru ends the call: the line is to be closed once the end is on record.</summary>

@@ -33,6 +33,9 @@ public sealed partial class CallRecorder
     /// <summary>Done when everything taken before <see cref="Complete"/> is stored.</summary>
     public Task Completion { get; }
 
+    /// <summary>The end of the call is stored.</summary>
+    public bool HasEnded => _log.Call.Ended is not null;
+
     /// <summary>Never waits.</summary>
     public void Record(CallCommand fact)
     {

@@ -67,10 +67,16 @@ public sealed partial class CallSession
     /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
     private void OnSpeechStarted(SpeechStarted e)
     {
-        // The model counts its prefix padding in; what the caller answers, or talks over, had begun before.
-        var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LastHeardFromMs() + 1);
+        // The model counts its prefix padding in; what came before, or is talked over, had begun before.
+        var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LatestStartMs() + 1);
+        if (_unheard is { } unheard && _clock.ToCallMs(e.AudioStartMs) < unheard.EndMs)
+        {
+            (_unheard, startMs) = (null, unheard.StartMs); // The turn that the model before left unheard.
+        }
+
+        _latestStartMs = startMs;
         _open = new CallerTurn(Key(e.ItemId), startMs);
-        _callerTurns[e.ItemId] = _open;
+        _callerTurns[e.ItemId] = _unanswered = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _reprompts = 0;
         CancelEnding();
@@ -302,6 +308,7 @@ public sealed partial class CallSession
     private void OnModelClosed(ModelClosed e)
     {
         _answerOwed = _open is not null || _answerDueAt is not null || _retryAt is not null || !_responses.IsFree;
+        LeaveUnheard();
         LeaveModel();
         if (e.Code is 3000 or 4000)
         {
@@ -316,10 +323,25 @@ public sealed partial class CallSession
         }
     }
 
+    /// <summary>A turn that was neither answered nor transcribed goes to the next model, which hears it and answers by itself.</summary>
+    private void LeaveUnheard()
+    {
+        if (_unanswered is not { } turn || !_callerTurns.ContainsValue(turn))
+        {
+            return;
+        }
+
+        RecordUnheard();
+        turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
+        _callerTurns.Remove(_callerTurns.First(known => known.Value == turn).Key);
+        (_unheard, _answerOwed) = (turn, false);
+        _decisions.Add(new RewindCaller(turn.StartMs));
+    }
+
     /// <summary>What was asked of the session goes with it; what it has said is heard to its end.</summary>
     private void LeaveModel()
     {
-        (_model, _open, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null);
+        (_model, _open, _unanswered, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null, null);
         _responses.Reset();
         foreach (var turn in _agentTurns)
         {
@@ -409,6 +431,7 @@ public sealed partial class CallSession
         }
 
         (_dialed, _dialReason, _goneSince, _expired, _answerOwed) = (null, null, null, false, false);
+        _answerDueAt = _unheard is null ? null : _now + rules.Answer;
         Introduce(first, answerOpen);
     }
 

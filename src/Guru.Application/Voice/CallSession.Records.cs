@@ -23,6 +23,11 @@ public sealed partial class CallSession
 
     private void RecordUntranscribed()
     {
+        if (_lineIsGone)
+        {
+            RecordUnheard();
+        }
+
         foreach (var turn in _callerTurns.Values)
         {
             RecordCaller(turn, text: "", language: null, TranscriptionOutcome.Missing);
@@ -30,6 +35,15 @@ public sealed partial class CallSession
 
         _callerTurns.Clear();
         _open = null;
+    }
+
+    private void RecordUnheard()
+    {
+        if (_unheard is { } unheard)
+        {
+            _unheard = null;
+            RecordCaller(unheard, text: "", language: null, TranscriptionOutcome.Missing);
+        }
     }
 
     private void RecordAgent(AgentTurn turn)
@@ -52,7 +66,7 @@ public sealed partial class CallSession
         var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(_now) : Ms(StartOf(turn));
         if (heardMs > 0)
         {
-            _lastHeardFromMs = Math.Max(_lastHeardFromMs, startMs);
+            _latestStartMs = Math.Max(_latestStartMs, startMs);
         }
 
         var endMs = Math.Max(startMs, heardMs == 0 ? startMs : Ms(turn.Played.OverAt));
@@ -168,10 +182,10 @@ public sealed partial class CallSession
         return turn;
     }
 
-    /// <summary>When the latest speech that the caller has heard anything of began.</summary>
-    private long LastHeardFromMs()
+    /// <summary>When the latest turn began, of those that were heard or are being heard.</summary>
+    private long LatestStartMs()
     {
-        var last = _lastHeardFromMs;
+        var last = _latestStartMs;
         foreach (var turn in _agentTurns)
         {
             if (turn.Played is { Sent: > 0 } played && (!played.IsOver || played.Heard > 0))

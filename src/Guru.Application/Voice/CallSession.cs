@@ -45,7 +45,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private InputClock _clock = new();
     private CallerFrames _frames;
     private AgentTurn? _speaking;
-    private long _lastHeardFromMs = -1;
+    private long _latestStartMs = -1;
     private TimeSpan _now;
 
     private string? _model;
@@ -60,6 +60,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private bool _answerOwed; // When the model went, the caller waited for an answer, or for the rest of one.
 
     private CallerTurn? _open;
+    private CallerTurn? _unanswered; // The last turn, until the agent begins to answer it.
+    private CallerTurn? _unheard; // A turn that the model left behind; the next one hears it again, under another name.
     private bool _gapFilled;
     private long? _speechEndedAtMs;
     private TimeSpan? _answerDueAt;
@@ -80,6 +82,9 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
     /// <summary>When the session must be told that its deadline has come, if nothing happens before.</summary>
     public TimeSpan? Deadline { get; private set; }
+
+    /// <summary>The caller's turn has not been answered: should the model go, the next one has to hear it.</summary>
+    public bool KeepsCaller => _unanswered is not null;
 
     /// <summary>How much of what was sent to the caller has been played since the last clear.</summary>
     public long PlayedMs(TimeSpan now) => AudioLength.ToMs(_playback.PlayedBytes(now));
@@ -129,6 +134,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
         if (turn.Played.Sent == 0)
         {
+            _unanswered = null;
             turn.Played.ContentIndex = audio.ContentIndex;
             turn.AnswersSpeechEndedAtMs = _speechEndedAtMs;
             _speechEndedAtMs = null;
@@ -239,7 +245,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         Consider(_ending?.Limit);
         Consider(_ending is null ? _drainAt : null);
         Consider(_redialAt);
-        Consider(_dialReason is null ? _renewAt : null);
+        Consider(_dialReason is null && _dialed is null ? _renewAt : null);
         Consider(_answerDueAt);
         Consider(_retryAt);
         Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);

@@ -26,6 +26,9 @@ public sealed record ExpectedCall(
     }
 }
 
+/// <summary>How a call ended that was on this process's line.</summary>
+public sealed record CallEnding(CallEndReason Reason, string? Language);
+
 /// <summary>A call's life before the stream that is expected now.</summary>
 /// <param name="Zero">When its first stream connected: the zero of the call's clock.</param>
 public sealed record EarlierStreams(DateTimeOffset Zero, IReadOnlyList<HeardTurn> SoFar);

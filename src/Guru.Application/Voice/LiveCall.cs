@@ -15,6 +15,9 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     public Task Over => _over.Task;
 
+    /// <summary>Why Guru ended the call; null while it goes on, or when somebody else ended it.</summary>
+    public Domain.Calls.CallEndReason? EndReason => _bridge?.EndReason;
+
     /// <summary>Another stream carries the call.</summary>
     public bool IsFenced => _fenced;
 

@@ -27,7 +27,7 @@ public sealed partial class Switchboard(
     private readonly ConcurrentDictionary<CallSid, Expectation> _expected = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _live = new();
     private readonly ConcurrentDictionary<Task, CallSid> _paperwork = new();
-    private readonly ConcurrentDictionary<CallSid, CallEndReason> _endings = new();
+    private readonly ConcurrentDictionary<CallSid, CallEnding> _endings = new();
     private readonly ConcurrentQueue<CallSid> _endingsOrder = new();
     private TimeSpan? _draining;
 
@@ -51,9 +51,17 @@ public sealed partial class Switchboard(
     public void Expect(ExpectedCall call)
     {
         var expectation = new Expectation(call);
-        if (!_expected.TryAdd(call.CallSid, expectation))
+        while (!_expected.TryAdd(call.CallSid, expectation))
         {
-            return; // The webhook was delivered twice.
+            if (_expected.TryGetValue(call.CallSid, out var before))
+            {
+                if (before.Call.StreamTokenHash == call.StreamTokenHash)
+                {
+                    return; // The webhook was delivered twice.
+                }
+
+                Drop(before); // The carrier asked again: the next stream presents the later token.
+            }
         }
 
         expectation.Model = Task.Run(() => DialAsync(call, expectation.Abandoned.Token), CancellationToken.None);
@@ -61,7 +69,10 @@ public sealed partial class Switchboard(
     }
 
     /// <summary>Why a call ended that was on this process's line, so that the carrier gets an answer without the database.</summary>
-    public CallEndReason? EndingOf(CallSid callSid) => _endings.TryGetValue(callSid, out var reason) ? reason : null;
+    public CallEnding? EndingOf(CallSid callSid) =>
+        _endings.TryGetValue(callSid, out var ending) ? ending
+        : _live.TryGetValue(callSid, out var live) && live.EndReason is { } reason ? new CallEnding(reason, live.Call.Language)
+        : null;
 
     /// <summary>Carries a call over a Media Stream until it is over, and disposes the line.</summary>
     /// <param name="token">What the stream presented.</param>
@@ -93,7 +104,7 @@ public sealed partial class Switchboard(
         {
             _live.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
             CallMeter.Disconnected();
-            Remember(callSid, reason);
+            Remember(live.Call, reason);
             Paperwork(callSid, FinishAsync(live, line.StreamSid, reason));
             LogCarried(callSid, line.StreamSid, reason?.ToString() ?? "stream lost");
         }
@@ -146,15 +157,26 @@ public sealed partial class Switchboard(
 
         try
         {
+            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
             var log = new CallLog(store);
-            var events = await log.ReadAsync(callSid, cancellationToken);
-            await log.AppendAsync(callSid, connect, cancellationToken);
+            var events = await log.ReadAsync(callSid, limit.Token);
+            if (await log.AppendAsync(callSid, connect, limit.Token) is [])
+            {
+                return null; // The stream is connected already, perhaps to another node.
+            }
+
             var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash), model: null);
             live.Recorder = Recorder(callSid, log, live);
             return live;
         }
         catch (RuleException)
         {
+            return null;
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotAdmitted(callSid, error.GetType().Name);
             return null;
         }
     }
@@ -190,14 +212,16 @@ public sealed partial class Switchboard(
     private async Task FinishAsync(LiveCall live, string streamSid, CallEndReason? reason)
     {
         var callSid = live.Call.CallSid;
-        for (var waits = 0; reason is null && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
+        var recorder = live.Recorder!;
+        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
         {
             await Task.Delay(Call.ResumeWindow, time);
-            live.Recorder!.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
+            recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
+            await recorder.FlushAsync(Call.ResumeWindow);
         }
 
-        live.Recorder!.Complete();
-        await live.Recorder.Completion;
+        recorder.Complete();
+        await recorder.Completion;
         await live.DisposeAsync();
     }
 
@@ -243,11 +267,11 @@ public sealed partial class Switchboard(
         }
     }
 
-    private void Remember(CallSid callSid, CallEndReason? reason)
+    private void Remember(ExpectedCall call, CallEndReason? reason)
     {
-        if (reason is { } ended && _endings.TryAdd(callSid, ended))
+        if (reason is { } ended && _endings.TryAdd(call.CallSid, new CallEnding(ended, call.Language)))
         {
-            _endingsOrder.Enqueue(callSid);
+            _endingsOrder.Enqueue(call.CallSid);
             if (_endingsOrder.Count > MostEndingsKept && _endingsOrder.TryDequeue(out var oldest))
             {
                 _endings.TryRemove(oldest, out _);
@@ -292,6 +316,9 @@ public sealed partial class Switchboard(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the stream {StreamSid} was refused: its token is unknown or used")]
     private partial void LogRefused(CallSid callSid, string streamSid);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: a stream came, and its token could not be looked up ({Error})")]
+    private partial void LogNotAdmitted(CallSid callSid, string error);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the stream {StreamSid} is over: {Reason}")]
     private partial void LogCarried(CallSid callSid, string streamSid, string reason);

@@ -58,6 +58,8 @@ internal sealed class Carrier
         return due;
     }
 
+    public double BeginsAt(string item) => _played.First(played => played.Item == item).From;
+
     /// <summary>What the caller's ear got of an item so far.</summary>
     public double ReallyHeardMs(string item, double now) =>
         _played.Where(played => played.Item == item).Sum(played => Math.Max(0, Math.Min(played.Until, now) - played.From));

@@ -17,7 +17,7 @@ public sealed class MediaGaps
         var silence = call.Decisions.OfType<AppendSilence>().ShouldHaveSingleItem();
         silence.Ms.ShouldBe(1000);
         silence.CallMs.ShouldBeInRange(2000, 2020);
-        call.TimeOf(decision => decision is AppendSilence).ShouldBeInRange(2730, 2760);
+        call.TimeOf(decision => decision is AppendSilence).ShouldBeInRange(3480, 3520);
     }
 
     [Fact]

@@ -38,7 +38,7 @@ public sealed class ModelSessions
     }
 
     [Fact]
-    public void That_drop_while_the_caller_speaks_keep_the_turn_and_owe_an_answer()
+    public void That_drop_while_the_caller_speaks_leave_the_turn_to_the_next_one_from_its_start()
     {
         var call = PhoneCall.Greeted();
         call.Caller.Begins("caller_1");
@@ -47,8 +47,24 @@ public sealed class ModelSessions
         call.Passes(300);
         call.Model.IsReady();
 
+        call.Decisions.OfType<RewindCaller>().ShouldHaveSingleItem().FromMs.ShouldBeLessThan((long)call.NowMs - 900);
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
+    public void That_hear_nothing_in_what_was_left_to_them_are_asked_to_answer_and_the_turn_stays_without_words()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(700);
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Passes(9000);
+        call.Caller.HangsUp();
+        call.Passes(5000);
+
+        call.Asked.ShouldBe(["greeting", "answer"]);
         call.Utterance("caller_1").Transcription.ShouldBe(TranscriptionOutcome.Missing);
-        call.Asked[^1].ShouldBe("continue");
     }
 
     [Fact]

@@ -431,7 +431,7 @@ internal static class Allocations
 {
     private const int Warm = 1000;
     private const int Messages = 3000;
-    private const int Rounds = 5;
+    private const int Rounds = 20;
 
     /// <summary>
     /// Bytes per message: less than the smallest object where the code is optimized; the runtime's pools of asynchronous methods are

@@ -1,0 +1,169 @@
+using Guru.Application.Calls;
+using Guru.Application.Tests.Voice;
+using Guru.Application.Voice;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Application.Tests.Calls;
+
+public sealed class AnsweringTheCarrier
+{
+    [Fact]
+    public async Task A_call_is_on_record_before_it_is_answered()
+    {
+        var house = new House();
+        var answer = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+
+        answer.Address.ShouldBe("+15550001111");
+        answer.ToString().ShouldNotContain(answer.Token);
+        answer.ToString().ShouldNotContain("5550001111");
+        house.Store.Of<CallStarted>().ShouldHaveSingleItem().StreamTokenHash.ShouldBe(StreamToken.Hash(answer.Token));
+        house.Store.Of<AgentRouted>().ShouldHaveSingleItem().Agent.ShouldBe("general");
+    }
+
+    [Fact]
+    public async Task A_store_that_is_away_makes_an_apology()
+    {
+        var house = new House();
+        house.Store.IsDown = true;
+        (await house.AnswersAsync()).ShouldBe(new SayAndHangUp(FixedSentence.TryAgain, Language: null));
+        house.Dialer.Models.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_store_that_does_not_answer_in_time_makes_an_apology()
+    {
+        var house = new House(rules => rules.CommitSeconds = 1);
+        house.Store.IsStuck = true;
+        var answer = house.AnswersAsync();
+        await house.Time.PassAsync(TimeSpan.FromMilliseconds(900));
+        answer.IsCompleted.ShouldBeFalse();
+        await house.Time.PassUntilAsync(() => answer.IsCompleted, TimeSpan.FromSeconds(2));
+        (await answer).ShouldBe(new SayAndHangUp(FixedSentence.TryAgain, Language: null));
+    }
+
+    [Fact]
+    public async Task A_store_that_does_not_answer_the_next_question_in_time_makes_an_apology()
+    {
+        var house = new House(rules => rules.CommitSeconds = 1);
+        await house.AnswersAsync();
+        house.Store.IsStuck = true;
+        var answer = house.ContinuesAsync();
+        await house.Time.PassUntilAsync(() => answer.IsCompleted, TimeSpan.FromSeconds(2));
+        (await answer).ShouldBe(new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null));
+    }
+
+    [Fact]
+    public async Task A_house_that_is_full_says_so_and_the_call_has_ended()
+    {
+        var house = new House(rules => rules.MaxConcurrent = 0);
+        (await house.AnswersAsync()).ShouldBe(new SayAndHangUp(FixedSentence.AtCapacity, Language: null));
+        (await house.AnswersAsync()).ShouldBe(new SayAndHangUp(FixedSentence.AtCapacity, Language: null));
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.AtCapacity);
+    }
+
+    [Fact]
+    public async Task A_house_that_closes_takes_no_call()
+    {
+        var house = new House();
+        await house.Switchboard.DrainAsync(TimeSpan.Zero, CancellationToken.None);
+        (await house.AnswersAsync()).ShouldBe(new SayAndHangUp(FixedSentence.ShuttingDown, Language: null));
+    }
+
+    [Fact]
+    public async Task A_status_may_come_before_the_webhook()
+    {
+        var house = new House();
+        await house.HearsAsync("ringing");
+        await house.HearsAsync("initiated");
+        (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        house.Store.Of<CallStatusChanged>().ShouldHaveSingleItem().Status.ShouldBe(CallStatus.Ringing);
+    }
+
+    [Fact]
+    public async Task A_call_that_ended_before_the_webhook_is_hung_up()
+    {
+        var house = new House();
+        await house.HearsAsync("canceled");
+        (await house.AnswersAsync()).ShouldBe(new JustHangUp());
+        house.Store.Of<CallStarted>().Count.ShouldBe(1);
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.Canceled);
+    }
+
+    [Theory]
+    [InlineData("no-answer", CallEndReason.NoAnswer)]
+    [InlineData("busy", CallEndReason.Busy)]
+    [InlineData("failed", CallEndReason.Failed)]
+    [InlineData("completed", CallEndReason.CallerHungUp)]
+    public async Task A_final_status_ends_the_call(string status, CallEndReason reason)
+    {
+        var house = new House();
+        await house.AnswersAsync();
+        await house.HearsAsync(status);
+        await house.HearsAsync(status);
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(reason);
+    }
+
+    [Fact]
+    public async Task A_status_that_nobody_knows_is_ignored()
+    {
+        var house = new House();
+        await house.HearsAsync("on-the-moon");
+        house.Store.Of<CallStatusChanged>().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_lost_stream_is_replaced_a_few_times_then_the_caller_is_told()
+    {
+        var house = new House(rules => rules.MostResumes = 2);
+        var first = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var second = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        var third = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        new[] { first.Token, second.Token, third.Token }.ShouldBeUnique();
+
+        (await house.ContinuesAsync()).ShouldBe(new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null));
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.StreamLost);
+        (await house.ContinuesAsync()).ShouldBe(new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null));
+    }
+
+    [Fact]
+    public async Task A_call_that_nobody_knows_is_hung_up() => (await new House().ContinuesAsync()).ShouldBe(new JustHangUp());
+
+    [Theory]
+    [InlineData(CallEndReason.ModelUnavailable, FixedSentence.ModelUnavailable)]
+    [InlineData(CallEndReason.ShuttingDown, FixedSentence.ShuttingDown)]
+    [InlineData(CallEndReason.StreamLost, FixedSentence.TechnicalProblem)]
+    public async Task A_caller_hears_why_the_call_is_over(CallEndReason reason, FixedSentence sentence)
+    {
+        var house = new House();
+        await house.AnswersAsync();
+        await new CallLog(house.Store).AppendAsync(House.CallSid, new EndCall(reason, ManualTime.Start), CancellationToken.None);
+        (await house.ContinuesAsync()).ShouldBe(new SayAndHangUp(sentence, Language: null));
+    }
+
+    [Theory]
+    [InlineData(CallEndReason.AgentEnded)]
+    [InlineData(CallEndReason.Silence)]
+    [InlineData(CallEndReason.MaxDuration)]
+    [InlineData(CallEndReason.CallerHungUp)]
+    public async Task A_caller_who_was_told_by_the_agent_hears_nothing_more(CallEndReason reason)
+    {
+        var house = new House();
+        await house.AnswersAsync();
+        await new CallLog(house.Store).AppendAsync(House.CallSid, new EndCall(reason, ManualTime.Start), CancellationToken.None);
+        (await house.ContinuesAsync()).ShouldBe(new JustHangUp());
+    }
+
+    [Theory]
+    [InlineData(null, "whatsapp:+15550001111")]
+    [InlineData("CA1", "whatsapp:+15550001111")]
+    [InlineData(House.Sid, null)]
+    [InlineData(House.Sid, "whatsapp:")]
+    [InlineData(House.Sid, "sip:someone@example.org")]
+    public void A_request_without_a_call_or_a_caller_is_refused(string? callSid, string? from) =>
+        new AnswerCallValidator().Validate(new AnswerCall(callSid, from, "whatsapp:+15550009999", "inbound")).IsValid.ShouldBeFalse();
+
+    [Fact]
+    public void A_call_that_guru_placed_has_its_caller_at_the_other_end() =>
+        new AnswerCallValidator().Validate(new AnswerCall(House.Sid, "nobody", "whatsapp:+15550001111", "outbound-api")).IsValid.ShouldBeTrue();
+}

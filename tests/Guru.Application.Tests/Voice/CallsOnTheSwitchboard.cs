@@ -1,0 +1,307 @@
+using Guru.Application.Calls;
+using Guru.Application.Voice;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+public sealed class CallsOnTheSwitchboard
+{
+    [Fact]
+    public async Task Are_carried_from_the_greeting_to_the_hang_up()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        model.Says(new ResponseCreated("r1", "greeting"));
+        model.Speaks("r1", "a1", "SGVsbG8=", 800);
+        await ManualTime.UntilAsync(() => line.Sent.Contains("SGVsbG8="));
+        line.Frame("AAAA", 0);
+        await ManualTime.UntilAsync(() => model.Audio.Contains("AAAA"));
+        line.Stops();
+
+        (await call).ShouldBeTrue();
+        await ManualTime.UntilAsync(() => house.Store.Of<CallEnded>().Count > 0);
+        house.Store.Of<MediaStreamConnected>().ShouldHaveSingleItem().StreamSid.ShouldBe("MZ0");
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.CallerHungUp);
+        line.IsDisposed.ShouldBeTrue();
+        model.IsDisposed.ShouldBeTrue();
+        house.Switchboard.ActiveCalls.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Keep_what_the_caller_says_in_order_until_the_model_is_ready_and_has_been_told_what_came_before()
+    {
+        var house = new House();
+        house.Dialer.Holds = new TaskCompletionSource();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, connect.Token);
+        for (var frame = 0; frame < 10; frame++)
+        {
+            line.Frame($"AA{frame:00}", frame * 20);
+        }
+
+        await ManualTime.UntilAsync(() => house.Switchboard.ActiveCalls == 1);
+        house.Dialer.Holds.SetResult();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1 && house.Model.Audio.Count() == 10);
+
+        house.Model.Audio.ShouldBe(Enumerable.Range(0, 10).Select(frame => $"AA{frame:00}"));
+        house.Model.Told.First().ShouldBeOfType<CreateResponse>();
+        line.Stops();
+        await call;
+    }
+
+    [Fact]
+    public async Task Lose_no_event_and_no_audio_while_the_store_is_away_for_a_minute()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        house.Store.IsDown = true;
+        for (var turn = 0; turn < 20; turn++)
+        {
+            model.Says(new SpeechStarted($"c{turn}", turn * 3000));
+            line.Frame($"F{turn:000}", turn * 3000);
+            model.Says(new SpeechStopped($"c{turn}", (turn * 3000) + 20));
+            model.Says(new TurnCommitted($"c{turn}", PreviousItemId: null));
+            model.Says(new CallerTranscribed($"c{turn}", $"turn {turn}", Language: null, Usage: null));
+            model.Says(new ResponseCreated($"r{turn}", Purpose: null));
+            model.Speaks($"r{turn}", $"a{turn}", $"S{turn:000}", 800);
+            model.Says(new AgentTranscriptDone($"r{turn}", $"a{turn}", $"answer {turn}"));
+            model.Says(new ResponseDone($"r{turn}", Purpose: null, "completed", Reason: null, ErrorCode: null, new ModelUsage(1, 1, 0, 0, 1, 1)));
+            await ManualTime.UntilAsync(() => line.Sent.Contains($"S{turn:000}") && model.Audio.Contains($"F{turn:000}"));
+            await house.Time.PassAsync(TimeSpan.FromSeconds(3));
+        }
+
+        house.Store.Of<UtteranceTranscribed>().ShouldBeEmpty();
+        line.Stops();
+        await call;
+        house.Store.IsDown = false;
+        await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0);
+
+        var said = house.Store.Of<UtteranceTranscribed>();
+        said.Where(utterance => utterance.Speaker == Speaker.Caller).Select(utterance => utterance.Said).ShouldBe(Enumerable.Range(0, 20).Select(turn => $"turn {turn}"));
+        said.Where(utterance => utterance.Speaker == Speaker.Agent).Select(utterance => utterance.Said).Order(StringComparer.Ordinal)
+            .ShouldBe(Enumerable.Range(0, 20).Select(turn => $"answer {turn}").Order(StringComparer.Ordinal));
+        house.Store.Of<UsageRecorded>().Count.ShouldBe(20);
+        house.Store.Of<MediaStreamConnected>().Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Are_recorded_once_when_the_store_stored_but_its_answer_was_lost()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        house.Store.LosesAnswers = 2;
+        model.Says(new SpeechStarted("c1", 0));
+        model.Says(new TurnCommitted("c1", PreviousItemId: null));
+        model.Says(new CallerTranscribed("c1", "hello", Language: null, Usage: null));
+        await house.Time.PassUntilAsync(() => house.Store.Of<UtteranceTranscribed>().Count > 0);
+        line.Stops();
+        await call;
+        await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0);
+        var drained = house.Switchboard.DrainAsync(TimeSpan.Zero, CancellationToken.None);
+        await house.Time.PassUntilAsync(() => drained.IsCompleted, TimeSpan.FromSeconds(10));
+
+        house.Store.Of<UtteranceTranscribed>().Count.ShouldBe(1);
+        house.Store.Of<MediaStreamConnected>().Count.ShouldBe(1);
+        house.Store.Of<CallEnded>().Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Are_refused_to_a_second_stream_with_a_used_token()
+    {
+        var house = new House();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, connect.Token);
+        var thief = new ScriptedLine("MZ1");
+        (await house.ConnectsAsync(thief, connect.Token)).ShouldBeFalse();
+        thief.IsClosed.ShouldBeTrue();
+
+        line.IsClosed.ShouldBeFalse();
+        line.Stops();
+        (await call).ShouldBeTrue();
+        await ManualTime.UntilAsync(() => house.Store.Of<CallEnded>().Count > 0);
+        (await house.ConnectsAsync(new ScriptedLine("MZ2"), connect.Token)).ShouldBeFalse();
+    }
+
+    [Theory]
+    [InlineData("MZ0")]
+    [InlineData("MZ1")]
+    public async Task Are_refused_to_a_stream_with_a_guessed_token(string streamSid)
+    {
+        var house = new House();
+        var (line, _, call) = await house.OnTheLineAsync();
+        await ManualTime.UntilAsync(() => house.Store.Of<MediaStreamConnected>().Count > 0);
+        (await house.ConnectsAsync(new ScriptedLine(streamSid), "guessed")).ShouldBeFalse();
+        line.Stops();
+        (await call).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Are_refused_on_another_node_to_the_same_stream_once_more()
+    {
+        var house = new House();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, connect.Token);
+        await ManualTime.UntilAsync(() => house.Store.Of<MediaStreamConnected>().Count > 0);
+        var elsewhere = new House(store: house.Store);
+        (await elsewhere.ConnectsAsync(new ScriptedLine(), connect.Token)).ShouldBeFalse();
+        line.Stops();
+        (await call).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Are_carried_by_a_node_that_never_saw_the_webhook()
+    {
+        var house = new House();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var elsewhere = new House(store: house.Store);
+        var line = new ScriptedLine();
+        var call = elsewhere.ConnectsAsync(line, connect.Token);
+        await ManualTime.UntilAsync(() => elsewhere.Dialer.Models.Count == 1 && elsewhere.Model.Told.OfType<CreateResponse>().Any());
+        elsewhere.Model.Told.OfType<CreateResponse>().Single().Purpose.ShouldBe("greeting");
+        line.Stops();
+        (await call).ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Dial_once_when_the_webhook_is_delivered_twice()
+    {
+        var house = new House();
+        var first = await house.AnswersAsync();
+        (await house.AnswersAsync()).ShouldBe(first);
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count > 0);
+        await house.Time.PassAsync(TimeSpan.FromMilliseconds(100));
+
+        house.Dialer.Models.Count.ShouldBe(1);
+        house.Store.Of<CallStarted>().Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Are_expected_with_the_later_token_when_the_carrier_asks_again()
+    {
+        var house = new House();
+        await house.AnswersAsync();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1);
+        var again = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2);
+        await ManualTime.UntilAsync(() => house.Dialer.Models[0].IsDisposed);
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, again.Token);
+        await ManualTime.UntilAsync(() => house.Model.Told.OfType<CreateResponse>().Any());
+        line.Stops();
+        (await call).ShouldBeTrue();
+
+        house.Dialer.Models.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task Let_go_of_a_model_that_no_stream_came_for()
+    {
+        var house = new House(rules => rules.UnusedModelSeconds = 20);
+        await house.AnswersAsync();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1);
+        await house.Time.PassAsync(TimeSpan.FromSeconds(19));
+        house.Model.IsDisposed.ShouldBeFalse();
+        await house.Time.PassUntilAsync(() => house.Model.IsDisposed, TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public async Task Go_on_over_a_new_stream_that_fences_the_old_one()
+    {
+        var house = new House(rules => rules.SilenceSeconds = 600);
+        var (old, model, first) = await house.OnTheLineAsync();
+        model.Says(new SpeechStarted("c1", 0));
+        model.Says(new TurnCommitted("c1", PreviousItemId: null));
+        model.Says(new CallerTranscribed("c1", "I have a bill.", Language: null, Usage: null));
+        await ManualTime.UntilAsync(() => house.Store.Of<UtteranceTranscribed>().Count == 1);
+
+        var again = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine("MZ1");
+        var second = house.ConnectsAsync(line, again.Token);
+        (await first).ShouldBeTrue();
+        old.IsDisposed.ShouldBeTrue();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.Told.OfType<CreateResponse>().Any());
+
+        house.Model.Told.OfType<AddSystemItem>().Single().Text.ShouldContain("Caller: I have a bill.");
+        house.Model.Told.OfType<CreateResponse>().Single().Purpose.ShouldBe("continue");
+        house.Switchboard.ActiveCalls.ShouldBe(1);
+        house.Model.Says(new ResponseCreated("r1", "continue"));
+        house.Model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
+        await house.Time.PassAsync(TimeSpan.FromSeconds(70));
+        house.Store.Of<CallEnded>().ShouldBeEmpty();
+        house.Store.Of<CallResumed>().Count.ShouldBe(1);
+        line.Stops();
+        await second;
+    }
+
+    [Fact]
+    public async Task Have_ended_when_a_lost_stream_is_followed_by_nothing()
+    {
+        var house = new House();
+        var (line, _, call) = await house.OnTheLineAsync();
+        line.Breaks();
+        await call;
+        await house.Time.PassAsync(TimeSpan.FromSeconds(14));
+        house.Store.Of<CallEnded>().ShouldBeEmpty();
+        await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0, TimeSpan.FromSeconds(3));
+        house.Store.Of<CallEnded>().Single().Reason.ShouldBe(CallEndReason.StreamLost);
+    }
+
+    [Fact]
+    public async Task End_by_the_carriers_word_although_the_socket_says_nothing()
+    {
+        var house = new House();
+        var (_, _, call) = await house.OnTheLineAsync();
+        await house.HearsAsync("completed");
+        (await call).ShouldBeTrue();
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.CallerHungUp);
+    }
+
+    [Fact]
+    public async Task Tell_the_caller_when_no_model_can_be_had()
+    {
+        var house = new House();
+        house.Dialer.Fails = new VoiceModelException("insufficient_quota", transient: false);
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine();
+        await house.ConnectsAsync(line, connect.Token);
+
+        line.IsClosed.ShouldBeTrue();
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.ModelUnavailable);
+        (await house.ContinuesAsync()).ShouldBe(new SayAndHangUp(FixedSentence.ModelUnavailable, Language: null));
+    }
+
+    [Fact]
+    public async Task Drain_before_the_process_stops()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        model.Says(new ResponseCreated("r1", "greeting"));
+        model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
+        var drained = house.Switchboard.DrainAsync(TimeSpan.FromSeconds(5), CancellationToken.None);
+        house.Switchboard.Refusal.ShouldBe(CallEndReason.ShuttingDown);
+        await house.Time.PassUntilAsync(() => model.Told.OfType<CreateResponse>().Any(create => create.Purpose == "goodbye"), TimeSpan.FromSeconds(6));
+        model.Says(new ResponseCreated("r2", "goodbye"));
+        model.Says(new ResponseDone("r2", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
+        await call;
+        await drained.WaitAsync(TimeSpan.FromSeconds(20));
+
+        line.IsClosed.ShouldBeTrue();
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.ShuttingDown);
+    }
+
+    [Fact]
+    public async Task Drain_without_waiting_longer_for_a_call_whose_end_is_on_record()
+    {
+        var house = new House();
+        var (line, _, call) = await house.OnTheLineAsync();
+        line.Breaks();
+        await call;
+        var drained = house.Switchboard.DrainAsync(TimeSpan.Zero, CancellationToken.None);
+        await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0, TimeSpan.FromSeconds(16));
+        await house.Time.PassUntilAsync(() => drained.IsCompleted, TimeSpan.FromSeconds(1));
+    }
+}

@@ -1,0 +1,207 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Threading.Channels;
+using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Callers;
+
+namespace Guru.Application.Tests.Voice;
+
+/// <summary>A Media Stream whose carrier is the test.</summary>
+internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
+{
+    private readonly Channel<LineMessage> _messages = Channel.CreateUnbounded<LineMessage>();
+
+    public string StreamSid { get; } = streamSid;
+
+    /// <summary>What was sent to the carrier: payloads, "mark" and "clear".</summary>
+    public ConcurrentQueue<string> Sent { get; } = new();
+
+    public bool IsClosed { get; private set; }
+
+    public bool IsDisposed { get; private set; }
+
+    public void Frame(string payload, long timestampMs) => Comes(new LineMessage(LineMessageKind.Media, Encoding.ASCII.GetBytes(payload), 160, timestampMs));
+
+    public void Comes(LineMessage message) => _messages.Writer.TryWrite(message);
+
+    public void Stops()
+    {
+        Comes(new LineMessage(LineMessageKind.Stop));
+        _messages.Writer.TryComplete();
+    }
+
+    public void Breaks() => _messages.Writer.TryComplete();
+
+    public IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+
+    public void SendMedia(ReadOnlySpan<byte> payload) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
+
+    public void SendMark(PlaybackMark mark) => Sent.Enqueue("mark");
+
+    public void SendClear() => Sent.Enqueue("clear");
+
+    public Task CloseAsync(CancellationToken cancellationToken)
+    {
+        IsClosed = true;
+        Breaks();
+        return Task.CompletedTask;
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        IsDisposed = true;
+        Breaks();
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>A model session that says what the test says.</summary>
+internal sealed class ScriptedModel(string sessionId, DateTimeOffset expiresAt) : IVoiceModel
+{
+    private readonly Channel<ModelMessage> _messages = Channel.CreateUnbounded<ModelMessage>();
+
+    public string SessionId { get; } = sessionId;
+
+    public DateTimeOffset ExpiresAt { get; } = expiresAt;
+
+    /// <summary>What it was told, in order: commands and payloads.</summary>
+    public ConcurrentQueue<object> Told { get; } = new();
+
+    public IEnumerable<string> Audio => Told.OfType<string>();
+
+    public bool IsDisposed { get; private set; }
+
+    public void Says(ModelEvent @event) => _messages.Writer.TryWrite(new ModelMessage(@event, default));
+
+    public void Speaks(string response, string item, string payload, int bytes) => _messages.Writer.TryWrite(new ModelMessage(
+        null, new ModelAudio(Encoding.ASCII.GetBytes(response), Encoding.ASCII.GetBytes(item), 0, Encoding.ASCII.GetBytes(payload), bytes)));
+
+    public void Closes(int? code = null)
+    {
+        Says(new ModelClosed(code, Reason: null));
+        _messages.Writer.TryComplete();
+    }
+
+    public IAsyncEnumerable<ModelMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+
+    public void AppendAudio(ReadOnlySpan<byte> payload) => Told.Enqueue(Encoding.ASCII.GetString(payload));
+
+    public void Send(ModelCommand command) => Told.Enqueue(command);
+
+    public ValueTask DisposeAsync()
+    {
+        IsDisposed = true;
+        return ValueTask.CompletedTask;
+    }
+}
+
+internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
+{
+    private readonly ConcurrentQueue<ScriptedModel> _models = new();
+
+    public IReadOnlyList<ScriptedModel> Models => [.. _models];
+
+    /// <summary>Dials wait for it.</summary>
+    public TaskCompletionSource? Holds { get; set; }
+
+    /// <summary>What every dial meets while it is set.</summary>
+    public Exception? Fails { get; set; }
+
+    public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
+    {
+        if (Holds is { } held)
+        {
+            await held.Task.WaitAsync(cancellationToken);
+        }
+
+        if (Fails is { } error)
+        {
+            throw error;
+        }
+
+        var model = new ScriptedModel($"sess_{_models.Count + 1}", time.GetUtcNow() + TimeSpan.FromHours(1));
+        _models.Enqueue(model);
+        return model;
+    }
+}
+
+/// <summary>Events in memory, with the store's rules about versions. It can be away for a while, or never answer.</summary>
+internal sealed class MemoryStore : IEventStore
+{
+    private readonly Lock _gate = new();
+    private readonly List<StoredEvent> _events = [];
+
+    /// <summary>Nothing is stored or read.</summary>
+    public bool IsDown { get; set; }
+
+    /// <summary>What is asked for is not answered until the asker gives up.</summary>
+    public bool IsStuck { get; set; }
+
+    /// <summary>What is appended is stored, but the answer is lost; that often.</summary>
+    public int LosesAnswers { get; set; }
+
+    public int Attempts { get; private set; }
+
+    public IReadOnlyList<T> Of<T>()
+    {
+        lock (_gate)
+        {
+            return [.. _events.Select(stored => stored.Data).OfType<T>()];
+        }
+    }
+
+    public async Task<long> AppendAsync(
+        string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
+    {
+        await AnswersAsync(cancellationToken);
+        lock (_gate)
+        {
+            var version = _events.Count(stored => stored.StreamId == streamId);
+            if (expected != ExpectedVersion.Any && expected.Value != version)
+            {
+                throw new VersionConflictException(streamId);
+            }
+
+            foreach (var data in events)
+            {
+                _events.Add(new StoredEvent(_events.Count + 1, streamId, ++version, ManualTime.Start, data));
+            }
+
+            return LosesAnswers-- > 0 ? throw new IOException("The answer was lost.") : version;
+        }
+    }
+
+    public async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, CancellationToken cancellationToken)
+    {
+        await AnswersAsync(cancellationToken);
+        lock (_gate)
+        {
+            return [.. _events.Where(stored => stored.StreamId == streamId && stored.Version >= fromVersion)];
+        }
+    }
+
+    public async IAsyncEnumerable<StoredEvent> ReadAllAsync(long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await AnswersAsync(cancellationToken);
+        foreach (var stored in _events.Where(stored => stored.Sequence > afterSequence).ToList())
+        {
+            yield return stored;
+        }
+    }
+
+    private async Task AnswersAsync(CancellationToken cancellationToken)
+    {
+        Attempts++;
+        if (IsStuck)
+        {
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+
+        if (IsDown)
+        {
+            throw new IOException("The database is away.");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Guru.Application.Calls;
+using Guru.Application.Voice;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+public sealed class FramePath
+{
+    private const int Warm = 2000;
+    private const int Frames = 20_000;
+
+    [Fact]
+    public async Task Allocates_nothing_from_the_caller_to_the_model_and_back()
+    {
+        var time = new ManualTime();
+        var meter = new Allocations();
+        var line = new QuietLine(meter);
+        var model = new QuietModel(meter);
+        var session = new CallSession(
+            new CallSessionStart(ManualTime.Start, "general", "m", "t", 500, "Greet.", Resumed: false, []), new CallRules());
+        var recorder = new CallRecorder(new CallLog(new MemoryStore()), House.CallSid, _ => { }, time, NullLogger.Instance);
+        await using var bridge = new CallBridge(
+            House.CallSid, line, session, recorder, ManualTime.Start, _ => Task.FromResult<IVoiceModel>(model), new CallRules(), time, NullLogger.Instance);
+
+        await bridge.RunAsync().WaitAsync(TimeSpan.FromSeconds(60));
+
+        line.Received.ShouldBe(Frames + Warm);
+        model.Received.ShouldBe(Frames + Warm);
+        meter.FromCaller.ShouldBeLessThan(Frames / 10, "bytes for all frames of the caller");
+        meter.FromModel.ShouldBeLessThan(Frames / 10, "bytes for all slices of the model's speech");
+        recorder.Complete();
+    }
+
+    private sealed class Allocations
+    {
+        public TaskCompletionSource ModelIsUp { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource ModelIsDone { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long FromCaller { get; set; } = long.MaxValue;
+
+        public long FromModel { get; set; } = long.MaxValue;
+    }
+
+    private sealed class QuietLine(Allocations meter) : ICallerLine
+    {
+        private readonly byte[] _payload = Encoding.ASCII.GetBytes(Convert.ToBase64String(new byte[160]));
+
+        public int Received { get; private set; }
+
+        public string StreamSid => "MZ0";
+
+        public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await meter.ModelIsDone.Task;
+            var before = 0L;
+            for (var frame = 0; frame < Frames + Warm; frame++)
+            {
+                if (frame == Warm)
+                {
+                    before = GC.GetAllocatedBytesForCurrentThread();
+                }
+
+                yield return new LineMessage(LineMessageKind.Media, _payload, 160, frame * 20);
+            }
+
+            meter.FromCaller = GC.GetAllocatedBytesForCurrentThread() - before;
+            yield return new LineMessage(LineMessageKind.Stop);
+        }
+
+        public void SendMedia(ReadOnlySpan<byte> payload) => Received++;
+
+        public void SendMark(PlaybackMark mark)
+        {
+        }
+
+        public void SendClear()
+        {
+        }
+
+        public Task CloseAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
+    private sealed class QuietModel(Allocations meter) : IVoiceModel
+    {
+        private readonly byte[] _payload = Encoding.ASCII.GetBytes(Convert.ToBase64String(new byte[400]));
+
+        public int Received { get; private set; }
+
+        public string SessionId => "sess_1";
+
+        public DateTimeOffset ExpiresAt => ManualTime.Start.AddHours(1);
+
+        public async IAsyncEnumerable<ModelMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            await Task.Yield();
+            yield return new ModelMessage(new ResponseCreated("r1", "greeting"), default);
+            var audio = new ModelAudio("r1"u8.ToArray(), "a1"u8.ToArray(), 0, _payload, 400);
+            var before = 0L;
+            for (var slice = 0; slice < Frames + Warm; slice++)
+            {
+                if (slice == Warm)
+                {
+                    before = GC.GetAllocatedBytesForCurrentThread();
+                }
+
+                yield return new ModelMessage(null, audio);
+            }
+
+            meter.FromModel = GC.GetAllocatedBytesForCurrentThread() - before;
+            meter.ModelIsDone.SetResult();
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+
+        public void AppendAudio(ReadOnlySpan<byte> payload) => Received++;
+
+        public void Send(ModelCommand command)
+        {
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}

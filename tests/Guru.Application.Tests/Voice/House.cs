@@ -1,0 +1,65 @@
+using Guru.Application.Calls;
+using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+/// <summary>One process of Guru, without its wires: a store in memory, a dialer and a clock of the test.</summary>
+internal sealed class House
+{
+    public const string Sid = "CA00000000000000000000000000000001";
+    private readonly ServerSecret _secret = new("a secret of the server"u8.ToArray());
+
+    public House(Action<CallRules>? rules = null, MemoryStore? store = null)
+    {
+        var set = new CallRules();
+        rules?.Invoke(set);
+        Rules = Options.Create(set);
+        Store = store ?? new MemoryStore();
+        Dialer = new ScriptedDialer(Time);
+        Switchboard = new Switchboard(Store, Dialer, Rules, Options.Create(new VoiceSettings()), Time, NullLogger<Switchboard>.Instance);
+    }
+
+    public static CallSid CallSid { get; } = CallSid.Parse(Sid);
+
+    public ManualTime Time { get; } = new();
+
+    public MemoryStore Store { get; }
+
+    public ScriptedDialer Dialer { get; }
+
+    public IOptions<CallRules> Rules { get; }
+
+    public Switchboard Switchboard { get; }
+
+    public ScriptedModel Model => Dialer.Models[^1];
+
+    public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111") =>
+        new AnswerCallHandler(Store, Switchboard, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
+            .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
+
+    public Task<CallAnswer> ContinuesAsync() =>
+        new ContinueCallHandler(Store, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)
+            .Handle(new ContinueCall(Sid), CancellationToken.None);
+
+    public Task HearsAsync(string status) =>
+        new RecordCallStatusHandler(Store, Switchboard, _secret, Time)
+            .Handle(new RecordCallStatus(Sid, status, "whatsapp:+15550001111", "whatsapp:+15550009999", "inbound", "12", ErrorCode: null), CancellationToken.None);
+
+    public Task<bool> ConnectsAsync(ScriptedLine line, string token) =>
+        Switchboard.ConnectAsync(line, CallSid, token, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
+
+    /// <summary>A call whose stream is up and whose greeting has been asked for.</summary>
+    public async Task<(ScriptedLine Line, ScriptedModel Model, Task<bool> Call)> OnTheLineAsync()
+    {
+        var connect = (await AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine();
+        var call = ConnectsAsync(line, connect.Token);
+        await ManualTime.UntilAsync(() => Dialer.Models.Count > 0 && Model.Told.OfType<CreateResponse>().Any());
+        return (line, Model, call);
+    }
+}
