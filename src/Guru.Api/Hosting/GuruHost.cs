@@ -2,10 +2,13 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using FluentValidation;
 using Guru.Api.Calls;
+using Guru.Api.Conversations;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
 using Guru.Application;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.Work;
 using Guru.Domain;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
@@ -105,7 +108,14 @@ internal sealed class GuruHost : IAsyncDisposable
             settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
         builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
         builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
+        builder.Services.AddSingleton<IFixedTexts>(FixedTexts.Load());
+        builder.Services.AddSingleton(new PublicAddress(settings.BaseUrl));
+        builder.Services.AddSingleton(settings.Agents);
+        builder.Services.AddSingleton(Options.Create(settings.Memory));
+        builder.Services.AddSingleton(Options.Create(settings.Replies));
+        builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
+        builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
@@ -133,7 +143,9 @@ internal sealed class GuruHost : IAsyncDisposable
         app.UseWebSockets();
 
         app.MapVoiceWebhooks();
+        app.MapMessageWebhooks();
         app.MapCalls();
+        app.MapConversations();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = HealthReports.WriteAsync });

@@ -3,9 +3,13 @@ using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Application.Work;
+using Guru.Domain.Agents;
 using Guru.Domain.Callers;
+using Guru.Infrastructure.Agents;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -22,7 +26,11 @@ internal sealed record GuruSettings(
     ServerSecret Secret,
     ApiKeys Keys,
     CallRules Calls,
-    VoiceSettings Voice)
+    VoiceSettings Voice,
+    AgentCatalog Agents,
+    MemorySettings Memory,
+    ReplyRules Replies,
+    WorkRules Work)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -106,26 +114,54 @@ internal sealed record GuruSettings(
             mistakes.Add($"GURU_SECRET is too short: {LeastSecretLength} characters at least.");
         }
 
-        var voice = new VoiceSettings();
-        environment.GetSection("Guru:Voice").Bind(voice);
-        voice.Model = Get("OPENAI_REALTIME_MODEL") ?? voice.Model;
-        voice.Voice = Get("OPENAI_VOICE") ?? voice.Voice;
-        Check(voice, "Guru__Voice__", mistakes);
-        var calls = new CallRules();
-        environment.GetSection("Guru:Calls").Bind(calls);
-        Check(calls, "Guru__Calls__", mistakes);
+        var voice = Options<VoiceSettings>(environment, "Voice", mistakes, settings =>
+        {
+            settings.Model = Get("OPENAI_REALTIME_MODEL") ?? settings.Model;
+            settings.Voice = Get("OPENAI_VOICE") ?? settings.Voice;
+        });
+        var calls = Options<CallRules>(environment, "Calls", mistakes);
+        var memory = Options<MemorySettings>(environment, "Memory", mistakes);
+        var replies = Options<ReplyRules>(environment, "Replies", mistakes);
+        var work = Options<WorkRules>(environment, "Work", mistakes);
+        var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
-            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice)
+            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory, replies, work)
             : throw new SettingsException(mistakes);
     }
 
-    private static void Check(object options, string prefix, List<string> mistakes)
+    private static T Options<T>(IConfiguration environment, string section, List<string> mistakes, Action<T>? change = null)
+        where T : class, new()
     {
+        var options = new T();
+        try
+        {
+            environment.GetSection($"Guru:{section}").Bind(options);
+        }
+        catch (InvalidOperationException error)
+        {
+            mistakes.Add($"Guru__{section}: {error.Message}");
+        }
+
+        change?.Invoke(options);
         var results = new List<ValidationResult>();
         Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
-        mistakes.AddRange(results.Select(result => $"{prefix}{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
+        mistakes.AddRange(results.Select(result => $"Guru__{section}__{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
+        return options;
+    }
+
+    private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
+    {
+        try
+        {
+            return AgentsFile.Load(string.IsNullOrWhiteSpace(path) ? AgentsFile.ShippedPath : path);
+        }
+        catch (AgentsException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"agents: {mistake}"));
+            return null;
+        }
     }
 
     /// <summary>Without GURU_SECRET one is made once, and kept beside the data it protects.</summary>

@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
@@ -27,10 +28,15 @@ public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
 }
 
 public sealed partial class AnswerCallHandler(
-    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time, ILogger<AnswerCallHandler> logger)
-    : IRequestHandler<AnswerCall, CallAnswer>
+    IEventStore store,
+    CallerMemory memory,
+    Switchboard switchboard,
+    AgentCatalog agents,
+    ServerSecret secret,
+    IOptions<CallRules> rules,
+    TimeProvider time,
+    ILogger<AnswerCallHandler> logger) : IRequestHandler<AnswerCall, CallAnswer>
 {
-    private const string RoutedBecause = "The general agent takes every call until routing is set up.";
 
     public async Task<CallAnswer> Handle(AnswerCall request, CancellationToken cancellationToken)
     {
@@ -38,26 +44,17 @@ public sealed partial class AnswerCallHandler(
         var address = CallerAddress.Parse(request.Caller!);
         var callerId = CallerId.Of(address, secret.Value);
         var token = StreamToken.For(callSid, attempt: 0, secret.Value);
-        var start = new StartCall(
-            callSid,
-            callerId,
-            address.Value,
-            CallChannel.Whatsapp,
-            CallDirections.Parse(request.Direction),
-            Language: null,
-            StreamToken.Hash(token),
-            Agent.General.Name,
-            RoutedBecause,
-            time.GetUtcNow());
         var refusal = switchboard.Refusal;
-
-        var log = CallLog.ForNewCall(store);
+        var log = new CallLog(store, callSid, isNew: true);
+        Remembered known;
         try
         {
             using var patience = new CancellationTokenSource(rules.Value.Commit, time);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
+            known = await memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, limit.Token);
+            var start = Start(request, callSid, callerId, address, token, known);
             IReadOnlyList<CallCommand> commands = refusal is { } reason ? [start, new EndCall(reason, start.At)] : [start];
-            if (await log.AppendAsync(callSid, commands, (_, error) => throw error, limit.Token) is { Count: > 0 })
+            if (await log.AppendAsync(commands, (_, error) => throw error, limit.Token) is { Count: > 0 })
             {
                 CallMeter.Started();
             }
@@ -68,19 +65,33 @@ public sealed partial class AnswerCallHandler(
             return new SayAndHangUp(FixedSentence.TryAgain, Language: null);
         }
 
-        if (log.Call.Ended is { } ended)
+        if (log.State.Ended is { } ended)
         {
-            return CallEndings.AnswerAfter(ended, log.Call.Language);
+            return CallEndings.AnswerAfter(ended, log.State.Language);
         }
 
-        if (log.Call.OpenTokens.Contains(start.StreamTokenHash!))
+        var hash = StreamToken.Hash(token);
+        if (log.State.OpenTokens.Contains(hash))
         {
-            switchboard.Expect(new ExpectedCall(callSid, callerId, log.Call.Agent, log.Call.Language, start.StreamTokenHash!, Earlier: null));
+            switchboard.Expect(new ExpectedCall(callSid, callerId, log.State.Agent, log.State.Language, hash, Earlier: null, known.Text));
         }
 
         LogAnswered(callSid);
-        return new ConnectStream(callSid, address.Value, token, log.Call.Language, rules.Value.SayBeforeConnect);
+        return new ConnectStream(callSid, address.Value, token, log.State.Language, rules.Value.SayBeforeConnect);
     }
+
+    /// <summary>No model stands between ringing and the first word: the call begins with the agent that the conversation has.</summary>
+    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known) => new(
+        callSid,
+        callerId,
+        address.Value,
+        CallChannel.Whatsapp,
+        CallDirections.Parse(request.Direction),
+        known.Language,
+        StreamToken.Hash(token),
+        agents[known.Session.Count > 0 ? known.Agent : null].Name,
+        known.Session.Count > 0 && known.Agent is not null ? "The conversation has this agent." : "Nothing tells yet what it is about.",
+        time.GetUtcNow());
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]
     private partial void LogNotStored(CallSid callSid, string error);

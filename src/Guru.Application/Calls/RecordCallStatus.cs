@@ -35,7 +35,7 @@ public sealed class RecordCallStatusHandler(IEventStore store, Switchboard switc
             status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), time.GetUtcNow());
         try
         {
-            await new CallLog(store).AppendAsync(callSid, new RecordStatus(change), cancellationToken);
+            await new CallLog(store, callSid).AppendAsync(new RecordStatus(change), cancellationToken);
         }
         finally
         {

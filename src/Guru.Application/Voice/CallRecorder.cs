@@ -34,7 +34,7 @@ public sealed partial class CallRecorder
     public Task Completion { get; }
 
     /// <summary>The end of the call is stored.</summary>
-    public bool HasEnded => _log.Call.Ended is not null;
+    public bool HasEnded => _log.State.Ended is not null;
 
     /// <summary>Never waits.</summary>
     public void Record(CallCommand fact)
@@ -84,7 +84,7 @@ public sealed partial class CallRecorder
         {
             try
             {
-                await _log.AppendAsync(_callSid, facts, Refused, CancellationToken.None);
+                await _log.AppendAsync(facts, Refused, CancellationToken.None);
                 return;
             }
             catch (Exception error)

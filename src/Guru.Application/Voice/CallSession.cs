@@ -6,6 +6,7 @@ namespace Guru.Application.Voice;
 /// <param name="Zero">The wall time of the call's clock at 0: the call's first Media Stream.</param>
 /// <param name="TrailingSilenceMs">How much silence the model's voice detection waits for; part of its end of speech.</param>
 /// <param name="Greeting">What the model is told to say first, unless the call is resumed.</param>
+/// <param name="Memory">What the agent is told of the time before the call.</param>
 /// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
 public sealed record CallSessionStart(
     DateTimeOffset Zero,
@@ -15,7 +16,8 @@ public sealed record CallSessionStart(
     int TrailingSilenceMs,
     string Greeting,
     bool Resumed,
-    IReadOnlyList<HeardTurn> SoFar);
+    IReadOnlyList<HeardTurn> SoFar,
+    string? Memory = null);
 
 /// <summary>
 /// The course of a call: what happened goes in, what to do and what to record comes out. No sockets, no clock; the same

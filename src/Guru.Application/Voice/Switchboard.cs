@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Guru.Application.Calls;
+using Guru.Application.Conversations;
 using Guru.Application.VoiceSessions;
 using Guru.Domain;
 using Guru.Domain.Agents;
@@ -15,9 +16,11 @@ namespace Guru.Application.Voice;
 /// </summary>
 public sealed partial class Switchboard(
     IEventStore store,
+    CallerMemory memory,
     IVoiceModelDialer dialer,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
+    AgentCatalog agents,
     TimeProvider time,
     ILogger<Switchboard> logger)
 {
@@ -145,7 +148,7 @@ public sealed partial class Switchboard(
         {
             // Its token is in memory: the caller need not wait for the database, which hears of it behind the audio.
             var live = new LiveCall(expectation.Call, expectation.Model);
-            live.Recorder = Recorder(callSid, new CallLog(store), live);
+            live.Recorder = Recorder(callSid, new CallLog(store, callSid), live);
             live.Recorder.Record(connect);
             return live;
         }
@@ -159,14 +162,15 @@ public sealed partial class Switchboard(
         {
             using var patience = new CancellationTokenSource(rules.Value.Commit, time);
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-            var log = new CallLog(store);
-            var events = await log.ReadAsync(callSid, limit.Token);
-            if (await log.AppendAsync(callSid, connect, limit.Token) is [])
+            var log = new CallLog(store, callSid);
+            var events = await log.ReadAsync(limit.Token);
+            if (await log.AppendAsync(connect, limit.Token) is [])
             {
                 return null; // The stream is connected already, perhaps to another node.
             }
 
-            var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash), model: null);
+            var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, limit.Token);
+            var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash, known.Text), model: null);
             live.Recorder = Recorder(callSid, log, live);
             return live;
         }
@@ -193,9 +197,10 @@ public sealed partial class Switchboard(
                 configuration.Model,
                 configuration.Transcription.Model,
                 configuration.TurnDetection.SilenceDurationMs,
-                CallPrompts.Greet,
+                CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null),
                 Resumed: call.Earlier is not null,
-                call.Earlier?.SoFar ?? []),
+                call.Earlier?.SoFar ?? [],
+                call.Memory),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid, line, session, live.Recorder!, zero, token => live.TakeModel() ?? DialAsync(call, token), rules.Value, time, logger);
@@ -228,7 +233,7 @@ public sealed partial class Switchboard(
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
         dialer.DialAsync(Configuration(call), call.CallerId.Value, cancellationToken);
 
-    private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(Agent.General, call.Language);
+    private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(agents, call.Agent, call.Language);
 
     private CallRecorder Recorder(CallSid callSid, CallLog log, LiveCall live) => new(
         log,
