@@ -19,7 +19,7 @@ internal static partial class VoiceWebhookEndpoints
             AnswerAsync(mediator, answers, logger, new AnswerCall(form.CallSid, form.From, form.To, form.Direction), context));
 
         twilio.MapPost("/continue", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context, [FromForm] VoiceForm form) =>
-            AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid), context));
+            AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid, form.CallStatus), context));
 
         twilio.MapPost("/status", async (IMediator mediator, [FromForm] VoiceForm form, CancellationToken cancellationToken) =>
         {

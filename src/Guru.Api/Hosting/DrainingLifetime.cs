@@ -41,8 +41,15 @@ internal sealed partial class DrainingLifetime(
         }
         else
         {
-            lifetime.StopApplication();
+            _ = Task.Run(EndCallsAsync, CancellationToken.None);
         }
+    }
+
+    /// <summary>Calls still on the line end now; each of them, and what is not stored yet, goes into the record first.</summary>
+    private async Task EndCallsAsync()
+    {
+        await switchboard.StopAsync(Grace);
+        lifetime.StopApplication();
     }
 
     private async Task DrainAsync()
@@ -60,7 +67,7 @@ internal sealed partial class DrainingLifetime(
         }
         finally
         {
-            lifetime.StopApplication();
+            await EndCallsAsync();
         }
     }
 

@@ -26,6 +26,9 @@ internal sealed class GuruHost : IAsyncDisposable
     /// <summary>The longest body that Twilio or a client sends; a webhook has a few kilobytes.</summary>
     private const int MaxBodyBytes = 256 * 1024;
 
+    /// <summary>How long the end waits for what is not stored yet.</summary>
+    private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(10);
+
     private readonly Database _database;
     private readonly ILoggerFactory _loggers;
 
@@ -62,6 +65,7 @@ internal sealed class GuruHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await App.Services.GetRequiredService<Switchboard>().StopAsync(LastRecords);
         await App.DisposeAsync();
         await _database.DisposeAsync();
         _loggers.Dispose();

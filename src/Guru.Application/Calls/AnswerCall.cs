@@ -43,18 +43,21 @@ public sealed partial class AnswerCallHandler(
         var callSid = CallSid.Parse(request.CallSid!);
         var address = CallerAddress.Parse(request.Caller!);
         var callerId = CallerId.Of(address, secret.Value);
-        var token = StreamToken.For(callSid, attempt: 0, secret.Value);
-        var refusal = switchboard.Refusal;
+        var streamToken = StreamToken.For(callSid, attempt: 0, secret.Value);
         var log = new CallLog(store, callSid, isNew: true);
-        Remembered known;
+        var known = Remembered.Nothing;
         try
         {
-            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-            known = await memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, limit.Token);
-            var start = Start(request, callSid, callerId, address, token, known);
-            IReadOnlyList<CallCommand> commands = refusal is { } reason ? [start, new EndCall(reason, start.At)] : [start];
-            if (await log.AppendAsync(commands, (_, error) => throw error, limit.Token) is { Count: > 0 })
+            var appended = await Patience.LimitAsync(
+                async token =>
+                {
+                    known = await memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, token);
+                    return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known), token);
+                },
+                rules.Value.Commit,
+                time,
+                cancellationToken);
+            if (appended.Count > 0)
             {
                 CallMeter.Started();
             }
@@ -70,14 +73,14 @@ public sealed partial class AnswerCallHandler(
             return CallEndings.AnswerAfter(ended, log.State.Language);
         }
 
-        var hash = StreamToken.Hash(token);
+        var hash = StreamToken.Hash(streamToken);
         if (log.State.OpenTokens.Contains(hash))
         {
             switchboard.Expect(new ExpectedCall(callSid, callerId, log.State.Agent, log.State.Language, hash, Earlier: null, known.Text));
         }
 
         LogAnswered(callSid);
-        return new ConnectStream(callSid, address.Value, token, log.State.Language, rules.Value.SayBeforeConnect);
+        return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect);
     }
 
     /// <summary>No model stands between ringing and the first word: the call begins with the agent that the conversation has.</summary>
@@ -91,7 +94,8 @@ public sealed partial class AnswerCallHandler(
         StreamToken.Hash(token),
         agents[known.Session.Count > 0 ? known.Agent : null].Name,
         known.Session.Count > 0 && known.Agent is not null ? "The conversation has this agent." : "Nothing tells yet what it is about.",
-        time.GetUtcNow());
+        time.GetUtcNow(),
+        switchboard.Refusal);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]
     private partial void LogNotStored(CallSid callSid, string error);

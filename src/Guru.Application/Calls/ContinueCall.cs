@@ -13,7 +13,8 @@ namespace Guru.Application.Calls;
 /// A Media Stream is over, and the carrier asks what is next: nothing for a call that Guru has ended, a sentence where the
 /// caller should know why, or another stream where the first was lost. Any node can answer.
 /// </summary>
-public sealed record ContinueCall(string? CallSid) : IRequest<CallAnswer>;
+/// <param name="Status">Twilio's word on the call, which may be over by now.</param>
+public sealed record ContinueCall(string? CallSid, string? Status) : IRequest<CallAnswer>;
 
 public sealed class ContinueCallValidator : AbstractValidator<ContinueCall>
 {
@@ -33,6 +34,11 @@ public sealed partial class ContinueCallHandler(
     public async Task<CallAnswer> Handle(ContinueCall request, CancellationToken cancellationToken)
     {
         var callSid = CallSid.Parse(request.CallSid!);
+        if (CallStatusWords.Parse(request.Status) is { } status && status.IsFinal())
+        {
+            return new JustHangUp(); // Nobody is on the line; the status callback tells the record.
+        }
+
         if (switchboard.EndingOf(callSid) is { } known)
         {
             return CallEndings.AnswerAfter(known.Reason, known.Language);
@@ -41,9 +47,7 @@ public sealed partial class ContinueCallHandler(
         var log = new CallLog(store, callSid);
         try
         {
-            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-            return await ResumeAsync(callSid, log, limit.Token);
+            return await Patience.LimitAsync(token => ResumeAsync(callSid, log, token), rules.Value.Commit, time, cancellationToken);
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {

@@ -3,6 +3,7 @@ using Guru.Application.Voice;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using MediatR;
+using Microsoft.Extensions.Options;
 
 namespace Guru.Application.Calls;
 
@@ -17,12 +18,13 @@ public sealed class RecordCallStatusValidator : AbstractValidator<RecordCallStat
         RuleFor(call => call.CallSid).Must(sid => CallSid.TryParse(sid, out _)).WithMessage("CallSid must be CA and 32 hexadecimal digits.");
 }
 
-public sealed class RecordCallStatusHandler(IEventStore store, Switchboard switchboard, ServerSecret secret, TimeProvider time)
+public sealed class RecordCallStatusHandler(
+    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time)
     : IRequestHandler<RecordCallStatus>
 {
     public async Task<Unit> Handle(RecordCallStatus request, CancellationToken cancellationToken)
     {
-        if (Parse(request.Status) is not { } status)
+        if (CallStatusWords.Parse(request.Status) is not { } status)
         {
             return Unit.Value;
         }
@@ -33,22 +35,39 @@ public sealed class RecordCallStatusHandler(IEventStore store, Switchboard switc
         CallerId? callerId = CallerAddress.TryParse(caller, out var address) ? CallerId.Of(address, secret.Value) : null;
         var change = new CallStatusChanged(
             status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), time.GetUtcNow());
-        try
+        var fact = new RecordStatus(change);
+        if (!switchboard.TryRecord(callSid, fact))
         {
-            await new CallLog(store, callSid).AppendAsync(new RecordStatus(change), cancellationToken);
+            await StoreAsync(callSid, fact, cancellationToken);
         }
-        finally
+
+        if (status.IsFinal())
         {
-            if (status.IsFinal())
-            {
-                switchboard.CarrierEnded(callSid); // Its socket may be half open.
-            }
+            switchboard.CarrierEnded(callSid); // Its socket may be half open.
         }
 
         return Unit.Value;
     }
 
-    private static CallStatus? Parse(string? twilio) => twilio switch
+    /// <summary>Twilio does not say it again: what the database does not take now, it gets later.</summary>
+    private async Task StoreAsync(CallSid callSid, RecordStatus fact, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Patience.LimitAsync(token => new CallLog(store, callSid).AppendAsync(fact, token), rules.Value.Commit, time, cancellationToken);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            switchboard.RecordLater(callSid, fact);
+        }
+    }
+
+    private static int? Number(string? text) => int.TryParse(text, out var number) && number >= 0 ? number : null;
+}
+
+internal static class CallStatusWords
+{
+    public static CallStatus? Parse(string? twilio) => twilio switch
     {
         "queued" or "initiated" or "ringing" => CallStatus.Ringing,
         "in-progress" or "answered" => CallStatus.InProgress,
@@ -59,6 +78,4 @@ public sealed class RecordCallStatusHandler(IEventStore store, Switchboard switc
         "canceled" => CallStatus.Canceled,
         _ => null,
     };
-
-    private static int? Number(string? text) => int.TryParse(text, out var number) && number >= 0 ? number : null;
 }

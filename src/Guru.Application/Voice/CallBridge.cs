@@ -23,6 +23,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly CallRecorder _recorder;
     private readonly Func<CancellationToken, Task<IVoiceModel>> _dial;
     private readonly CallSid _callSid;
+    private readonly Action<HeardTurn> _heardLate;
     private readonly CallRules _rules;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -39,6 +40,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private TimeSpan? _timerSetTo;
 
     /// <param name="zero">The wall time at which the call's clock stands at 0.</param>
+    /// <param name="heardLate">Told of a turn that was transcribed after the line was gone.</param>
     /// <param name="dial">Opens a session with the model; the first may have been opened before.</param>
     public CallBridge(
         CallSid callSid,
@@ -47,11 +49,13 @@ public sealed partial class CallBridge : IAsyncDisposable
         CallRecorder recorder,
         DateTimeOffset zero,
         Func<CancellationToken, Task<IVoiceModel>> dial,
+        Action<HeardTurn> heardLate,
         CallRules rules,
         TimeProvider time,
         ILogger logger)
     {
-        (_callSid, _line, _session, _recorder, _dial, _rules, _time, _logger) = (callSid, line, session, recorder, dial, rules, time, logger);
+        (_callSid, _line, _session, _recorder, _dial, _heardLate, _rules, _time, _logger) =
+            (callSid, line, session, recorder, dial, heardLate, rules, time, logger);
         _started = time.GetTimestamp();
         _startedAt = time.GetUtcNow() - zero;
         _timer = time.CreateTimer(static bridge => ((CallBridge)bridge!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -80,6 +84,12 @@ public sealed partial class CallBridge : IAsyncDisposable
     /// <summary>The carrier said elsewhere that the call is over.</summary>
     public void CarrierEnded() => Tell(new CallerHungUp());
 
+    /// <summary>Guru stops now.</summary>
+    public void Stop() => Tell(new StopNow());
+
+    /// <summary>The stream before this one heard a turn that it could not tell of in time.</summary>
+    public void HearLate(HeardTurn turn) => Tell(new HeardLate(turn));
+
     /// <summary>Another stream has taken the call over, or this one had no right to it.</summary>
     public void Fence() => Tell(new LineLost());
 
@@ -103,6 +113,8 @@ public sealed partial class CallBridge : IAsyncDisposable
             }
         }
 
+        // Polite, also after the carrier's stop: a socket that is just dropped is an error at the carrier's (31903).
+        await _line.CloseAsync(CancellationToken.None);
         await _line.DisposeAsync();
         _tape.Dispose();
         _over.Dispose();
@@ -142,6 +154,20 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
 
         Tell(ended);
+    }
+
+    /// <summary>A fault of ours ends this call, and no other.</summary>
+    private void Guarded(Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception error)
+        {
+            LogPumpFailed(_callSid, "session", error);
+            _finished.TrySetResult(null);
+        }
     }
 
     private async Task PumpModelAsync(IVoiceModel model)
@@ -304,8 +330,11 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            _session.Handle(input, Now);
-            CarryOut();
+            Guarded(() =>
+            {
+                _session.Handle(input, Now);
+                CarryOut();
+            });
         }
     }
 
@@ -319,6 +348,7 @@ public sealed partial class CallBridge : IAsyncDisposable
                 return false;
             }
 
+            LogTrouble(@event);
             _session.Handle(new FromModel(@event), Now);
             if (@event is ModelClosed && model == _model)
             {
@@ -327,6 +357,22 @@ public sealed partial class CallBridge : IAsyncDisposable
 
             CarryOut();
             return true;
+        }
+    }
+
+    private void LogTrouble(ModelEvent @event)
+    {
+        switch (@event)
+        {
+            case ModelErrored e:
+                LogModelErrored(_callSid, e.Code, e.ClientEventId);
+                break;
+            case ResponseDone { Status: "failed" } e:
+                LogResponseFailed(_callSid, e.ErrorCode);
+                break;
+            case ModelClosed e:
+                LogModelClosed(_callSid, e.Code);
+                break;
         }
     }
 
@@ -350,6 +396,11 @@ public sealed partial class CallBridge : IAsyncDisposable
                     break;
                 case Record d:
                     _recorder.Record(d.Fact);
+                    if (_session.LineIsGone && d.Fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
+                    {
+                        _heardLate(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
+                    }
+
                     break;
                 case DialModel:
                     Beside(Task.Run(DialAsync, CancellationToken.None));
@@ -390,6 +441,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         var before = _model;
         (_model, _dialed) = (_dialed, null);
         var model = _model!;
+        LogModelInUse(_callSid, model.SessionId);
         Beside(Task.Run(() => PumpModelAsync(model), CancellationToken.None));
         if (before is not null)
         {
@@ -445,6 +497,18 @@ public sealed partial class CallBridge : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: the {Side} pump failed")]
     private partial void LogPumpFailed(CallSid callSid, string side, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the model reports {Code} (our event: {ClientEventId})")]
+    private partial void LogModelErrored(CallSid callSid, string? code, string? clientEventId);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: a response failed: {Code}")]
+    private partial void LogResponseFailed(CallSid callSid, string? code);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the model's session is closed ({Code})")]
+    private partial void LogModelClosed(CallSid callSid, int? code);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the model's session {SessionId} is in use")]
+    private partial void LogModelInUse(CallSid callSid, string sessionId);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the model refused a session: {Code} (transient: {Transient})")]
     private partial void LogDialFailed(CallSid callSid, string code, bool transient);

@@ -22,6 +22,12 @@ public sealed record LineLost : CallInput;
 /// <param name="Within">How long the call may go on.</param>
 public sealed record DrainBegan(TimeSpan Within) : CallInput;
 
+/// <summary>Guru stops now, whatever is being said.</summary>
+public sealed record StopNow : CallInput;
+
+/// <summary>A turn of the stream before this one was transcribed only now.</summary>
+public sealed record HeardLate(HeardTurn Turn) : CallInput;
+
 /// <summary>The session's deadline has come.</summary>
 public sealed record DeadlineCame : CallInput;
 

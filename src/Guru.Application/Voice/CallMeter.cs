@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using System.Text.Json;
 using Guru.Domain.Calls;
 
 namespace Guru.Application.Voice;
@@ -50,7 +51,7 @@ public static class CallMeter
         switch (@event)
         {
             case CallEnded e:
-                EndedCalls.Add(1, new KeyValuePair<string, object?>("reason", e.Reason.ToString()));
+                EndedCalls.Add(1, new KeyValuePair<string, object?>("reason", JsonNamingPolicy.CamelCase.ConvertName(e.Reason.ToString())));
                 break;
             case VoiceModelReconnected e:
                 Reconnects.Add(1, new KeyValuePair<string, object?>("reason", e.Reason));

@@ -39,6 +39,10 @@ public static class CallPrompts
     public static string Greeting(string? hint, bool known) =>
         $"{(known ? GreetAcquaintance : GreetStranger)} Use the language of your instructions, or English.{(hint is null ? "" : $" {hint}")}";
 
+    /// <summary>What turns out to have been said before the model came in.</summary>
+    public static string BeforeYouCame(HeardTurn turn) =>
+        $"Before the interruption {(turn.Speaker == Speaker.Caller ? "the caller" : "you")} had also said: {turn.Text}";
+
     /// <summary>The conversation of this call so far, for a model session that did not hear it.</summary>
     public static string SoFar(IReadOnlyList<HeardTurn> turns)
     {

@@ -36,13 +36,20 @@ public sealed partial class CallRecorder
     /// <summary>The end of the call is stored.</summary>
     public bool HasEnded => _log.State.Ended is not null;
 
+    /// <summary>The caller's language, as the facts stored so far tell it.</summary>
+    public string? Language => _log.State.Language;
+
     /// <summary>Never waits.</summary>
-    public void Record(CallCommand fact)
+    /// <returns>False once the record is complete.</returns>
+    public bool Record(CallCommand fact)
     {
-        if (_entries.Writer.TryWrite(new Entry(fact, Stored: null)))
+        if (!_entries.Writer.TryWrite(new Entry(fact, Stored: null)))
         {
-            CallMeter.Queued(1);
+            return false;
         }
+
+        CallMeter.Queued(1);
+        return true;
     }
 
     /// <summary>Waits until everything recorded so far is stored, or the limit is reached.</summary>
@@ -89,7 +96,7 @@ public sealed partial class CallRecorder
             }
             catch (Exception error)
             {
-                LogRetry(_callSid, facts.Count, wait.TotalMilliseconds, error.GetType().Name);
+                LogRetry(_callSid, facts.Count, wait.TotalMilliseconds, error.Message);
                 await Task.Delay(wait, _time);
                 wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry;
             }

@@ -201,7 +201,7 @@ public sealed partial class CallSession
         _agentTurns.Clear();
         if (reason is { } ended)
         {
-            _decisions.Add(new Record(new EndCall(ended, At(_now))));
+            _decisions.Add(new Record(new EndCall(ended, At(_now), start.StreamSid)));
         }
 
         if (_responses.Active is { } active)

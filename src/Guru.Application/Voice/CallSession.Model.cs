@@ -168,8 +168,13 @@ public sealed partial class CallSession
             case ResponseCreated e:
                 Tell(new CancelResponse(e.ResponseId)); // Nobody would hear it.
                 break;
-            case ResponseDone { Usage: { } usage } e:
-                RecordUsage(e.ResponseId, "response", start.Model, usage);
+            case ResponseDone e:
+                _responses.Done(e.ResponseId);
+                if (e.Usage is not null)
+                {
+                    RecordUsage(e.ResponseId, "response", start.Model, e.Usage);
+                }
+
                 break;
             case ModelClosed:
                 _model = null;
@@ -198,7 +203,7 @@ public sealed partial class CallSession
     private void OnResponseDone(ResponseDone e)
     {
         var served = _responses.Done(e.ResponseId);
-        foreach (var turn in _agentTurns.Where(turn => turn.Played.ResponseId == e.ResponseId).ToList())
+        foreach (var turn in _agentTurns.Where(turn => turn.Epoch == _epoch && turn.Played.ResponseId == e.ResponseId).ToList())
         {
             Complete(turn);
             turn.Transcribe(text: null);
@@ -300,6 +305,10 @@ public sealed partial class CallSession
         else if (FatalCodes.Contains(e.Code, StringComparer.Ordinal))
         {
             End(CallEndReason.ModelUnavailable);
+        }
+        else if (e.ClientEventId?.StartsWith("response-", StringComparison.Ordinal) == true && _responses.TakeUnconfirmed() is { } wanted)
+        {
+            OnFailure(e.Code, wanted);
         }
     }
 

@@ -13,7 +13,7 @@ public sealed partial class CallSession
         for (var i = 0; i < _agentTurns.Count; i++)
         {
             var turn = _agentTurns[i];
-            if (turn.IsTranscribed && (turn.Played.IsOver || turn.Played.Sent == 0) && turn.Played.ResponseId != _responses.Active)
+            if (turn.IsTranscribed && (turn.Played.IsOver || turn.Played.Sent == 0) && (turn.Epoch != _epoch || turn.Played.ResponseId != _responses.Active))
             {
                 _agentTurns.RemoveAt(i--);
                 RecordAgent(turn);
@@ -62,7 +62,7 @@ public sealed partial class CallSession
 
         var whole = turn.Played is { IsOver: true, IsCut: false };
         var heard = whole ? said : HeardText.Of(said, heardMs, saidMs);
-        var interrupted = turn.IsInterrupted || (!whole && _responses.IsCut(turn.Played.ResponseId));
+        var interrupted = turn.IsInterrupted || (!whole && turn.Epoch == _epoch && _responses.IsCut(turn.Played.ResponseId));
         var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(_now) : Ms(StartOf(turn));
         if (heardMs > 0)
         {
@@ -106,11 +106,24 @@ public sealed partial class CallSession
             return;
         }
 
-        var after = _soFar.FindLastIndex(turn => turn.StartMs <= utterance.StartMs) + 1;
-        _soFar.Insert(after, new HeardTurn(utterance.Speaker, utterance.Heard, utterance.Interrupted, utterance.StartMs));
+        Remember(new HeardTurn(utterance.Speaker, utterance.Heard, utterance.Interrupted, utterance.StartMs));
+    }
+
+    private void Remember(HeardTurn heard)
+    {
+        _soFar.Insert(_soFar.FindLastIndex(turn => turn.StartMs <= heard.StartMs) + 1, heard);
         if (_soFar.Count > MostTurnsKept)
         {
             _soFar.RemoveAt(0);
+        }
+    }
+
+    private void OnHeardLate(HeardTurn turn)
+    {
+        if (!_soFar.Contains(turn))
+        {
+            Remember(turn);
+            Tell(new AddSystemItem(CallPrompts.BeforeYouCame(turn)));
         }
     }
 

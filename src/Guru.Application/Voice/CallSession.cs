@@ -7,6 +7,7 @@ namespace Guru.Application.Voice;
 /// <param name="TrailingSilenceMs">How much silence the model's voice detection waits for; part of its end of speech.</param>
 /// <param name="Greeting">What the model is told to say first, unless the call is resumed.</param>
 /// <param name="Memory">What the agent is told of the time before the call.</param>
+/// <param name="StreamSid">The Media Stream that speaks for the call.</param>
 /// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
 public sealed record CallSessionStart(
     DateTimeOffset Zero,
@@ -17,6 +18,7 @@ public sealed record CallSessionStart(
     string Greeting,
     bool Resumed,
     IReadOnlyList<HeardTurn> SoFar,
+    string? StreamSid = null,
     string? Memory = null);
 
 /// <summary>
@@ -78,6 +80,9 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private bool _lineIsGone;
     private CallEndReason? _endReason;
     private TimeSpan _lastWordsUntil;
+
+    /// <summary>Only the transcript of the last words is waited for.</summary>
+    public bool LineIsGone => _lineIsGone;
 
     /// <summary>Nothing more will be decided.</summary>
     public bool IsOver { get; private set; }
@@ -191,6 +196,12 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
             case LineLost:
                 LoseLine(reason: null);
                 break;
+            case StopNow:
+                End(CallEndReason.ShuttingDown);
+                break;
+            case HeardLate { Turn: var turn }:
+                OnHeardLate(turn);
+                break;
             case DrainBegan { Within: var within }:
                 _drainAt ??= now + within;
                 break;
@@ -221,7 +232,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
             AskAgain();
             CreateWhenFree();
         }
-        else if (_callerTurns.Count == 0 || _model is null || _now >= _lastWordsUntil)
+        else if ((_callerTurns.Count == 0 && _responses.Active is null) || _model is null || _now >= _lastWordsUntil)
         {
             RecordUntranscribed();
             _decisions.Add(new Finish(_endReason));

@@ -8,6 +8,8 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
     private Task<IVoiceModel>? _model = model;
     private volatile CallBridge? _bridge;
     private volatile bool _fenced;
+    private volatile bool _carrierEnded;
+    private volatile bool _stopped;
 
     public ExpectedCall Call { get; } = call;
 
@@ -17,6 +19,9 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     /// <summary>Why Guru ended the call; null while it goes on, or when somebody else ended it.</summary>
     public Domain.Calls.CallEndReason? EndReason => _bridge?.EndReason;
+
+    /// <summary>ISO 639-1: what the caller turned out to speak, or was known to.</summary>
+    public string? Language => Recorder?.Language ?? Call.Language;
 
     /// <summary>Another stream carries the call.</summary>
     public bool IsFenced => _fenced;
@@ -28,6 +33,16 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
         {
             bridge.Fence();
         }
+
+        if (_carrierEnded)
+        {
+            bridge.CarrierEnded();
+        }
+
+        if (_stopped)
+        {
+            bridge.Stop();
+        }
     }
 
     public void Fence()
@@ -36,12 +51,42 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
         _bridge?.Fence();
     }
 
-    public void CarrierEnded() => _bridge?.CarrierEnded();
+    public void CarrierEnded()
+    {
+        _carrierEnded = true;
+        _bridge?.CarrierEnded();
+    }
+
+    public void Stop()
+    {
+        _stopped = true;
+        _bridge?.Stop();
+    }
+
+    public void HearLate(HeardTurn turn) => _bridge?.HearLate(turn);
 
     public void Drain(TimeSpan within) => _bridge?.Drain(within);
 
-    /// <summary>The session dialled before, once.</summary>
-    public Task<IVoiceModel>? TakeModel() => Interlocked.Exchange(ref _model, value: null);
+    /// <summary>The session dialled before, once; after that, new ones.</summary>
+    public async Task<IVoiceModel> DialAsync(Func<CancellationToken, Task<IVoiceModel>> dial, CancellationToken cancellationToken)
+    {
+        if (TakeModel() is not { } early)
+        {
+            return await dial(cancellationToken);
+        }
+
+        try
+        {
+            return await early.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            _model = early; // To be let go when it is there: the line does not wait for it.
+            throw;
+        }
+    }
+
+    private Task<IVoiceModel>? TakeModel() => Interlocked.Exchange(ref _model, value: null);
 
     public async ValueTask DisposeAsync()
     {

@@ -111,7 +111,12 @@ internal sealed class ResponseGate
     }
 
     /// <summary>The model's session is gone, and with it what was asked of it.</summary>
-    public void Reset() => (Active, Wanted, _inFlight, _served, _notBefore) = (null, null, null, null, null);
+    /// <remarks>Another session may number its responses as this one did.</remarks>
+    public void Reset()
+    {
+        (Active, Wanted, _inFlight, _served, _notBefore) = (null, null, null, null, null);
+        _cut.Clear();
+    }
 
     /// <summary>Nothing more of this response is to be heard.</summary>
     public void Cut(string responseId)

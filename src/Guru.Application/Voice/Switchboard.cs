@@ -22,17 +22,19 @@ public sealed partial class Switchboard(
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
     TimeProvider time,
-    ILogger<Switchboard> logger)
+    ILogger<Switchboard> logger) : IDisposable
 {
     private const int MostEndingsKept = 10_000;
     private const int MostWaitsForResume = 4;
 
     private readonly ConcurrentDictionary<CallSid, Expectation> _expected = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _live = new();
+    private readonly ConcurrentDictionary<CallSid, LiveCall> _closing = new();
     private readonly ConcurrentDictionary<Task, CallSid> _paperwork = new();
     private readonly ConcurrentDictionary<CallSid, CallEnding> _endings = new();
     private readonly ConcurrentQueue<CallSid> _endingsOrder = new();
-    private TimeSpan? _draining;
+    private readonly CancellationTokenSource _stopping = new();
+    private volatile Draining? _draining;
 
     /// <summary>The name of this process in events.</summary>
     public string Node { get; } = $"{Environment.MachineName}-{Environment.ProcessId}";
@@ -53,6 +55,11 @@ public sealed partial class Switchboard(
     /// <summary>Prepares for a call's Media Stream: a model is dialled now, and dropped if no stream comes.</summary>
     public void Expect(ExpectedCall call)
     {
+        if (IsCarriedBy(call.CallSid, call.StreamTokenHash))
+        {
+            return; // The webhook was delivered again when the stream was up already.
+        }
+
         var expectation = new Expectation(call);
         while (!_expected.TryAdd(call.CallSid, expectation))
         {
@@ -74,8 +81,23 @@ public sealed partial class Switchboard(
     /// <summary>Why a call ended that was on this process's line, so that the carrier gets an answer without the database.</summary>
     public CallEnding? EndingOf(CallSid callSid) =>
         _endings.TryGetValue(callSid, out var ending) ? ending
-        : _live.TryGetValue(callSid, out var live) && live.EndReason is { } reason ? new CallEnding(reason, live.Call.Language)
+        : _live.TryGetValue(callSid, out var live) && live.EndReason is { } reason ? new CallEnding(reason, live.Language)
         : null;
+
+    /// <summary>Puts a fact behind those of a call that is, or was just, on this process's line, so that they are stored in their order.</summary>
+    /// <returns>False if the call is not here.</returns>
+    public bool TryRecord(CallSid callSid, CallCommand fact) =>
+        (_live.TryGetValue(callSid, out var live) && live.Recorder!.Record(fact))
+        || (_closing.TryGetValue(callSid, out var closing) && closing.Recorder!.Record(fact));
+
+    /// <summary>Stores a fact of a call that is not here as soon as the database answers.</summary>
+    public void RecordLater(CallSid callSid, CallCommand fact)
+    {
+        var recorder = new CallRecorder(new CallLog(store, callSid), callSid, _ => { }, time, logger);
+        recorder.Record(fact);
+        recorder.Complete();
+        Paperwork(callSid, recorder.Completion);
+    }
 
     /// <summary>Carries a call over a Media Stream until it is over, and disposes the line.</summary>
     /// <param name="token">What the stream presented.</param>
@@ -98,6 +120,7 @@ public sealed partial class Switchboard(
 
         _live[callSid] = live;
         CallMeter.Connected();
+        LogConnected(callSid, line.StreamSid);
         CallEndReason? reason = null;
         try
         {
@@ -105,10 +128,11 @@ public sealed partial class Switchboard(
         }
         finally
         {
+            Remember(live, reason);
+            _closing[callSid] = live;
+            Paperwork(callSid, FinishAsync(live, line.StreamSid, reason));
             _live.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
             CallMeter.Disconnected();
-            Remember(live.Call, reason);
-            Paperwork(callSid, FinishAsync(live, line.StreamSid, reason));
             LogCarried(callSid, line.StreamSid, reason?.ToString() ?? "stream lost");
         }
 
@@ -122,12 +146,35 @@ public sealed partial class Switchboard(
         {
             live.CarrierEnded();
         }
+
+        if (_expected.TryGetValue(callSid, out var expectation))
+        {
+            Drop(expectation);
+        }
+    }
+
+    /// <summary>Ends every call on the line, and waits for the records.</summary>
+    /// <param name="limit">What is not stored by then is told in the log, and lost with the process.</param>
+    public async Task StopAsync(TimeSpan limit)
+    {
+        _draining ??= new Draining(TimeSpan.Zero);
+        foreach (var live in _live.Values)
+        {
+            live.Stop();
+        }
+
+        await _stopping.CancelAsync();
+        await PaperworkDone.WaitAsync(limit, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        foreach (var callSid in _paperwork.Values)
+        {
+            LogNotStored(callSid);
+        }
     }
 
     /// <summary>Takes no new calls, lets live ones go on for the time given, and waits for all of them and their records.</summary>
     public async Task DrainAsync(TimeSpan within, CancellationToken cancellationToken)
     {
-        _draining = within;
+        _draining = new Draining(within);
         foreach (var live in _live.Values)
         {
             live.Drain(within);
@@ -142,8 +189,15 @@ public sealed partial class Switchboard(
         }
     }
 
+    public void Dispose() => _stopping.Dispose();
+
     private async Task<LiveCall?> AdmitAsync(CallSid callSid, ConnectMediaStream connect, CancellationToken cancellationToken)
     {
+        if (IsCarriedBy(callSid, connect.StreamTokenHash))
+        {
+            return null; // The token is used, though its record may still be on its way.
+        }
+
         if (TakeExpected(callSid, connect.StreamTokenHash) is { } expectation)
         {
             // Its token is in memory: the caller need not wait for the database, which hears of it behind the audio.
@@ -153,26 +207,9 @@ public sealed partial class Switchboard(
             return live;
         }
 
-        if (_live.TryGetValue(callSid, out var other) && other.Call.StreamTokenHash == connect.StreamTokenHash)
-        {
-            return null; // The token is used, though its record may still be on its way.
-        }
-
         try
         {
-            using var patience = new CancellationTokenSource(rules.Value.Commit, time);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-            var log = new CallLog(store, callSid);
-            var events = await log.ReadAsync(limit.Token);
-            if (await log.AppendAsync(connect, limit.Token) is [])
-            {
-                return null; // The stream is connected already, perhaps to another node.
-            }
-
-            var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, limit.Token);
-            var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash, known.Text), model: null);
-            live.Recorder = Recorder(callSid, log, live);
-            return live;
+            return await Patience.LimitAsync(token => ClaimAsync(callSid, connect, token), rules.Value.Commit, time, cancellationToken);
         }
         catch (RuleException)
         {
@@ -184,6 +221,25 @@ public sealed partial class Switchboard(
             return null;
         }
     }
+
+    /// <summary>Asks the call's events whether the stream may have it, and claims it there.</summary>
+    private async Task<LiveCall?> ClaimAsync(CallSid callSid, ConnectMediaStream connect, CancellationToken cancellationToken)
+    {
+        var log = new CallLog(store, callSid);
+        var events = await log.ReadAsync(cancellationToken);
+        if (await log.AppendAsync(connect, cancellationToken) is [])
+        {
+            return null; // The stream is connected already, perhaps to another node.
+        }
+
+        var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
+        var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash, known.Text), model: null);
+        live.Recorder = Recorder(callSid, log, live);
+        return live;
+    }
+
+    private bool IsCarriedBy(CallSid callSid, string tokenHash) =>
+        _live.TryGetValue(callSid, out var live) && live.Call.StreamTokenHash == tokenHash;
 
     private async Task<CallEndReason?> CarryAsync(ICallerLine line, LiveCall live, DateTimeOffset connectedAt)
     {
@@ -200,14 +256,15 @@ public sealed partial class Switchboard(
                 CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null),
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
+                line.StreamSid,
                 call.Memory),
             rules.Value);
         await using var bridge = new CallBridge(
-            call.CallSid, line, session, live.Recorder!, zero, token => live.TakeModel() ?? DialAsync(call, token), rules.Value, time, logger);
+            call.CallSid, line, session, live.Recorder!, zero, token => live.DialAsync(inner => DialAsync(call, inner), token), turn => HearLate(live, turn), rules.Value, time, logger);
         live.Attach(bridge);
-        if (_draining is { } within)
+        if (_draining is { } draining)
         {
-            live.Drain(within);
+            live.Drain(draining.Within);
         }
 
         return await bridge.RunAsync();
@@ -218,16 +275,33 @@ public sealed partial class Switchboard(
     {
         var callSid = live.Call.CallSid;
         var recorder = live.Recorder!;
-        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume && !_live.ContainsKey(callSid); waits++)
+        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume && !GoesOn(live); waits++)
         {
-            await Task.Delay(Call.ResumeWindow, time);
+            await Task.Delay(Call.ResumeWindow, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_stopping.IsCancellationRequested)
+            {
+                break; // The call may go on over another node.
+            }
+
             recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
             await recorder.FlushAsync(Call.ResumeWindow);
         }
 
         recorder.Complete();
         await recorder.Completion;
+        _closing.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
         await live.DisposeAsync();
+    }
+
+    private bool GoesOn(LiveCall before) => _live.TryGetValue(before.Call.CallSid, out var live) && live != before;
+
+    /// <summary>A turn that was transcribed when its stream was gone: the stream that goes on with the call should know it.</summary>
+    private void HearLate(LiveCall from, HeardTurn turn)
+    {
+        if (GoesOn(from) && _live.TryGetValue(from.Call.CallSid, out var live))
+        {
+            live.HearLate(turn);
+        }
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
@@ -272,11 +346,11 @@ public sealed partial class Switchboard(
         }
     }
 
-    private void Remember(ExpectedCall call, CallEndReason? reason)
+    private void Remember(LiveCall live, CallEndReason? reason)
     {
-        if (reason is { } ended && _endings.TryAdd(call.CallSid, new CallEnding(ended, call.Language)))
+        if (reason is { } ended && _endings.TryAdd(live.Call.CallSid, new CallEnding(ended, live.Language)))
         {
-            _endingsOrder.Enqueue(call.CallSid);
+            _endingsOrder.Enqueue(live.Call.CallSid);
             if (_endingsOrder.Count > MostEndingsKept && _endingsOrder.TryDequeue(out var oldest))
             {
                 _endings.TryRemove(oldest, out _);
@@ -289,6 +363,8 @@ public sealed partial class Switchboard(
         _paperwork[task] = callSid;
         _ = task.ContinueWith(done => _paperwork.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
+
+    private sealed record Draining(TimeSpan Within);
 
     private sealed class Expectation(ExpectedCall call)
     {
@@ -324,6 +400,12 @@ public sealed partial class Switchboard(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: a stream came, and its token could not be looked up ({Error})")]
     private partial void LogNotAdmitted(CallSid callSid, string error);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the stream {StreamSid} is connected")]
+    private partial void LogConnected(CallSid callSid, string streamSid);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: facts are not stored, and this process stops")]
+    private partial void LogNotStored(CallSid callSid);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the stream {StreamSid} is over: {Reason}")]
     private partial void LogCarried(CallSid callSid, string streamSid, string reason);

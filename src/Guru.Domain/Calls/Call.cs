@@ -61,7 +61,11 @@ public sealed record Call(
             OpenTokens = call.OpenTokens.Remove(e.StreamTokenHash),
         },
         CallResumed => call,
-        UtteranceTranscribed e => call with { Recorded = call.Recorded.Add(e.UtteranceId) },
+        UtteranceTranscribed e => call with
+        {
+            Recorded = call.Recorded.Add(e.UtteranceId),
+            Language = e.Speaker == Speaker.Caller ? e.Language ?? call.Language : call.Language,
+        },
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
@@ -79,6 +83,7 @@ public sealed record Call(
         [
             new CallStarted(c.CallSid, c.CallerId, c.Address, c.Channel, c.Direction, c.Language, c.StreamTokenHash, c.At),
             new AgentRouted(c.Agent, c.RoutedBecause, c.At),
+            .. c.Refusal is { } refusal && call.Ended is null ? [new CallEnded(refusal, c.At)] : Array.Empty<CallEvent>(),
         ],
 
         RecordStatus c => Status(call, c.Change),
@@ -105,7 +110,7 @@ public sealed record Call(
         RecordReconnect c => call.Recorded.Contains(ReconnectKey(c.Reconnect)) ? [] : [c.Reconnect],
 
         EndCall when call.Ended is not null => [],
-        EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
+        EndCall { StreamSid: not null } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
         EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
         EndCall c => [new CallEnded(c.Reason, c.At)],
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),

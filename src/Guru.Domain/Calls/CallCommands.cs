@@ -4,6 +4,7 @@ namespace Guru.Domain.Calls;
 
 public abstract record CallCommand(DateTimeOffset At);
 
+/// <param name="Refusal">Why the call cannot be taken; it ends as it begins.</param>
 public sealed record StartCall(
     CallSid CallSid,
     CallerId CallerId,
@@ -14,7 +15,8 @@ public sealed record StartCall(
     string? StreamTokenHash,
     string Agent,
     string RoutedBecause,
-    DateTimeOffset At) : CallCommand(At);
+    DateTimeOffset At,
+    CallEndReason? Refusal = null) : CallCommand(At);
 
 /// <summary>Asks for a Media Stream in place of a lost one.</summary>
 /// <param name="MostAttempts">How often a call may be resumed.</param>

@@ -58,6 +58,7 @@ internal sealed class CallsProjection(string schema) : IProjection
             BilledSeconds = e.DurationSeconds,
             ErrorCode = e.ErrorCode,
         },
+        UtteranceTranscribed { Speaker: Speaker.Caller, Language: not null } e => new Facts(e.At) { Language = e.Language },
         CallEnded e => new Facts(e.At) { Status = CallStatuses.After(e.Reason), EndReason = e.Reason, EndedAt = e.At },
         _ => null,
     };

@@ -105,6 +105,28 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task A_status_that_the_store_cannot_take_is_taken_all_the_same_and_stored_when_it_can()
+    {
+        var house = new House();
+        house.Store.IsDown = true;
+        await house.HearsAsync("busy");
+        house.Store.IsDown = false;
+
+        await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0);
+        house.Store.Of<CallEnded>().Single().Reason.ShouldBe(CallEndReason.Busy);
+    }
+
+    [Fact]
+    public async Task A_question_about_a_call_that_is_over_makes_no_new_stream()
+    {
+        var house = new House();
+        await house.AnswersAsync();
+
+        (await house.ContinuesAsync("completed")).ShouldBe(new JustHangUp());
+        house.Store.Of<MediaStreamRequested>().ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task A_status_that_nobody_knows_is_ignored()
     {
         var house = new House();

@@ -18,7 +18,7 @@ internal sealed class House
 
     public House(Action<CallRules>? rules = null, MemoryStore? store = null)
     {
-        var set = new CallRules();
+        var set = new CallRules { LastWordsSeconds = 0 };
         rules?.Invoke(set);
         Rules = Options.Create(set);
         Store = store ?? new MemoryStore();
@@ -54,12 +54,12 @@ internal sealed class House
         new AnswerCallHandler(Store, Memory, Switchboard, Agents, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
-    public Task<CallAnswer> ContinuesAsync() =>
+    public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>
         new ContinueCallHandler(Store, Memory, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)
-            .Handle(new ContinueCall(Sid), CancellationToken.None);
+            .Handle(new ContinueCall(Sid, status), CancellationToken.None);
 
     public Task HearsAsync(string status) =>
-        new RecordCallStatusHandler(Store, Switchboard, _secret, Time)
+        new RecordCallStatusHandler(Store, Switchboard, _secret, Rules, Time)
             .Handle(new RecordCallStatus(Sid, status, "whatsapp:+15550001111", "whatsapp:+15550009999", "inbound", "12", ErrorCode: null), CancellationToken.None);
 
     public Task<bool> ConnectsAsync(ScriptedLine line, string token) =>

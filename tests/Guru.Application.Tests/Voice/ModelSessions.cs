@@ -25,6 +25,36 @@ public sealed class ModelSessions
     }
 
     [Fact]
+    public void May_number_their_responses_as_the_one_before_did()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Says(call.Model.Begins("resp_1"), "item_1", 3000, "First you ask for");
+        call.Caller.Speaks("caller_1", 800, "Wait.");
+        call.Model.Closes();
+        call.Model.IsReady();
+
+        call.Model.Says(call.Model.Begins("resp_1"), "item_1", 1000, "Yes?");
+        call.Model.Finishes("resp_1");
+        call.Passes(2000);
+
+        call.Utterances[^1].ShouldSatisfyAllConditions(said => said.Said.ShouldBe("Yes?"), said => said.HeardMs.ShouldBe(1000), said => said.Interrupted.ShouldBeFalse());
+    }
+
+    [Fact]
+    public void Are_heard_out_on_what_an_answer_used_after_the_caller_hung_up()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Says(call.Model.Begins("resp_1"), "item_1", 3000, "First you ask for");
+        call.Caller.HangsUp();
+        call.IsOver.ShouldBeFalse();
+
+        call.Happens(new ResponseDone("resp_1", Purpose: null, "cancelled", "client_cancelled", ErrorCode: null, new ModelUsage(1, 2, 0, 0, 3, 4)));
+
+        call.Facts.OfType<RecordUsage>().ShouldContain(fact => fact.Usage.UsageId.EndsWith(":resp_1", StringComparison.Ordinal));
+        call.IsOver.ShouldBeTrue();
+    }
+
+    [Fact]
     public void That_drop_let_what_was_sent_be_heard_to_its_end()
     {
         var call = PhoneCall.Greeted();

@@ -6,6 +6,10 @@ public sealed class EndingACall : CallSpec
 {
     public static TheoryData<CallEndReason> Reasons => [.. Enum.GetValues<CallEndReason>()];
 
+    [Fact]
+    public void Is_not_for_a_stream_that_another_has_replaced() =>
+        Given([.. Connected, Requested("token-1", 1, 4), Stream("MZ1", "token-1", 5)]).When(End(CallEndReason.Silence, 8, stream: "MZ0")).ThenNothing();
+
     [Theory]
     [MemberData(nameof(Reasons))]
     public void Has_a_reason(CallEndReason reason) => Given(Connected).When(End(reason)).Then(Ended(reason));

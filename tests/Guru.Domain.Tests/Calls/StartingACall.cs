@@ -12,6 +12,14 @@ public sealed class StartingACall : CallSpec
     public void Happens_once_when_the_webhook_is_delivered_twice() => Given(Started).When(Start(at: 3)).ThenNothing();
 
     [Fact]
+    public void That_cannot_be_taken_ends_as_it_begins() =>
+        Given().When(Start() with { Refusal = CallEndReason.AtCapacity }).Then([.. Started, Ended(CallEndReason.AtCapacity, 0)]);
+
+    [Fact]
+    public void Is_not_undone_by_a_webhook_that_comes_again_when_no_more_calls_are_taken() =>
+        Given(Connected).When(Start(at: 3) with { Refusal = CallEndReason.AtCapacity }).ThenNothing();
+
+    [Fact]
     public void Is_possible_after_a_status_that_came_first() =>
         Given(Status(CallStatus.Ringing)).When(Start()).Then(Started);
 
