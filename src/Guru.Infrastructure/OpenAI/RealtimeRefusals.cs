@@ -11,6 +11,7 @@ internal static class RealtimeRefusals
     private static readonly HashSet<string> Lasting = new(StringComparer.Ordinal)
     {
         "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
+        "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded", "organization_usage_limit_exceeded",
         "invalid_api_key", "model_not_found", "missing_model", "beta_api_shape_disabled", "unknown_parameter", "missing_required_parameter",
     };
 
@@ -45,7 +46,7 @@ internal static class RealtimeRefusals
         return new VoiceModelException(code, ending.CloseCode is not (3000 or 4000 or 1008) && !IsLasting(code));
     }
 
-    private static bool IsLasting(string? code) =>
+    public static bool IsLasting(string? code) =>
         code is not null && (Lasting.Contains(code) || code.StartsWith("invalid_", StringComparison.Ordinal));
 }
 

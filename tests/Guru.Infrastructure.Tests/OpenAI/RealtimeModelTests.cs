@@ -104,6 +104,7 @@ public sealed class DiallingTheModel
     [InlineData(403, "<html>", "403", false)]
     [InlineData(404, """{"error":{"type":"invalid_request_error","code":"model_not_found"}}""", "model_not_found", false)]
     [InlineData(429, """{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}""", "insufficient_quota", false)]
+    [InlineData(429, """{"error":{"type":"insufficient_quota","code":"credit_balance_exhausted"}}""", "credit_balance_exhausted", false)]
     [InlineData(429, """{"error":{"type":"requests","code":"rate_limit_exceeded"}}""", "rate_limit_exceeded", true)]
     [InlineData(429, "", "429", true)]
     [InlineData(500, "", "500", true)]
