@@ -1,5 +1,6 @@
 using Guru.Application;
 using Guru.Application.Calls;
+using Guru.Application.Conversations;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.Infrastructure.Postgres;
@@ -18,6 +19,7 @@ public static class PostgresRegistration
         services.AddSingleton<PostgresEventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
         services.AddSingleton<ICallQueries, CallQueries>();
+        services.AddSingleton<IConversationQueries, ConversationQueries>();
         services.AddSingleton<Rebuild>();
         services.AddSingleton<PostgresHealth>();
         return services;
