@@ -66,6 +66,7 @@ public sealed class TestDatabase : IAsyncDisposable
         Rebuild = new Rebuild(DataSource, Store, Keys);
         Queries = new CallQueries(DataSource, Store, types);
         Conversations = new ConversationQueries(DataSource);
+        Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
     }
 
     public NpgsqlDataSource DataSource { get; }
@@ -75,6 +76,7 @@ public sealed class TestDatabase : IAsyncDisposable
     public Rebuild Rebuild { get; }
     internal CallQueries Queries { get; }
     internal ConversationQueries Conversations { get; }
+    internal PostgresWorkQueue Work { get; }
 
     public static async Task<TestDatabase> NewAsync(PostgresFixture postgres, EventTypes? types = null, Upcasters? upcasters = null) =>
         new(await postgres.NewDatabaseAsync(migrated: true), types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);
