@@ -13,15 +13,18 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
     private const string Summaries =
         "select caller_id, language, agent, last_activity_at from guru.conversations where last_activity_at is not null";
 
-    private const string Entries = "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, source_id from guru.messages where caller_id = $1";
+    private const string Entries =
+        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, source_id from guru.messages where caller_id = $1";
 
-    public async Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
+    public async Task<Page<ConversationSummary>> ListAsync(
+        CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var after = cursor is null ? default : TimeCursor.Parse(cursor);
         if (callerId is { } one)
         {
-            return new Page<ConversationSummary>(await FindAsync(one, cancellationToken) is { } found && cursor is null ? [found] : [], Next: null);
+            var found = cursor is null ? await FindAsync(one, cancellationToken) : null;
+            return new Page<ConversationSummary>(found is null ? [] : [found], Next: null);
         }
 
         await using var command = dataSource.CreateCommand(

@@ -15,7 +15,10 @@ public sealed class Projections
     {
         _rebuilt =
         [
-            new CallsProjection(schema), new UtterancesProjection(schema), new TimelineProjection(schema), new ConversationsProjection(schema),
+            new CallsProjection(schema),
+            new UtterancesProjection(schema),
+            new TimelineProjection(schema),
+            new ConversationsProjection(schema),
         ];
         _all = [.. _rebuilt, .. live];
     }

@@ -15,7 +15,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
 
     /// <summary>How far a message has come, as a number.</summary>
     private static readonly string Far =
-        $"array_position(array[{string.Join(", ", Enum.GetValues<DeliveryStatus>().Select(status => $"'{EnumText.Of(status)}'"))}], d.status)";
+        $"array_position(string_to_array('{string.Join(' ', Enum.GetValues<DeliveryStatus>().Select(EnumText.Of))}', ' '), d.status)";
 
     private readonly SqlStatement _message = new(
         $"""
@@ -98,7 +98,8 @@ internal sealed class TimelineProjection(string schema) : IProjection
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
             new SqlCommand(
-                _utterance, $"spoken/{callSid}/{e.UtteranceId}", callSid, e.UtteranceId, e.StartMs, EnumText.Of(e.Speaker), e.Heard, e.Agent)
+                _utterance, $"spoken/{callSid}/{e.UtteranceId}",
+                callSid, e.UtteranceId, e.StartMs, EnumText.Of(e.Speaker), e.Heard, e.Agent)
             {
                 Reads = callSid,
             },
@@ -111,7 +112,8 @@ internal sealed class TimelineProjection(string schema) : IProjection
         var caller = reply.CallerId.Value;
         yield return new SqlCommand(
             _message, MessageKey(caller, first),
-            caller, first, reply.At, Whatsapp, EnumText.Of(Speaker.Agent), reply.Text ?? "", reply.Agent, first, string.Join(' ', reply.ReplySids));
+            caller, first, reply.At, Whatsapp, EnumText.Of(Speaker.Agent), reply.Text ?? "", reply.Agent, first,
+            string.Join(' ', reply.ReplySids));
         foreach (var sid in reply.ReplySids)
         {
             yield return new SqlCommand(_part, DeliveryKey(caller, sid), caller, sid, first);

@@ -121,6 +121,19 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_message_does_not_keep_others_from_taking_over_what_a_dead_node_held()
+    {
+        await ReceiveAsync(Maria, Noon);
+        await ClaimAsync();
+        await ReceiveAsync(Maria, new DateTimeOffset(2100, 1, 1, 0, 0, 0, TimeSpan.Zero));
+
+        await ExpireAsync();
+
+        var taken = (await ClaimAsync())!;
+        (taken.Round, taken.Attempts).ShouldBe((2, 1));
+    }
+
+    [Fact]
     public async Task A_retry_comes_later_and_counts()
     {
         await ReceiveAsync(Maria, Noon);
