@@ -40,9 +40,7 @@ public sealed partial record Brain
     public string Write(WrittenInput input)
     {
         var language = LanguageOf(input);
-        var advisor = Advisors
-            .Select(advisor => (Advisor: advisor, At: input.Instructions.IndexOf(advisor.Name, StringComparison.OrdinalIgnoreCase)))
-            .Where(named => named.At >= 0).OrderBy(named => named.At).FirstOrDefault().Advisor;
+        var advisor = AdvisorIn(input.Instructions);
         var rule = Rules.FirstOrDefault(rule => rule.Words.Any(word => Contains(input.Said, word)));
         List<string> sentences =
         [
@@ -88,14 +86,36 @@ public sealed partial record Brain
             .Where(sentence => words.Exists(word => Contains(sentence, word))).Distinct(StringComparer.Ordinal)];
     }
 
+    private Advisor? AdvisorIn(string instructions)
+    {
+        var named = Advisors
+            .Select(advisor => (Advisor: advisor, At: instructions.IndexOf($"{advisor.Name} advisor", StringComparison.OrdinalIgnoreCase)))
+            .Where(named => named.At >= 0).OrderBy(named => named.At);
+        return named.FirstOrDefault().Advisor;
+    }
+
     private static bool Remembers(Memory memory, WrittenInput input) =>
         !memory.Words.Concat(memory.Facts).Any(word => Contains(input.Said, word))
-        && (memory.Facts.Any(fact => Contains(input.Instructions, fact))
+        && (IsTold(memory, input.Instructions)
             || input.Earlier.Any(turn => memory.Words.Concat(memory.Facts).Any(word => Contains(turn.Text, word))));
+
+    /// <summary>A prompt may speak of bills in general; what was said stands below a line such as "The conversation so far:".</summary>
+    private static bool IsTold(Memory memory, string instructions)
+    {
+        var told = Told().Match(instructions) is { Success: true } heading ? instructions[heading.Index..] : "";
+        return memory.Facts.Any(fact => Contains(instructions, fact)) || memory.Words.Any(word => Contains(told, word));
+    }
 
     /// <summary>The whole word, or its plural: rent is not in different.</summary>
     private static bool HasWord(string text, string word) => Regex.IsMatch(
         text, $@"(?<!\p{{L}}){Regex.Escape(word)}(s|es)?(?!\p{{L}})", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+
+    [GeneratedRegex(@"^[^\n]*conversation[^\n]*:[ \r]*$", RegexOptions.Multiline | RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Told();
+
+    /// <summary>"The caller's language is es", "language: 'es'".</summary>
+    [GeneratedRegex(@"language(?: is|:)\s*'?(?<code>[a-z]{2})\b", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex NamedLanguage();
 
     [GeneratedRegex(@"[^.!?\n]+[.!?]*", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Sentence();

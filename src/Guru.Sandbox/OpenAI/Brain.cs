@@ -46,7 +46,7 @@ public sealed partial record Brain
         Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "OpenAI", "Brain.yaml"))));
 
     static readonly (string Language, string[] Hints)[] LanguageHints =
-        [("es", ["spanish", "español", "language: es", "language 'es'", "(es)"]), ("en", ["english", "language: en"])];
+        [("es", ["spanish", "español", "language 'es'", "(es)"]), ("en", ["english"])];
 
     public static Brain Shipped => LazyShipped.Value;
 
@@ -117,12 +117,13 @@ public sealed partial record Brain
         return context.Items.LastOrDefault(item => item is { Role: "user", Language: not null })?.Language ?? Hinted(asked) ?? "en";
     }
 
-    private static string? Hinted(string instructions) =>
-        LanguageHints.FirstOrDefault(hint => hint.Hints.Any(words => Contains(instructions, words))).Language;
+    private static string? Hinted(string instructions) => NamedLanguage().Match(instructions) is { Success: true } named
+        ? named.Groups["code"].Value.ToLowerInvariant()
+        : LanguageHints.FirstOrDefault(hint => hint.Hints.Any(words => Contains(instructions, words))).Language;
 
     /// <summary>What is known before the first word of a call: it stands in system items.</summary>
     private static bool Remembers(Memory memory, ReplyContext context) =>
-        memory.Facts.Any(fact => Contains(context.Instructions, fact))
+        IsTold(memory, context.Instructions)
         || context.Items.Any(item => item is { Role: "system", Text: { } text }
             && memory.Words.Concat(memory.Facts).Any(word => Contains(text, word)));
 

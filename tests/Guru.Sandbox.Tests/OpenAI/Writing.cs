@@ -47,6 +47,7 @@ public sealed class Writing
         Write("", [new("user", BillEn), new("assistant", "..."), new("user", "¿Y la factura?")]).ShouldBe(Lines("es", "remember-bill", "bill-answer"));
         Write("", [new("system", $"In a call: {BillEn}"), new("user", "Hello again")]).ShouldStartWith("I remember");
         Write($"Earlier: {BillEn}.", [new("user", "Hello again")]).ShouldStartWith("I remember");
+        Write("The present conversation so far (UTC):\n[10:00] Caller in writing: my hospital bill", [new("user", "Hello again")]).ShouldStartWith("I remember");
         Write("You know all about a hospital bill.", [new("user", "Hello")]).ShouldNotContain("remember");
     }
 
@@ -61,6 +62,10 @@ public sealed class Writing
     [Fact]
     public void A_word_that_tells_nothing_is_answered_in_the_language_of_before() =>
         Write("", [new("user", "Hola, tengo una factura"), new("assistant", "..."), new("user", "OK")]).ShouldBe(Brain.Shipped.Text("tell-me-more", "es"));
+
+    [Fact]
+    public void A_word_that_tells_nothing_is_answered_in_the_language_that_is_asked_for() =>
+        Write("Speak the caller's language. The caller's language is fr (ISO 639-1).", [new("user", "OK")]).ShouldBe(Brain.Shipped.Text("tell-me-more", "fr"));
 
     [Theory]
     [InlineData("My visa and the rent", "legal", 0.9, "financial")]
