@@ -73,13 +73,13 @@ public sealed class TwilioMessaging
     /// <summary>Takes over a message that the application sent; it arrives, or fails with a number, once it was answered for.</summary>
     internal async Task SendAsync(SentMessage message, Uri? callback, bool isTemplate, Task answered)
     {
+        var plan = Delivery;
         var refused = RefusalOf(message, isTemplate);
-        if (refused is null && Delivery.Arrives)
+        if (refused is null && plan.Arrives)
         {
             Received.Add(message);
         }
 
-        var plan = Delivery;
         if (!plan.BeforeAnswer)
         {
             // An answer that is lost or late holds up no callback.
