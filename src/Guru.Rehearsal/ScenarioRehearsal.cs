@@ -27,7 +27,10 @@ public static class ScenarioRehearsal
 
     private static CallRecord Record(VirtualCallRecord call) => new(
         [.. call.Utterances.Select(said => new RecordedUtterance(
-            Name(said.Speaker), said.Said, said.Heard, said.Interrupted, said.StartMs, said.EndMs))],
+            Name(said.Speaker), said.Said, said.Heard, said.Interrupted, said.StartMs, said.EndMs)
+        {
+            HeardMs = said.HeardMs,
+        })],
         [.. call.Events.Select(@event => @event.GetType().Name)],
         call.EndReason is { } reason ? Name(reason) : null);
 

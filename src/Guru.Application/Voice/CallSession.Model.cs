@@ -225,6 +225,7 @@ public sealed partial class CallSession
         else if (e.Status == "completed")
         {
             _failures = 0;
+            _unanswered = _open;
         }
     }
 

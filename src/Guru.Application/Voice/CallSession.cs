@@ -64,7 +64,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private bool _answerOwed; // When the model went, the caller waited for an answer, or for the rest of one.
 
     private CallerTurn? _open;
-    private CallerTurn? _unanswered; // The last turn, until the agent begins to answer it.
+    private CallerTurn? _unanswered; // The last turn, until it was answered whole.
     private CallerTurn? _unheard; // A turn that the model left behind; the next one hears it again, under another name.
     private bool _gapFilled;
     private long? _speechEndedAtMs;
@@ -141,7 +141,6 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
         if (turn.Played.Sent == 0)
         {
-            _unanswered = null;
             turn.Played.ContentIndex = audio.ContentIndex;
             turn.AnswersSpeechEndedAtMs = _speechEndedAtMs;
             _speechEndedAtMs = null;

@@ -73,7 +73,10 @@ public sealed record GuruCall(IReadOnlyList<JsonNode> Utterances, IReadOnlyList<
     public CallRecord ToRecord() => new(
         [.. Utterances.Select(utterance => new RecordedUtterance(
             (string)utterance["speaker"]!, (string)utterance["said"]!, (string)utterance["heard"]!, (bool)utterance["interrupted"]!,
-            (long)utterance["startMs"]!, (long)utterance["endMs"]!))],
+            (long)utterance["startMs"]!, (long)utterance["endMs"]!)
+        {
+            HeardMs = (long?)utterance["heardMs"],
+        })],
         [.. Events.Select(@event => (string)@event["type"]!)],
         EndReason);
 }

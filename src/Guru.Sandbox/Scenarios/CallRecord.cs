@@ -11,6 +11,9 @@ public sealed record CallRecord(IReadOnlyList<RecordedUtterance> Utterances, IRe
 /// <param name="Speaker">caller or agent.</param>
 public sealed record RecordedUtterance(string Speaker, string Said, string Heard, bool Interrupted, long StartMs, long EndMs)
 {
+    /// <summary>Length of the audio that was heard; null: where the record does not say, the time between start and end.</summary>
+    public long? HeardMs { get; init; }
+
     public override string ToString() => $"{Speaker} {(Interrupted ? "(cut off) " : "")}\"{Said}\"";
 }
 

@@ -156,7 +156,7 @@ public static class ExpectationCheck
             }
 
             from = index + 1;
-            var claimed = TimeSpan.FromMilliseconds(spoken[index].EndMs - spoken[index].StartMs);
+            var claimed = TimeSpan.FromMilliseconds(spoken[index].HeardMs ?? (spoken[index].EndMs - spoken[index].StartMs));
             var off = (claimed - line.Heard).Duration();
             if (line.Cut && off > expected.HeardWithin)
             {
