@@ -86,7 +86,7 @@ public sealed class VirtualCall
     private CallSession Session(IReadOnlyList<HeardTurn>? soFar) => new(
         new CallSessionStart(
             Zero, _configuration.Agent, _configuration.Model, _configuration.Transcription.Model,
-            _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greeting(hint: null, known: false), Resumed: soFar is not null, soFar ?? []),
+            _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greeting(hint: null, known: false, language: null), Resumed: soFar is not null, soFar ?? []),
         _options.Rules);
 
     public static VirtualCallRecord Run(VirtualCallOptions options)

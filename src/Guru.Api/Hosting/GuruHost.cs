@@ -110,6 +110,10 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddPostgres(database);
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
             settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
+        builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
+            settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
+        builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(
+            settings.Twilio, settings.Messenger, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TwilioMessenger>>()));
         builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
         builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
         builder.Services.AddSingleton<IFixedTexts>(FixedTexts.Load());

@@ -30,7 +30,9 @@ internal sealed record GuruSettings(
     AgentCatalog Agents,
     MemorySettings Memory,
     ReplyRules Replies,
-    WorkRules Work)
+    WorkRules Work,
+    MessengerOptions Messenger,
+    TextModelSettings Text)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -123,11 +125,13 @@ internal sealed record GuruSettings(
         var memory = Options<MemorySettings>(environment, "Memory", mistakes);
         var replies = Options<ReplyRules>(environment, "Replies", mistakes);
         var work = Options<WorkRules>(environment, "Work", mistakes);
+        var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
+        var text = Options<TextModelSettings>(environment, "Text", mistakes);
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
-            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory, replies, work)
+            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory, replies, work, messenger, text)
             : throw new SettingsException(mistakes);
     }
 

@@ -36,8 +36,9 @@ public static class CallPrompts
     /// <summary>Every caller is greeted, and nobody is reminded of what has not been.</summary>
     /// <param name="hint">The agent's own.</param>
     /// <param name="known">The agent was told of something earlier.</param>
-    public static string Greeting(string? hint, bool known) =>
-        $"{(known ? GreetAcquaintance : GreetStranger)} Use the language of your instructions, or English.{(hint is null ? "" : $" {hint}")}";
+    /// <param name="language">ISO 639-1, where it is known.</param>
+    public static string Greeting(string? hint, bool known, string? language) =>
+        $"{(known ? GreetAcquaintance : GreetStranger)} {(language is null ? "Speak English." : $"The caller's language is {language} (ISO 639-1): speak it.")}{(hint is null ? "" : $" {hint}")}";
 
     /// <summary>What turns out to have been said before the model came in.</summary>
     public static string BeforeYouCame(HeardTurn turn) =>

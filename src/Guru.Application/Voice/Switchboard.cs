@@ -253,7 +253,7 @@ public sealed partial class Switchboard(
                 configuration.Model,
                 configuration.Transcription.Model,
                 configuration.TurnDetection.SilenceDurationMs,
-                CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null),
+                CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null, call.Language),
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,

@@ -26,15 +26,14 @@ public interface IWorkQueue
     Task CompleteAsync(WorkItem item, CancellationToken cancellationToken);
 }
 
-/// <param name="Kind">reply or summary.</param>
-/// <param name="Subject">The caller's id for a reply, the call's SID for a summary.</param>
+/// <param name="Kind">What is to be done: reply.</param>
+/// <param name="Subject">What it is about: the caller's id for a reply.</param>
 /// <param name="Attempts">How often it was put back.</param>
 /// <param name="Intent">What an earlier claim was about to do; JSON.</param>
 /// <param name="Round">How often the event had happened when it was claimed.</param>
 public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string Subject, int Attempts, string? Intent, DateTimeOffset? IntentAt, long Round, Guid Lease)
 {
     public const string Reply = "reply";
-    public const string Summary = "summary";
 }
 
 public sealed class LeaseLostException(string id) : Exception($"The work item {id} is somebody else's now.");

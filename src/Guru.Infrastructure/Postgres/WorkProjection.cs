@@ -1,5 +1,4 @@
 using Guru.Application.Work;
-using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
 
@@ -14,9 +13,6 @@ internal sealed class WorkProjection : IProjection
     /// <summary>Who writes in bursts seldom pauses for longer.</summary>
     private const string EndOfBurst = "interval '1.5 seconds'";
 
-    /// <summary>The last words of a call are written down after its end.</summary>
-    private const string LastWords = "interval '10 seconds'";
-
     private static readonly SqlStatement Reply = new(
         $"""
         insert into guru.work as w (id, kind, caller_id, subject, due_at)
@@ -28,23 +24,11 @@ internal sealed class WorkProjection : IProjection
         """,
         Text, TimestampTz);
 
-    private static readonly SqlStatement Summary = new(
-        $"""
-        insert into guru.work (id, kind, caller_id, subject, due_at)
-        select '{WorkItem.Summary}:' || c.call_sid, '{WorkItem.Summary}', c.caller_id, c.call_sid, e.at + {LastWords}
-        from unnest($1, $2) as e (call_sid, at) join guru.calls c on c.call_sid = e.call_sid
-        where c.caller_id is not null
-        on conflict do nothing
-        """,
-        Text, TimestampTz);
-
     public IReadOnlyList<string> Tables => ["work"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],
-        CallEnded e when CallStream.SidOf(@event.StreamId) is { } callSid =>
-            [new SqlCommand(Summary, $"work/{callSid}", callSid, e.At) { Reads = callSid }],
         _ => [],
     };
 }

@@ -18,7 +18,6 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     private static readonly DateTimeOffset Noon = new(2020, 3, 4, 12, 0, 0, TimeSpan.Zero);
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallerId Jean = CallerId.Parse("fedcba9876543210fedcba9876543210");
-    private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
     private int _messages;
     private TestDatabase _database = null!;
 
@@ -38,24 +37,6 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
 
         item.ShouldBe(new WorkItem(
             $"reply:{Maria}", WorkItem.Reply, Maria, Maria.Value, Attempts: 0, Intent: null, IntentAt: null, Round: 1, item.Lease));
-        (await ClaimAsync()).ShouldBeNull();
-    }
-
-    [Fact]
-    public async Task An_ended_call_asks_for_a_summary_once_its_last_words_had_time()
-    {
-        await _database.Store.AppendAsync(Call.StreamId(Sid), ExpectedVersion.None, Maria, [Started(), new CallEnded(CallEndReason.CallerHungUp, Noon)], default);
-
-        (await _database.OneAsync("select due_at = '2020-03-04T12:00:10Z' from guru.work")).ShouldBe("True");
-        var item = (await ClaimAsync())!;
-        (item.Id, item.Kind, item.CallerId, item.Subject).ShouldBe(($"summary:{Sid}", WorkItem.Summary, Maria, Sid.Value));
-    }
-
-    [Fact]
-    public async Task A_call_whose_caller_is_unknown_asks_for_nothing()
-    {
-        await _database.Store.AppendAsync(Call.StreamId(Sid), ExpectedVersion.None, owner: null, [new CallEnded(CallEndReason.Busy, Noon)], default);
-
         (await ClaimAsync()).ShouldBeNull();
     }
 
@@ -330,9 +311,6 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
         (await _database.DumpAsync("work")).ShouldBeEmpty();
         answered.ShouldBe(Messages);
     }
-
-    private static CallStarted Started() => new(
-        Sid, Maria, "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, StreamTokenHash: null, Noon);
 
     private MessageReceived Message(CallerId caller, DateTimeOffset at) => new(
         $"SM{Interlocked.Increment(ref _messages)}", caller, "+15550100001", ProfileName: null, MessageKind.Text, "hello", MediaUrl: null, MediaType: null, at);
