@@ -29,6 +29,12 @@ public sealed class SettingsTests : IDisposable
     [InlineData("TWILIO_API_KEY", "SK1", "TWILIO_API_KEY")]
     [InlineData("OPENAI_VOICE", "fable", "Guru__Voice__Voice")]
     [InlineData("Guru:Calls:SilenceSeconds", "-1", "Guru__Calls__SilenceSeconds")]
+    [InlineData("Guru:Calls:SilenceSeconds", "soon", "Guru__Calls__SilenceSeconds")]
+    [InlineData("Guru:Calls:MaxConcurrent", "1.5", "Guru__Calls__MaxConcurrent")]
+    [InlineData("Guru:Calls:SayBeforeConnect", "perhaps", "Guru__Calls__SayBeforeConnect")]
+    [InlineData("Guru:MediaStream:StartTimeoutSeconds", "0", "Guru__MediaStream__StartTimeoutSeconds")]
+    [InlineData("Guru:OpenAI:KeepAliveTimeoutSeconds", "never", "Guru__OpenAI__KeepAliveTimeoutSeconds")]
+    [InlineData("TWILIO_AUTH_TOKEN", " , ", "TWILIO_AUTH_TOKEN")]
     [InlineData("GURU_SECRET", "short", "GURU_SECRET")]
     [InlineData("DATABASE_URL", "postgres://guru@db/guru", "GURU_SECRET")]
     public void A_wrong_value_is_refused_by_name(string name, string value, string named)
@@ -38,6 +44,52 @@ public sealed class SettingsTests : IDisposable
         mistakes.Count.ShouldBe(1);
         mistakes[0].ShouldStartWith(named);
     }
+
+    [Theory]
+    [InlineData("guru at db")]
+    [InlineData("postgres://")]
+    [InlineData("postgres://guru:hunter2@db:port/guru")]
+    [InlineData("postgres://guru:hunter2@db/guru?no_such_option=1")]
+    public void An_address_of_a_database_that_cannot_be_read_is_refused_and_not_repeated(string url)
+    {
+        var mistake = Should.Throw<SettingsException>(() => Read(("DATABASE_URL", url), ("GURU_SECRET", "0123456789abcdef"))).Mistakes.ShouldHaveSingleItem();
+
+        mistake.ShouldStartWith("DATABASE_URL");
+        mistake.ShouldNotContain("hunter2");
+    }
+
+    [Fact]
+    public void Each_wrong_option_of_a_section_is_listed()
+    {
+        var mistakes = Should.Throw<SettingsException>(() => Read(
+            ("Guru:Calls:SilenceSeconds", "soon"), ("Guru:Calls:DrainSeconds", "-1"), ("Guru:Voice:VadThreshold", "loud"), ("DATABASE_URL", "nowhere"))).Mistakes;
+
+        mistakes.Select(mistake => mistake.Split(' ', ':')[0]).ShouldBe(
+            ["Guru__Calls__SilenceSeconds", "Guru__Calls__DrainSeconds", "Guru__Voice__VadThreshold", "DATABASE_URL", "GURU_SECRET"], ignoreOrder: true);
+    }
+
+    [Fact]
+    public void The_limits_of_both_sockets_are_options()
+    {
+        var settings = Read(("Guru:MediaStream:KeepAliveTimeoutSeconds", "12.5"), ("Guru:OpenAI:ConnectTimeoutSeconds", "2"), ("OPENAI_API_KEY", "sk-1"));
+
+        (settings.MediaStream.KeepAliveTimeout, settings.MediaStream.KeepAliveInterval).ShouldBe((TimeSpan.FromSeconds(12.5), TimeSpan.FromSeconds(15)));
+        (settings.OpenAI.ConnectTimeoutSeconds, settings.OpenAI.ApiKey).ShouldBe((2, "sk-1"));
+    }
+
+    [Fact]
+    public void No_secret_is_shown()
+    {
+        var shown = Read(
+            ("OPENAI_API_KEY", "hunter2"), ("TWILIO_AUTH_TOKEN", "hunter2"), ("TWILIO_API_KEY", "SK1"), ("TWILIO_API_SECRET", "hunter2"),
+            ("GURU_ANALYST_KEYS", "hunter2"), ("GURU_SECRET", "hunter2hunter2hunter2"), ("DATABASE_URL", "postgres://guru:hunter2@db/guru")).ToString();
+
+        shown.ShouldContain("https://guru.example.org");
+        shown.ShouldNotContain("hunter2");
+    }
+
+    [Fact]
+    public void An_empty_option_keeps_its_default() => Read(("Guru:Calls:SilenceSeconds", "")).Calls.SilenceSeconds.ShouldBe(20);
 
     [Fact]
     public void An_empty_variable_counts_as_missing() =>
@@ -61,6 +113,20 @@ public sealed class SettingsTests : IDisposable
         second.ShouldBe(first);
         first.Length.ShouldBeGreaterThanOrEqualTo(32);
         File.GetUnixFileMode(Path.Combine(_directory, "secret")).ShouldBe(UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Directory.GetFiles(_directory).ShouldHaveSingleItem();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("cut")]
+    public void A_kept_secret_that_is_empty_or_cut_off_is_refused_and_left_as_it_is(string kept)
+    {
+        var path = Path.Combine(_directory, "secret");
+        File.WriteAllText(path, kept);
+
+        Should.Throw<SettingsException>(() => Read()).Mistakes.ShouldHaveSingleItem().ShouldStartWith(path);
+
+        File.ReadAllText(path).ShouldBe(kept);
     }
 
     [Fact]

@@ -73,11 +73,12 @@ public sealed class ReadingBack(World world) : IClassFixture<World>
     }
 
     [Fact]
-    public async Task OpenAPI_describes_the_analysts_endpoints_and_not_Twilios()
+    public async Task OpenAPI_describes_the_endpoints_with_JSON_and_not_Twilios()
     {
         var paths = (await world.GetAsync("/openapi/v1.json")).GetProperty("paths").EnumerateObject().Select(path => path.Name).ToList();
 
         paths.ShouldContain("/api/calls/{callSid}/transcript");
+        paths.ShouldContain("/health/ready");
         paths.ShouldNotContain(path => path.StartsWith("/api/whatsapp"));
     }
 
@@ -85,6 +86,11 @@ public sealed class ReadingBack(World world) : IClassFixture<World>
     public async Task A_guru_that_runs_is_live_and_ready()
     {
         (await world.Analyst.GetStringAsync("/health/live")).ShouldBe("Healthy");
-        (await world.GetAsync("/health/ready")).GetProperty("status").GetString().ShouldBe("Healthy");
+        var ready = await world.GetAsync("/health/ready");
+        ready.GetProperty("status").GetString().ShouldBe("Healthy");
+        ready.GetProperty("checks").GetProperty("database").GetProperty("status").GetString().ShouldBe("Healthy");
+        using var head = new HttpRequestMessage(HttpMethod.Head, "/health/ready");
+        using var answer = await world.Analyst.SendAsync(head);
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK);
     }
 }

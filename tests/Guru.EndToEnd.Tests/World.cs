@@ -13,7 +13,7 @@ public class World : IAsyncLifetime
 {
     protected const string AnalystKey = "analyst-key";
     protected const string OperatorKey = "operator-key";
-    private const string PublicAddress = "https://guru.example.test";
+    internal const string PublicAddress = "https://guru.example.test";
 
     private readonly string _directory = Directory.CreateTempSubdirectory("guru-e2e-").FullName;
 

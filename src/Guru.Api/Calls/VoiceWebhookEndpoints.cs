@@ -4,7 +4,7 @@ using Guru.Application.Voice;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Twilio;
 using MediatR;
-using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
 
 namespace Guru.Api.Calls;
 
@@ -13,18 +13,25 @@ internal static partial class VoiceWebhookEndpoints
 {
     public static void MapVoiceWebhooks(this WebApplication app)
     {
-        var twilio = app.MapGroup("/api/whatsapp/voice").AddEndpointFilter<TwilioRequest>().DisableAntiforgery().ExcludeFromDescription();
+        var twilio = app.MapGroup("/api/whatsapp/voice").AddEndpointFilter<TwilioRequest>().ExcludeFromDescription();
 
-        twilio.MapPost("/webhook", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context, [FromForm] VoiceForm form) =>
-            AnswerAsync(mediator, answers, logger, new AnswerCall(form.CallSid, form.From, form.To, form.Direction), context));
-
-        twilio.MapPost("/continue", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context, [FromForm] VoiceForm form) =>
-            AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid, form.CallStatus), context));
-
-        twilio.MapPost("/status", async (IMediator mediator, [FromForm] VoiceForm form, CancellationToken cancellationToken) =>
+        twilio.MapPost("/webhook", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
         {
+            var form = VoiceForm.Of(context.Request.Form);
+            return AnswerAsync(mediator, answers, logger, new AnswerCall(form.CallSid, form.From, form.To, form.Direction), context);
+        });
+
+        twilio.MapPost("/continue", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
+        {
+            var form = VoiceForm.Of(context.Request.Form);
+            return AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid, form.CallStatus), context);
+        });
+
+        twilio.MapPost("/status", async (IMediator mediator, HttpContext context) =>
+        {
+            var form = VoiceForm.Of(context.Request.Form);
             await mediator.Send(
-                new RecordCallStatus(form.CallSid, form.CallStatus, form.From, form.To, form.Direction, form.CallDuration, form.ErrorCode), cancellationToken);
+                new RecordCallStatus(form.CallSid, form.CallStatus, form.From, form.To, form.Direction, form.CallDuration, form.ErrorCode), context.RequestAborted);
             return Results.NoContent();
         });
 
@@ -54,15 +61,21 @@ internal static partial class VoiceWebhookEndpoints
     }
 
     private static async Task<IResult> StreamAsync(
-        HttpContext context, Switchboard switchboard, TimeProvider time, ILogger<Switchboard> logger, IHostApplicationLifetime lifetime)
+        HttpContext context, Switchboard switchboard, IOptions<MediaStreamOptions> options, TimeProvider time, ILogger<Switchboard> logger,
+        IHostApplicationLifetime lifetime)
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {
             return Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "This address takes Media Streams only.");
         }
 
-        var socket = await context.WebSockets.AcceptWebSocketAsync();
-        var accepted = await MediaStreamLine.AcceptAsync(socket, new MediaStreamOptions(), time, lifetime.ApplicationStopping);
+        // Pings find out that the other end of a socket is gone where no packet says so.
+        var socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
+        {
+            KeepAliveInterval = options.Value.KeepAliveInterval,
+            KeepAliveTimeout = options.Value.KeepAliveTimeout,
+        });
+        var accepted = await MediaStreamLine.AcceptAsync(socket, options.Value, time, lifetime.ApplicationStopping);
         if (accepted.Line is not { } line)
         {
             LogNoStart(logger, accepted.Refusal.ToString());
@@ -91,17 +104,28 @@ internal static partial class VoiceWebhookEndpoints
 /// <summary>The fields of Twilio's voice requests that Guru reads; there are more, and new ones come without notice.</summary>
 internal sealed class VoiceForm
 {
-    public string? CallSid { get; set; }
+    public string? CallSid { get; init; }
 
-    public string? From { get; set; }
+    public string? From { get; init; }
 
-    public string? To { get; set; }
+    public string? To { get; init; }
 
-    public string? Direction { get; set; }
+    public string? Direction { get; init; }
 
-    public string? CallStatus { get; set; }
+    public string? CallStatus { get; init; }
 
-    public string? CallDuration { get; set; }
+    public string? CallDuration { get; init; }
 
-    public string? ErrorCode { get; set; }
+    public string? ErrorCode { get; init; }
+
+    public static VoiceForm Of(IFormCollection form) => new()
+    {
+        CallSid = form.Field(nameof(CallSid)),
+        From = form.Field(nameof(From)),
+        To = form.Field(nameof(To)),
+        Direction = form.Field(nameof(Direction)),
+        CallStatus = form.Field(nameof(CallStatus)),
+        CallDuration = form.Field(nameof(CallDuration)),
+        ErrorCode = form.Field(nameof(ErrorCode)),
+    };
 }

@@ -11,8 +11,7 @@ internal static class CommandLine
 
     public static Task<int> RunAsync(string[] args)
     {
-        DotNetEnv.Env.NoClobber().Load(); // A .env file in the working directory; the environment wins.
-        var rebuild = new Command("rebuild", "Makes the read models anew from the events, while Guru may go on.");
+        var rebuild = new Command("rebuild", "Makes the read models anew from the events. With DATABASE_URL, Guru may go on meanwhile; stop it first where it runs a PostgreSQL of its own.");
         rebuild.SetAction((_, cancellationToken) => MendingAsync(() => RebuildAsync(cancellationToken)));
         var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild };
         root.SetAction((_, cancellationToken) => MendingAsync(() => ServeAsync(cancellationToken)));
@@ -50,12 +49,26 @@ internal static class CommandLine
             return await command();
         }
         catch (Exception error) when (error is SettingsException or EmbeddedPostgresException or MigrationException or RebuildException
-            or Infrastructure.Twilio.SentencesException or Npgsql.NpgsqlException or IOException)
+            or Infrastructure.Twilio.SentencesException or Npgsql.NpgsqlException or IOException or UnauthorizedAccessException)
         {
             await Console.Error.WriteLineAsync(error.Message);
             return Misconfigured;
         }
     }
 
-    private static IConfigurationRoot Environment() => new ConfigurationBuilder().AddEnvironmentVariables().Build();
+    /// <summary>With a .env file in the working directory; what the environment says wins.</summary>
+    private static IConfigurationRoot Environment()
+    {
+        try
+        {
+            DotNetEnv.Env.NoClobber().Load();
+        }
+        catch (Sprache.ParseException error)
+        {
+            // Its message repeats what it has read, which may be a key.
+            throw new SettingsException([$".env cannot be read from line {error.Position.Line} on: a line is NAME=value, or begins with #."]);
+        }
+
+        return new ConfigurationBuilder().AddEnvironmentVariables().Build();
+    }
 }

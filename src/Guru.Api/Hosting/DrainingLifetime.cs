@@ -84,15 +84,3 @@ internal sealed class DrainingHealth(Switchboard switchboard) : IHealthCheck
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(switchboard.IsDraining ? HealthCheckResult.Unhealthy("Draining") : HealthCheckResult.Healthy("Taking calls"));
 }
-
-internal static class HealthReports
-{
-    public static Task WriteAsync(HttpContext context, HealthReport report) => context.Response.WriteAsJsonAsync(
-        new
-        {
-            status = report.Status.ToString(),
-            checks = report.Entries.ToDictionary(
-                entry => entry.Key, entry => new { status = entry.Value.Status.ToString(), description = entry.Value.Description }),
-        },
-        context.RequestAborted);
-}

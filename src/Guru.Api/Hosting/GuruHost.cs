@@ -107,6 +107,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(settings.Keys);
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
+        builder.Services.AddSingleton(Options.Create(settings.MediaStream));
         builder.Services.AddPostgres(database);
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
             settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
@@ -156,7 +157,7 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapConversations();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready"), ResponseWriter = HealthReports.WriteAsync });
+        app.MapReadiness();
     }
 }
 

@@ -22,6 +22,7 @@ internal sealed record GuruSettings(
     int Port,
     OpenAIOptions OpenAI,
     TwilioOptions Twilio,
+    MediaStreamOptions MediaStream,
     DatabaseOptions Database,
     ServerSecret Secret,
     ApiKeys Keys,
@@ -67,7 +68,18 @@ internal sealed record GuruSettings(
         IReadOnlyList<string> ListOf(string? text) =>
             text?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
 
-        var openAI = new OpenAIOptions
+        IReadOnlyList<string> NeedList(string name, string advice)
+        {
+            var list = ListOf(Get(name));
+            if (list.Count == 0 && serving)
+            {
+                mistakes.Add($"{name} is missing: {advice}");
+            }
+
+            return list;
+        }
+
+        var openAI = Options<OpenAIOptions>(environment, "OpenAI", mistakes) with
         {
             ApiKey = Need("OPENAI_API_KEY", "a key of an OpenAI project with access to the Realtime API."),
             BaseUrl = Address("OPENAI_BASE_URL", "https://api.openai.com/v1"),
@@ -81,7 +93,7 @@ internal sealed record GuruSettings(
         var twilio = new TwilioOptions
         {
             AccountSid = Need("TWILIO_ACCOUNT_SID", "it begins with AC, see the Twilio console."),
-            AuthTokens = ListOf(Need("TWILIO_AUTH_TOKEN", "the primary auth token; it signs Twilio's requests.")),
+            AuthTokens = NeedList("TWILIO_AUTH_TOKEN", "the primary auth token; it signs Twilio's requests."),
             WhatsAppNumber = number,
             BaseUrl = Address("TWILIO_BASE_URL", "https://api.twilio.com"),
             ApiKey = Get("TWILIO_API_KEY"),
@@ -106,6 +118,15 @@ internal sealed record GuruSettings(
         }
 
         var database = new DatabaseOptions { Url = Get("DATABASE_URL"), DataDirectory = Get("GURU_DATA_DIR") ?? ".guru" };
+        try
+        {
+            _ = database.Url is { } url ? DatabaseUrl.Parse(url) : null;
+        }
+        catch (FormatException error)
+        {
+            mistakes.Add(error.Message);
+        }
+
         var secret = Get("GURU_SECRET");
         if (secret is null && database.Url is not null && serving)
         {
@@ -128,24 +149,32 @@ internal sealed record GuruSettings(
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
+        var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
-            ? new GuruSettings(baseUrl, port, openAI, twilio, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory, replies, work, messenger, text)
+            ? new GuruSettings(
+                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
+                replies, work, messenger, text)
             : throw new SettingsException(mistakes);
     }
 
+    /// <summary>The members of a section, each under its own name, so that one that cannot be read does not hide the others.</summary>
     private static T Options<T>(IConfiguration environment, string section, List<string> mistakes, Action<T>? change = null)
         where T : class, new()
     {
         var options = new T();
-        try
+        var values = environment.GetSection($"Guru:{section}");
+        foreach (var property in typeof(T).GetProperties().Where(property => property.CanWrite && !string.IsNullOrWhiteSpace(values[property.Name])))
         {
-            environment.GetSection($"Guru:{section}").Bind(options);
-        }
-        catch (InvalidOperationException error)
-        {
-            mistakes.Add($"Guru__{section}: {error.Message}");
+            try
+            {
+                property.SetValue(options, values.GetValue(property.PropertyType, property.Name));
+            }
+            catch (InvalidOperationException)
+            {
+                mistakes.Add($"Guru__{section}__{property.Name} cannot be read: {Expected(property.PropertyType)} belongs there.");
+            }
         }
 
         change?.Invoke(options);
@@ -168,6 +197,8 @@ internal sealed record GuruSettings(
         }
     }
 
+    private static string Expected(Type type) => type == typeof(bool) ? "true or false" : type == typeof(int) ? "a whole number" : "a number";
+
     /// <summary>Without GURU_SECRET one is made once, and kept beside the data it protects.</summary>
     private static byte[] SecretOf(string? secret, DatabaseOptions database)
     {
@@ -178,27 +209,42 @@ internal sealed record GuruSettings(
 
         Directory.CreateDirectory(database.DataDirectory);
         var path = Path.Combine(database.DataDirectory, "secret");
+        if (!File.Exists(path))
+        {
+            MakeSecret(path);
+        }
+
+        var kept = File.ReadAllText(path).Trim();
+        return kept.Length >= LeastSecretLength
+            ? Encoding.UTF8.GetBytes(kept)
+            : throw new SettingsException(
+                [$"{path} is empty or cut off: put it back from a backup. Where there are no calls to lose yet, remove it, and a new one is made."]);
+    }
+
+    /// <summary>Written beside and then renamed: a Guru that is killed meanwhile leaves a whole secret or none.</summary>
+    private static void MakeSecret(string path)
+    {
+        var draft = $"{path}.{Guid.NewGuid():N}";
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        using (var file = new FileStream(draft, options))
+        {
+            file.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32))));
+            file.Flush(flushToDisk: true);
+        }
+
         try
         {
-            var options = new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-            };
-            if (!OperatingSystem.IsWindows())
-            {
-                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            }
-
-            using var file = new StreamWriter(path, options);
-            file.Write(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32)));
+            File.Move(draft, path);
         }
         catch (IOException) when (File.Exists(path))
         {
-            // Made by an earlier start.
+            File.Delete(draft); // Another start was faster.
         }
-
-        return Encoding.UTF8.GetBytes(File.ReadAllText(path).Trim());
     }
 }
 

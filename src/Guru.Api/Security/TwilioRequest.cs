@@ -1,13 +1,18 @@
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
 
 namespace Guru.Api.Security;
 
-/// <summary>Refuses what Twilio has not signed, the upgrade to a WebSocket included: 403 with an empty body.</summary>
+/// <summary>
+/// Refuses what Twilio has not signed, the upgrade to a WebSocket included: 403 with an empty body. An endpoint behind it reads
+/// <see cref="HttpRequest.Form"/>; a parameter bound from the form would be read, and refused for its shape, before anybody asks who sent it.
+/// </summary>
 internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<TwilioRequest> logger) : IEndpointFilter
 {
     private const string Header = "X-Twilio-Signature";
+    private const string FormType = "application/x-www-form-urlencoded";
 
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
@@ -17,23 +22,12 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
         var path = query < 0 ? target : target[..query];
         var claimed = request.Headers[Header].ToString();
 
-        bool signed;
-        var fields = 0;
-        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsConnect(request.Method))
-        {
-            signed = signature.SignsUpgrade(claimed, path, query < 0 ? null : target[query..]);
-        }
-        else
-        {
-            IFormCollection form = request.HasFormContentType ? await request.ReadFormAsync(context.HttpContext.RequestAborted) : FormCollection.Empty;
-            fields = form.Count;
-            signed = signature.Signs(
-                claimed, path, query < 0 ? null : target[query..], form.SelectMany(field => field.Value, (field, value) => KeyValuePair.Create(field.Key, value ?? "")));
-        }
-
+        var (signed, form) = HttpMethods.IsGet(request.Method) || HttpMethods.IsConnect(request.Method)
+            ? (signature.SignsUpgrade(claimed, path, query < 0 ? null : target[query..]), FormCollection.Empty)
+            : await ReadAsync(request, claimed, path, query < 0 ? null : target[query..]);
         if (!signed)
         {
-            LogRefused(path, claimed.Length > 0, fields);
+            LogRefused(path, claimed.Length > 0, form.Count);
             if (context.HttpContext.Features.Get<IStatusCodePagesFeature>() is { } pages)
             {
                 pages.Enabled = false;
@@ -42,9 +36,44 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
             return Results.StatusCode(StatusCodes.Status403Forbidden);
         }
 
+        request.Form = form;
         return await next(context);
+    }
+
+    /// <summary>The form that was signed; empty where the body is none.</summary>
+    /// <exception cref="BadHttpRequestException">The body is longer than the server takes (413), or was cut off.</exception>
+    private async Task<(bool Signed, IFormCollection Form)> ReadAsync(HttpRequest request, string claimed, string path, string? query)
+    {
+        if (claimed.Length == 0)
+        {
+            return (false, FormCollection.Empty);
+        }
+
+        var cancellationToken = request.HttpContext.RequestAborted;
+        if (MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.MediaType.Equals(FormType, StringComparison.OrdinalIgnoreCase))
+        {
+            try
+            {
+                var form = await request.ReadFormAsync(cancellationToken);
+                return (signature.Signs(claimed, path, query, form.SelectMany(f => f.Value, (f, value) => KeyValuePair.Create(f.Key, value ?? ""))), form);
+            }
+            catch (InvalidDataException)
+            {
+                return (false, FormCollection.Empty); // More fields, or longer ones, than anybody signs.
+            }
+        }
+
+        using var body = new MemoryStream();
+        await request.Body.CopyToAsync(body, cancellationToken);
+        return (body.Length == 0 ? signature.Signs(claimed, path, query, []) : signature.SignsBody(claimed, path, query, body.ToArray()), FormCollection.Empty);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Path} was refused: not signed for this address (signature present: {Present}, {Fields} fields). Check BASE_URL and TWILIO_AUTH_TOKEN")]
     private partial void LogRefused(string path, bool present, int fields);
+}
+
+internal static class TwilioForm
+{
+    /// <summary>Null for a field that is missing or empty; Twilio means the same by both.</summary>
+    public static string? Field(this IFormCollection form, string name) => form[name] is [{ Length: > 0 } value, ..] ? value : null;
 }

@@ -35,26 +35,18 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
+        var socket = new JsonSocket(await ConnectAsync(configuration.Model, safetyIdentifier, cancellationToken), Limits(), _time);
         try
         {
-            var socket = new JsonSocket(await ConnectAsync(configuration.Model, safetyIdentifier, cancellationToken), Limits(), _time);
-            try
-            {
-                var model = await ConfigureAsync(socket, configuration, cancellationToken);
-                var took = _time.GetElapsedTime(started);
-                WireMetrics.ModelDial.Record(took.TotalSeconds);
-                LogDialled(model.SessionId, (long)took.TotalMilliseconds);
-                return model;
-            }
-            catch
-            {
-                await socket.DisposeAsync();
-                throw;
-            }
+            var model = await ConfigureAsync(socket, configuration, cancellationToken);
+            var took = _time.GetElapsedTime(started);
+            WireMetrics.ModelDial.Record(took.TotalSeconds);
+            LogDialled(model.SessionId, (long)took.TotalMilliseconds);
+            return model;
         }
-        catch (VoiceModelException e)
+        catch
         {
-            LogRefused(e.Code, e.Transient, (long)_time.GetElapsedTime(started).TotalMilliseconds);
+            await socket.DisposeAsync();
             throw;
         }
     }
@@ -96,7 +88,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
             cancellationToken.ThrowIfCancellationRequested();
             throw limit.IsCancellationRequested
                 ? new VoiceModelException("timeout", transient: true, e)
-                : RealtimeRefusals.OfUpgrade(status, refusal.ErrorCode, e);
+                : RealtimeRefusals.OfUpgrade(status, refusal.ErrorType, refusal.ErrorCode, e);
         }
     }
 
@@ -162,9 +154,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
         CloseTimeout = _options.CloseTimeout,
     };
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Voice model session {SessionId} ready after {Milliseconds} ms.")]
+    // A refusal is logged where it is known which call it was for, and so is a session that a call uses.
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Voice model session {SessionId} ready after {Milliseconds} ms.")]
     private partial void LogDialled(string sessionId, long milliseconds);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The voice model refused a session: {Code} (transient: {Transient}) after {Milliseconds} ms.")]
-    private partial void LogRefused(string code, bool transient, long milliseconds);
 }

@@ -18,36 +18,39 @@ internal static class RealtimeRefusals
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal) { "server_error", "rate_limit_exceeded", "session_expired" };
 
     /// <param name="status">Zero when there was no answer.</param>
-    /// <param name="errorCode">From the body of the answer, where there was one.</param>
-    public static VoiceModelException OfUpgrade(HttpStatusCode status, string? errorCode, Exception inner)
+    /// <param name="errorType">From the body of the answer, where there was one, like the code.</param>
+    public static VoiceModelException OfUpgrade(HttpStatusCode status, string? errorType, string? errorCode, Exception inner)
     {
         if (status == default)
         {
             return new VoiceModelException("unreachable", transient: true, inner);
         }
 
-        var code = errorCode ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var code = errorCode ?? errorType ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
-        return new VoiceModelException(code, transient && !IsLasting(code), inner);
+        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner);
     }
 
     public static VoiceModelException OfError(string? type, string? code)
     {
         var name = code ?? type ?? "error";
-        return new VoiceModelException(name, Passing.Contains(name) || (!IsLasting(name) && !IsLasting(type)));
+        return new VoiceModelException(name, !IsListed(type) && (Passing.Contains(name) || (!IsLasting(name) && !IsLasting(type))));
     }
 
     /// <summary>A close instead of a session. Its reason is <c>type.code</c> when the request was at fault, or a sentence.</summary>
     public static VoiceModelException OfClose(SocketEnding ending)
     {
-        var code = ending.CloseReason is { Length: > 0 } reason && !reason.Contains(' ', StringComparison.Ordinal)
-            ? reason[(reason.LastIndexOf('.') + 1)..]
-            : ending.CloseCode is { } number ? $"closed_{number}" : "connection_lost";
-        return new VoiceModelException(code, ending.CloseCode is not (3000 or 4000 or 1008) && !IsLasting(code));
+        string[] parts = ending.CloseReason is { Length: > 0 } reason && !reason.Contains(' ', StringComparison.Ordinal)
+            ? reason.Split('.')
+            : [ending.CloseCode is { } number ? $"closed_{number}" : "connection_lost"];
+        return new VoiceModelException(parts[^1], ending.CloseCode is not (3000 or 4000 or 1008) && !IsLasting(parts[^1]) && !parts.Any(IsListed));
     }
 
     public static bool IsLasting(string? code) =>
-        code is not null && (Lasting.Contains(code) || code.StartsWith("invalid_", StringComparison.Ordinal));
+        IsListed(code) || code?.StartsWith("invalid_", StringComparison.Ordinal) == true;
+
+    /// <summary>Asked of the type as well as of the code: a lack of money has many codes, and new ones come.</summary>
+    private static bool IsListed(string? name) => name is not null && Lasting.Contains(name);
 }
 
 /// <summary>Reads why an upgrade was refused: the WebSocket client tells the status only, and a 429 may be about speed or about money.</summary>
@@ -56,6 +59,8 @@ internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHand
 {
     private const int MaxBytes = 16 * 1024;
 
+    public string? ErrorType { get; private set; }
+
     public string? ErrorCode { get; private set; }
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -63,13 +68,13 @@ internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHand
         var response = await inner.SendAsync(request, cancellationToken);
         if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
         {
-            ErrorCode = await ReadCodeAsync(response.Content, cancellationToken);
+            await ReadAsync(response.Content, cancellationToken);
         }
 
         return response;
     }
 
-    private static async Task<string?> ReadCodeAsync(HttpContent content, CancellationToken cancellationToken)
+    private async Task ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
         var bytes = new byte[MaxBytes];
         try
@@ -77,11 +82,12 @@ internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHand
             await using var body = await content.ReadAsStreamAsync(cancellationToken);
             var length = await body.ReadAtLeastAsync(bytes, MaxBytes, throwOnEndOfStream: false, cancellationToken);
             using var document = JsonDocument.Parse(bytes.AsMemory(0, length));
-            return document.RootElement.At("error").Code();
+            var error = document.RootElement.At("error");
+            (ErrorType, ErrorCode) = (error.Text("type"), error.Text("code"));
         }
         catch (Exception e) when (e is JsonException or IOException or HttpRequestException)
         {
-            return null; // Empty, HTML, or cut off: the status says enough.
+            // Empty, HTML, or cut off: the status says enough.
         }
     }
 }

@@ -41,7 +41,7 @@ public static class RealtimeWriter
         WriteInput(json, configuration);
         json.WriteStartObject("output"u8);
         WriteMuLaw(json);
-        WriteVoice(json, configuration.Voice);
+        json.WriteString("voice"u8, configuration.Voice);
         json.WriteNumber("speed"u8, 1);
         json.WriteEndObject();
         json.WriteEndObject();
@@ -60,14 +60,7 @@ public static class RealtimeWriter
 
         json.WriteEndArray();
         json.WriteString("tool_choice"u8, "auto"u8);
-        if (configuration.MaxOutputTokens > 0)
-        {
-            json.WriteNumber("max_output_tokens"u8, configuration.MaxOutputTokens);
-        }
-        else
-        {
-            json.WriteString("max_output_tokens"u8, "inf"u8);
-        }
+        json.WriteNumber("max_output_tokens"u8, configuration.MaxOutputTokens);
 
         // Drops of old turns are rarer this way, and each costs the cached prefix.
         json.WriteStartObject("truncation"u8);
@@ -177,21 +170,6 @@ public static class RealtimeWriter
         json.WriteStartObject("format"u8);
         json.WriteString("type"u8, "audio/pcmu"u8);
         json.WriteEndObject();
-    }
-
-    private static void WriteVoice(Utf8JsonWriter json, string voice)
-    {
-        if (voice.StartsWith("voice_", StringComparison.Ordinal))
-        {
-            // A custom voice is named by an object.
-            json.WriteStartObject("voice"u8);
-            json.WriteString("id"u8, voice);
-            json.WriteEndObject();
-        }
-        else
-        {
-            json.WriteString("voice"u8, voice);
-        }
     }
 
     private static void WriteSystemItem(IBufferWriter<byte> output, AddSystemItem command, string eventId)

@@ -5,7 +5,7 @@ using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
 
-internal sealed class CallQueries(NpgsqlDataSource dataSource, IEventStore store, EventTypes types) : ICallQueries
+internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStore store, EventSerializer serializer) : ICallQueries
 {
     private const int MostRows = 1_000;
 
@@ -84,7 +84,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, IEventStore store
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var from = cursor is null ? 1 : EventCursor.Parse(cursor);
-        var events = await store.ReadAsync(Call.StreamId(callSid), from, cancellationToken);
+        var events = await store.ReadAsync(Call.StreamId(callSid), from, limit + 1, cancellationToken);
         if (events.Count == 0 && cursor is null)
         {
             return null;
@@ -97,9 +97,9 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, IEventStore store
 
     private EventView View(StoredEvent stored)
     {
-        var type = types.Of(stored.Data);
+        var type = serializer.Types.Of(stored.Data);
         return new EventView(
-            stored.Sequence, stored.StreamId, stored.Version, type.Name, type.At(stored.Data), EventSerializer.Readable(stored.Data));
+            stored.Sequence, stored.StreamId, stored.Version, type.Name, type.At(stored.Data), serializer.Readable(stored.Data));
     }
 
     private static async Task<List<CallSummary>> CallsAsync(NpgsqlCommand command, CancellationToken cancellationToken)

@@ -13,6 +13,9 @@ public sealed record DatabaseOptions
 
     /// <summary>How long a server that does not answer yet is waited for.</summary>
     public TimeSpan WaitForServer { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>An address with its password does not belong in a log.</summary>
+    public override string ToString() => $"{nameof(DatabaseOptions)} {{ {(Url is null ? DataDirectory : "DATABASE_URL")} }}";
 }
 
 /// <summary>An open, migrated database, and the embedded server behind it where there is one.</summary>
@@ -21,8 +24,12 @@ public sealed partial class Database : IAsyncDisposable
     private const int ConnectSeconds = 3;
     private const int CommandSeconds = 5;
 
-    /// <summary>More than what writes at once on one node; ten nodes fit into a server of ordinary size.</summary>
-    private const int MostConnections = 40;
+    /// <summary>
+    /// Of one node; more than what writes at once there. Four nodes fit into the 100 connections that PostgreSQL takes by default;
+    /// for more, lower it with <c>Maximum Pool Size</c> in DATABASE_URL, or raise max_connections.
+    /// </summary>
+    private const int MostConnections = 20;
+
     private const int MostPreparedStatements = 100;
     private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(500);
 

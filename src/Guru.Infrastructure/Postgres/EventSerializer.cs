@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Guru.Domain;
 using Guru.Domain.Callers;
 
 namespace Guru.Infrastructure.Postgres;
@@ -52,8 +53,21 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
         return parsed.ConvertAll(@event => @event.Open(known));
     }
 
-    /// <summary>An event as analysts see it: as stored, with personal data readable.</summary>
-    public static JsonElement Readable(object @event) => JsonSerializer.SerializeToElement(@event, @event.GetType(), EventJson.Options);
+    /// <summary>An event as analysts see it: words readable, and how a person can be reached masked.</summary>
+    public JsonElement Readable(object @event)
+    {
+        var type = types.Of(@event);
+        var shown = type.Copy(@event);
+        foreach (var member in type.PersonalMembers.Where(member => member.Kind == PersonalDataKind.Contact))
+        {
+            if (member.Get(@event) is { Length: > 0 } contact)
+            {
+                member.Set(shown, CallerAddress.Mask(contact));
+            }
+        }
+
+        return JsonSerializer.SerializeToElement(shown, type.ClrType, EventJson.Options);
+    }
 
     private static WrittenEvent Write(EventType type, CallerId? owner, object @event, IReadOnlyDictionary<KeyScope, EventKey> known)
     {

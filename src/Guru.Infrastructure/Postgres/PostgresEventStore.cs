@@ -49,17 +49,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         }
     }
 
-    public async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, CancellationToken cancellationToken)
-    {
-        await using var command = dataSource.CreateCommand(
-            """
-            select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
-            where stream_id = $1 and version >= $2 order by version
-            """);
-        command.Parameters.Add(new() { Value = streamId, NpgsqlDbType = NpgsqlDbType.Varchar });
-        command.Parameters.Add(new() { Value = fromVersion });
-        return await ReadAsync(command, cancellationToken);
-    }
+    public Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, CancellationToken cancellationToken) =>
+        ReadAsync(streamId, fromVersion, int.MaxValue, cancellationToken);
 
     /// <summary>
     /// What is visible now, in pages. Appends under way may still commit under lower numbers than the last one seen: whoever
@@ -79,6 +70,20 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
             }
         }
         while (page.Count == PageSize);
+    }
+
+    /// <summary>A page of a stream, so that nothing is read and decrypted that nobody looks at.</summary>
+    internal async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            """
+            select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
+            where stream_id = $1 and version >= $2 order by version limit $3
+            """);
+        command.Parameters.Add(new() { Value = streamId, NpgsqlDbType = NpgsqlDbType.Varchar });
+        command.Parameters.Add(new() { Value = fromVersion });
+        command.Parameters.Add(new() { Value = limit });
+        return await ReadAsync(command, cancellationToken);
     }
 
     /// <summary>A page of the log in order; it may be the last one only when it is not full.</summary>

@@ -48,14 +48,11 @@ public static class MediaStreamFault
 
 /// <summary>What the carrier tells when a stream starts.</summary>
 /// <param name="CallSid">As the carrier states it.</param>
-/// <param name="CallSidParameter">As our TwiML gave it to the stream, like the two that follow; null where it did not come back.</param>
+/// <param name="Token">As our TwiML gave it to the stream; null where it did not come back.</param>
 /// <param name="Encoding">Null where the carrier did not say, like the rate and the channels.</param>
 public sealed record MediaStreamStart(
     string StreamSid,
     string CallSid,
-    string AccountSid,
-    string? CallSidParameter,
-    string? PhoneNumber,
     string? Token,
     string? Encoding,
     int? SampleRate,
@@ -67,6 +64,6 @@ public sealed record MediaStreamStart(
         && SampleRate is null or 8000
         && Channels is null or 1;
 
-    /// <summary>A number and a token do not belong in a log.</summary>
+    /// <summary>A token does not belong in a log.</summary>
     public override string ToString() => $"{nameof(MediaStreamStart)} {{ {CallSid}, {StreamSid} }}";
 }

@@ -82,9 +82,6 @@ public static class MediaStreamReader
     private static MediaStreamStart Start(ref Envelope said) => new(
         Text(said.StreamSid.IsEmpty ? said.StartStreamSid : said.StreamSid) ?? "",
         Text(said.CallSid) ?? "",
-        Text(said.AccountSid) ?? "",
-        Text(said.CallSidParameter),
-        Text(said.PhoneNumber),
         Text(said.Token),
         Text(said.Encoding),
         (int?)Number(said.SampleRate),
@@ -107,9 +104,6 @@ public static class MediaStreamReader
         public ReadOnlyMemory<byte> Digit;
         public ReadOnlyMemory<byte> CallSid;
         public ReadOnlyMemory<byte> StartStreamSid;
-        public ReadOnlyMemory<byte> AccountSid;
-        public ReadOnlyMemory<byte> CallSidParameter;
-        public ReadOnlyMemory<byte> PhoneNumber;
         public ReadOnlyMemory<byte> Token;
         public ReadOnlyMemory<byte> Encoding;
         public ReadOnlyMemory<byte> SampleRate;
@@ -166,7 +160,6 @@ public static class MediaStreamReader
             {
                 if (reader.Is("callSid"u8)) { CallSid = reader.Text(); }
                 else if (reader.Is("streamSid"u8)) { StartStreamSid = reader.Text(); }
-                else if (reader.Is("accountSid"u8)) { AccountSid = reader.Text(); }
                 else if (reader.Is("customParameters"u8)) { ReadParameters(ref reader); }
                 else if (reader.Is("mediaFormat"u8)) { ReadFormat(ref reader); }
                 else { reader.Skip(); }
@@ -177,9 +170,7 @@ public static class MediaStreamReader
         {
             for (var inside = reader.Enter(); inside && reader.Next();)
             {
-                if (reader.Is("callSid"u8)) { CallSidParameter = reader.Text(); }
-                else if (reader.Is("phoneNumber"u8)) { PhoneNumber = reader.Text(); }
-                else if (reader.Is("token"u8)) { Token = reader.Text(); }
+                if (reader.Is("token"u8)) { Token = reader.Text(); }
                 else { reader.Skip(); }
             }
         }

@@ -4,15 +4,12 @@ namespace Guru.Infrastructure.Twilio;
 
 public sealed record TwilioOptions
 {
-    [Required]
     public string AccountSid { get; init; } = "";
 
     /// <summary>All verify webhooks, so that a rotation has no gap; the first is used for REST where there is no API key.</summary>
-    [Required, MinLength(1)]
     public IReadOnlyList<string> AuthTokens { get; init; } = [];
 
     /// <summary>The sender callers write to and call, with or without <c>whatsapp:</c>.</summary>
-    [Required]
     public string WhatsAppNumber { get; init; } = "";
 
     /// <summary>Stands for every Twilio host when set.</summary>
@@ -26,10 +23,20 @@ public sealed record TwilioOptions
     public override string ToString() => $"{nameof(TwilioOptions)} {{ {AccountSid} }}";
 }
 
+/// <summary>The limits of a Media Stream; section <c>Guru:MediaStream</c>.</summary>
 public sealed record MediaStreamOptions
 {
     /// <summary>How long a socket may be open without a start before it is closed.</summary>
-    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(5);
+    [Range(0.01, 60)]
+    public double StartTimeoutSeconds { get; init; } = 5;
+
+    /// <summary>How long nothing may come from the carrier before it is pinged; a stream that runs sends 50 frames a second.</summary>
+    [Range(1, 600)]
+    public double KeepAliveIntervalSeconds { get; init; } = 15;
+
+    /// <summary>How long that ping may stay unanswered before the stream is taken for lost.</summary>
+    [Range(1, 600)]
+    public double KeepAliveTimeoutSeconds { get; init; } = 30;
 
     /// <summary>The longest message of the carrier that is read.</summary>
     [Range(1024, 16 * 1024 * 1024)]
@@ -40,5 +47,14 @@ public sealed record MediaStreamOptions
     public int MaxQueuedBytes { get; init; } = 8 * 1024 * 1024;
 
     /// <summary>How long the closing of a stream may take.</summary>
-    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(2);
+    [Range(0.01, 60)]
+    public double CloseTimeoutSeconds { get; init; } = 2;
+
+    public TimeSpan KeepAliveInterval => TimeSpan.FromSeconds(KeepAliveIntervalSeconds);
+
+    public TimeSpan KeepAliveTimeout => TimeSpan.FromSeconds(KeepAliveTimeoutSeconds);
+
+    internal TimeSpan StartTimeout => TimeSpan.FromSeconds(StartTimeoutSeconds);
+
+    internal TimeSpan CloseTimeout => TimeSpan.FromSeconds(CloseTimeoutSeconds);
 }

@@ -48,35 +48,6 @@ public sealed record Hangup : TwimlVerb
     }
 }
 
-/// <summary>Declines the call without answering it; must be the first verb.</summary>
-public sealed record Reject(RejectReason Reason = RejectReason.Rejected) : TwimlVerb
-{
-    internal override void Write(XmlWriter xml)
-    {
-        xml.WriteStartElement("Reject");
-        xml.WriteAttributeString("reason", Reason == RejectReason.Busy ? "busy" : "rejected");
-        xml.WriteEndElement();
-    }
-}
-
-public enum RejectReason
-{
-    Rejected,
-    Busy,
-}
-
-/// <summary>Goes on with what the address answers; nothing after it is reached.</summary>
-public sealed record Redirect(string Url) : TwimlVerb
-{
-    internal override void Write(XmlWriter xml)
-    {
-        xml.WriteStartElement("Redirect");
-        xml.WriteAttributeString("method", "POST");
-        xml.WriteString(Url);
-        xml.WriteEndElement();
-    }
-}
-
 /// <summary>Blocks while the stream's socket is open, then asks the action URL what to do.</summary>
 public sealed record Connect(string Action, MediaStreamNoun Stream) : TwimlVerb
 {
@@ -143,14 +114,9 @@ public static class Twiml
         using (var xml = XmlWriter.Create(bytes, Settings))
         {
             xml.WriteStartElement("Response");
-            for (var i = 0; i < verbs.Length; i++)
+            foreach (var verb in verbs)
             {
-                if (verbs[i] is Reject && i > 0)
-                {
-                    throw new ArgumentException("Reject must be the first verb.");
-                }
-
-                verbs[i].Write(xml);
+                verb.Write(xml);
             }
 
             xml.WriteEndElement();

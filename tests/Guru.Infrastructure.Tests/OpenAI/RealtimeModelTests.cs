@@ -84,6 +84,9 @@ public sealed class DiallingTheModel
     [InlineData("server_error", "server_error", true)]
     [InlineData("requests", "rate_limit_exceeded", true)]
     [InlineData("requests", "insufficient_quota", false)]
+    [InlineData("insufficient_quota", "credit_balance_exhausted", false)]
+    [InlineData("insufficient_quota", "a_code_of_next_year", false)]
+    [InlineData("invalid_request_error", "session_expired", true)]
     public async Task Is_refused_by_an_error_about_the_configuration(string type, string code, bool transient)
     {
         await using var server = await ScriptedModel.PlayAsync(async socket =>
@@ -105,7 +108,13 @@ public sealed class DiallingTheModel
     [InlineData(404, """{"error":{"type":"invalid_request_error","code":"model_not_found"}}""", "model_not_found", false)]
     [InlineData(429, """{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}""", "insufficient_quota", false)]
     [InlineData(429, """{"error":{"type":"insufficient_quota","code":"credit_balance_exhausted"}}""", "credit_balance_exhausted", false)]
+    [InlineData(429, """{"error":{"type":"insufficient_quota","code":"organization_spend_limit_exceeded"}}""", "organization_spend_limit_exceeded", false)]
+    [InlineData(429, """{"error":{"type":"insufficient_quota","code":"a_code_of_next_year"}}""", "a_code_of_next_year", false)]
+    [InlineData(429, """{"error":{"type":"insufficient_quota"}}""", "insufficient_quota", false)]
+    [InlineData(429, """{"error":{"code":"project_spend_limit_exceeded"}}""", "project_spend_limit_exceeded", false)]
+    [InlineData(429, """{"error":{"code":"organization_usage_limit_exceeded"}}""", "organization_usage_limit_exceeded", false)]
     [InlineData(429, """{"error":{"type":"requests","code":"rate_limit_exceeded"}}""", "rate_limit_exceeded", true)]
+    [InlineData(429, """{"error":{"type":"invalid_request_error","code":"rate_limit_exceeded"}}""", "rate_limit_exceeded", true)]
     [InlineData(429, "", "429", true)]
     [InlineData(500, "", "500", true)]
     [InlineData(503, "[]", "503", true)]
@@ -120,6 +129,7 @@ public sealed class DiallingTheModel
     [InlineData(3000, "invalid_request_error.invalid_api_key", "invalid_api_key", false)]
     [InlineData(4000, "invalid_request_error.model_not_found", "model_not_found", false)]
     [InlineData(4000, "", "closed_4000", false)]
+    [InlineData(1013, "insufficient_quota.credit_balance_exhausted", "credit_balance_exhausted", false)]
     [InlineData(1011, "keepalive ping timeout", "closed_1011", true)]
     [InlineData(1001, "", "closed_1001", true)]
     public async Task Is_refused_by_a_close_after_an_accepted_upgrade(int closeCode, string reason, string code, bool transient)
@@ -178,7 +188,7 @@ public sealed class DiallingTheModel
                 await socket.SendTextAsync(Scripts.Created);
                 await socket.UntilClosedAsync();
             },
-            new OpenAIOptions { ConfigureTimeout = TimeSpan.FromMilliseconds(50) });
+            new OpenAIOptions { ConfigureTimeoutSeconds = 0.05 });
 
         (await RefusalAsync(server)).ShouldBe(("timeout", true));
     }

@@ -175,6 +175,26 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
         second.Next.ShouldBeNull();
     }
 
+    [Fact]
+    public async Task Events_show_how_a_person_can_be_reached_masked_and_what_they_are_kept_as_stays()
+    {
+        await AppendAsync(Started());
+
+        var shown = (await _database.Queries.EventsAsync(Sid, 10, cursor: null, default))!.Items.ShouldHaveSingleItem();
+
+        shown.Data.GetProperty("address").GetString().ShouldBe("+1***01");
+        shown.Data.GetRawText().ShouldNotContain("555");
+        (await _database.Store.ReadAsync(Call.StreamId(Sid), 1, default)).ShouldHaveSingleItem().Data.ShouldBe(Started());
+    }
+
+    [Fact]
+    public async Task A_page_of_a_stream_holds_no_more_than_was_asked_for()
+    {
+        await AppendAsync(Started(), Said("a", 1), Said("b", 2), Said("c", 3));
+
+        (await _database.Store.ReadAsync(Call.StreamId(Sid), 2, 2, default)).Select(e => e.Version).ShouldBe([2, 3]);
+    }
+
     private static DateTimeOffset At(double seconds) => Noon.AddSeconds(seconds);
 
     private static CallStarted Started() => new(

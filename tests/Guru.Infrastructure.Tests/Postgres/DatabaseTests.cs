@@ -53,6 +53,17 @@ public sealed class DatabaseTests(PostgresFixture postgres)
         watch.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
     }
 
+    [Theory]
+    [InlineData("postgres://guru:hunter2@db/guru", 20)]
+    [InlineData("postgres://guru:hunter2@db/guru?Maximum%20Pool%20Size=7", 7)]
+    [InlineData("Host=db;Username=guru;Password=hunter2;Maximum Pool Size=33", 33)]
+    public async Task A_node_takes_so_many_connections_or_as_many_as_its_address_says(string url, int most)
+    {
+        await using var dataSource = Database.DataSourceFor(url);
+
+        new NpgsqlConnectionStringBuilder(dataSource.ConnectionString).MaxPoolSize.ShouldBe(most);
+    }
+
     private static Task<Database> OpenAsync(string url, TimeSpan? wait = null) => Database.OpenAsync(
         new DatabaseOptions { Url = url, DataDirectory = "not used", WaitForServer = wait ?? TimeSpan.FromSeconds(30) },
         NullLoggerFactory.Instance, CancellationToken.None);

@@ -64,7 +64,7 @@ public sealed class TestDatabase : IAsyncDisposable
         Serializer = new EventSerializer(types, Keys, upcasters);
         Store = new PostgresEventStore(DataSource, Serializer, Keys, Projections.Live);
         Rebuild = new Rebuild(DataSource, Store, Keys);
-        Queries = new CallQueries(DataSource, Store, types);
+        Queries = new CallQueries(DataSource, Store, Serializer);
         Conversations = new ConversationQueries(DataSource);
         Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
     }

@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Reflection;
 using System.Text;
 using Guru.Infrastructure.Sockets;
+using Microsoft.AspNetCore.Http;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Sockets;
@@ -101,6 +104,27 @@ public sealed class ReadingASocket : IAsyncLifetime
 
         (await read).Kind.ShouldBe(SocketMessageKind.End);
         _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+
+    [Fact]
+    public async Task Is_lost_when_the_other_end_says_nothing_and_answers_no_ping()
+    {
+        var ending = new TaskCompletionSource<SocketEnding?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var server = await LoopbackServer.StartAsync(async context =>
+        {
+            var keepAlive = new WebSocketAcceptContext { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(100) };
+            await using var socket = new JsonSocket(await context.WebSockets.AcceptWebSocketAsync(keepAlive), new JsonSocketOptions(), TimeProvider.System);
+            await socket.ReceiveAsync(CancellationToken.None);
+            ending.SetResult(socket.Ending);
+        });
+
+        // A WebSocket client would answer pings by itself.
+        using var mute = new TcpClient();
+        await mute.ConnectAsync(IPAddress.Loopback, server.Address.Port);
+        await mute.GetStream().WriteAsync(
+            "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray());
+
+        (await ending.Task.WaitAsync(RawSockets.Patience)).ShouldBe(new SocketEnding(SocketEndReason.Lost));
     }
 
     [Fact]

@@ -61,7 +61,7 @@ public sealed class AMediaStreamLine : IAsyncLifetime
         await Carrier.SendTextAsync(Connected);
         var closed = AnswerCloseAsync();
 
-        var acceptance = await AcceptAsync(_options with { StartTimeout = TimeSpan.FromMilliseconds(20) });
+        var acceptance = await AcceptAsync(_options with { StartTimeoutSeconds = 0.02 });
 
         acceptance.ShouldBe(new MediaStreamAcceptance(Line: null, MediaStreamRefusal.NoStart));
         (await closed).ShouldBe(WebSocketCloseStatus.PolicyViolation);

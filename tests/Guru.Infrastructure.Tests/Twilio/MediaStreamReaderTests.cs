@@ -24,7 +24,7 @@ public sealed class ReadingAMediaStream
             """);
 
         message.Event.ShouldBe(MediaStreamEvent.Start);
-        message.Start.ShouldBe(new MediaStreamStart(Sid, "CA2", "AC1", "CA2", "+233201234567", "r4nd0m", "audio/x-mulaw", 8000, 1));
+        message.Start.ShouldBe(new MediaStreamStart(Sid, "CA2", "r4nd0m", "audio/x-mulaw", 8000, 1));
         message.Start!.IsMuLaw.ShouldBeTrue();
         message.Start.ToString().ShouldNotContain("233201234567");
         message.Start.ToString().ShouldNotContain("r4nd0m");
