@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Guru.Application;
 using Guru.Application.Work;
 using Guru.Domain.Callers;
-using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using Shouldly;
 
