@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
@@ -12,6 +13,8 @@ public static class Registration
     public static IServiceCollection AddApplication(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<CallerMemory>();
+        services.AddSingleton<Replier>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);

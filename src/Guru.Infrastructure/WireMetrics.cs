@@ -19,4 +19,10 @@ internal static class WireMetrics
 
     public static readonly Histogram<double> ModelDial =
         Meter.CreateHistogram<double>("guru.model.dial", "s", "From dialling the voice model to its confirmed configuration.");
+
+    public static readonly Histogram<double> TextAnswer =
+        Meter.CreateHistogram<double>("guru.text.answer", "s", "What the text model was asked, by purpose and outcome.");
+
+    public static readonly Counter<long> TextTokens =
+        Meter.CreateCounter<long>("guru.text.tokens", "{token}", "Tokens of the text model, by purpose and kind; cached ones are input too.");
 }

@@ -3,6 +3,7 @@ using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Infrastructure.Agents;
 using Guru.Sandbox.Audio;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
@@ -49,10 +50,11 @@ public sealed class VirtualCall
     private static readonly TimeSpan Frame = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan ActionUrl = TimeSpan.FromMilliseconds(300);
     private static readonly DateTimeOffset Zero = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
+    private static readonly AgentCatalog Agents = AgentsFile.Load(AgentsFile.ShippedPath);
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
 
     private readonly VirtualCallOptions _options;
-    private readonly VoiceConfiguration _configuration = new VoiceSettings().For(Agent.General, language: null);
+    private readonly VoiceConfiguration _configuration = new VoiceSettings().For(Agents, AgentCatalog.GeneralName, language: null);
     private CallSession _session;
     private readonly PlaybackBuffer _playback = new();
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> _later = new();
@@ -84,7 +86,7 @@ public sealed class VirtualCall
     private CallSession Session(IReadOnlyList<HeardTurn>? soFar) => new(
         new CallSessionStart(
             Zero, _configuration.Agent, _configuration.Model, _configuration.Transcription.Model,
-            _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greet, Resumed: soFar is not null, soFar ?? []),
+            _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greeting(hint: null, known: false, language: null), Resumed: soFar is not null, soFar ?? []),
         _options.Rules);
 
     public static VirtualCallRecord Run(VirtualCallOptions options)
@@ -98,7 +100,7 @@ public sealed class VirtualCall
     {
         var caller = CallerId.Of(CallerAddress.Parse("+233201234567"), "invented"u8);
         Note(new StartCall(
-            Sid, caller, "+233201234567", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, Token(0), Agent.General.Name, "Rehearsed.", Zero));
+            Sid, caller, "+233201234567", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, Token(0), AgentCatalog.GeneralName, "Rehearsed.", Zero));
         Connect();
         while (!_over && _now < _options.AtMost)
         {
@@ -355,7 +357,7 @@ public sealed class VirtualCall
     private void Resume()
     {
         Note(new RequestMediaStream(Token(_streams), _options.Rules.MostResumes, Zero + _now));
-        _session = Session(ExpectedCall.From(Sid, _events, Token(_streams)).Earlier?.SoFar ?? []);
+        _session = Session(ExpectedCall.From(Sid, _events, Token(_streams), memory: null).Earlier?.SoFar ?? []);
         (_model, _dialing, _nextFrame, _streamFrom, _lineIsUp) = (null, null, _now, _now, true);
         _playback.Drop(_now);
         Connect();

@@ -2,10 +2,13 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using FluentValidation;
 using Guru.Api.Calls;
+using Guru.Api.Conversations;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
 using Guru.Application;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.Work;
 using Guru.Domain;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
@@ -108,9 +111,20 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddPostgres(database);
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
             settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
+        builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
+            settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
+        builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(
+            settings.Twilio, settings.Messenger, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TwilioMessenger>>()));
         builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
         builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
+        builder.Services.AddSingleton<IFixedTexts>(FixedTexts.Load());
+        builder.Services.AddSingleton(new PublicAddress(settings.BaseUrl));
+        builder.Services.AddSingleton(settings.Agents);
+        builder.Services.AddSingleton(Options.Create(settings.Memory));
+        builder.Services.AddSingleton(Options.Create(settings.Replies));
+        builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
+        builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
@@ -138,7 +152,9 @@ internal sealed class GuruHost : IAsyncDisposable
         app.UseWebSockets();
 
         app.MapVoiceWebhooks();
+        app.MapMessageWebhooks();
         app.MapCalls();
+        app.MapConversations();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();

@@ -3,9 +3,13 @@ using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Application.Work;
+using Guru.Domain.Agents;
 using Guru.Domain.Callers;
+using Guru.Infrastructure.Agents;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -23,7 +27,13 @@ internal sealed record GuruSettings(
     ServerSecret Secret,
     ApiKeys Keys,
     CallRules Calls,
-    VoiceSettings Voice)
+    VoiceSettings Voice,
+    AgentCatalog Agents,
+    MemorySettings Memory,
+    ReplyRules Replies,
+    WorkRules Work,
+    MessengerOptions Messenger,
+    TextModelSettings Text)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -133,11 +143,19 @@ internal sealed record GuruSettings(
             settings.Voice = Get("OPENAI_VOICE") ?? settings.Voice;
         });
         var calls = Options<CallRules>(environment, "Calls", mistakes);
+        var memory = Options<MemorySettings>(environment, "Memory", mistakes);
+        var replies = Options<ReplyRules>(environment, "Replies", mistakes);
+        var work = Options<WorkRules>(environment, "Work", mistakes);
+        var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
+        var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
-            ? new GuruSettings(baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice)
+            ? new GuruSettings(
+                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
+                replies, work, messenger, text)
             : throw new SettingsException(mistakes);
     }
 
@@ -164,6 +182,19 @@ internal sealed record GuruSettings(
         Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
         mistakes.AddRange(results.Select(result => $"Guru__{section}__{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
         return options;
+    }
+
+    private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
+    {
+        try
+        {
+            return AgentsFile.Load(string.IsNullOrWhiteSpace(path) ? AgentsFile.ShippedPath : path);
+        }
+        catch (AgentsException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"agents: {mistake}"));
+            return null;
+        }
     }
 
     private static string Expected(Type type) => type == typeof(bool) ? "true or false" : type == typeof(int) ? "a whole number" : "a number";

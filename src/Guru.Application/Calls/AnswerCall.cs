@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
@@ -27,33 +28,36 @@ public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
 }
 
 public sealed partial class AnswerCallHandler(
-    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time, ILogger<AnswerCallHandler> logger)
-    : IRequestHandler<AnswerCall, CallAnswer>
+    IEventStore store,
+    CallerMemory memory,
+    Switchboard switchboard,
+    AgentCatalog agents,
+    ServerSecret secret,
+    IOptions<CallRules> rules,
+    TimeProvider time,
+    ILogger<AnswerCallHandler> logger) : IRequestHandler<AnswerCall, CallAnswer>
 {
-    private const string RoutedBecause = "The general agent takes every call until routing is set up.";
 
     public async Task<CallAnswer> Handle(AnswerCall request, CancellationToken cancellationToken)
     {
         var callSid = CallSid.Parse(request.CallSid!);
         var address = CallerAddress.Parse(request.Caller!);
         var callerId = CallerId.Of(address, secret.Value);
-        var token = StreamToken.For(callSid, attempt: 0, secret.Value);
-        var start = new StartCall(
-            callSid,
-            callerId,
-            address.Value,
-            CallChannel.Whatsapp,
-            CallDirections.Parse(request.Direction),
-            Language: null,
-            StreamToken.Hash(token),
-            Agent.General.Name,
-            RoutedBecause,
-            time.GetUtcNow(),
-            switchboard.Refusal);
-        var log = CallLog.ForNewCall(store);
+        var streamToken = StreamToken.For(callSid, attempt: 0, secret.Value);
+        var log = new CallLog(store, callSid, isNew: true);
+        var known = Remembered.Nothing;
         try
         {
-            if (await Patience.LimitAsync(token => log.AppendAsync(callSid, start, token), rules.Value.Commit, time, cancellationToken) is { Count: > 0 })
+            var appended = await Patience.LimitAsync(
+                async token =>
+                {
+                    known = await memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, token);
+                    return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known), token);
+                },
+                rules.Value.Commit,
+                time,
+                cancellationToken);
+            if (appended.Count > 0)
             {
                 CallMeter.Started();
             }
@@ -64,19 +68,34 @@ public sealed partial class AnswerCallHandler(
             return new SayAndHangUp(FixedSentence.TryAgain, Language: null);
         }
 
-        if (log.Call.Ended is { } ended)
+        if (log.State.Ended is { } ended)
         {
-            return CallEndings.AnswerAfter(ended, log.Call.Language);
+            return CallEndings.AnswerAfter(ended, log.State.Language);
         }
 
-        if (log.Call.OpenTokens.Contains(start.StreamTokenHash!))
+        var hash = StreamToken.Hash(streamToken);
+        if (log.State.OpenTokens.Contains(hash))
         {
-            switchboard.Expect(new ExpectedCall(callSid, callerId, log.Call.Agent, log.Call.Language, start.StreamTokenHash!, Earlier: null));
+            switchboard.Expect(new ExpectedCall(callSid, callerId, log.State.Agent, log.State.Language, hash, Earlier: null, known.Text));
         }
 
         LogAnswered(callSid);
-        return new ConnectStream(callSid, address.Value, token, log.Call.Language, rules.Value.SayBeforeConnect);
+        return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect);
     }
+
+    /// <summary>No model stands between ringing and the first word: the call begins with the agent that the conversation has.</summary>
+    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known) => new(
+        callSid,
+        callerId,
+        address.Value,
+        CallChannel.Whatsapp,
+        CallDirections.Parse(request.Direction),
+        known.Language,
+        StreamToken.Hash(token),
+        agents[known.Session.Count > 0 ? known.Agent : null].Name,
+        known.Session.Count > 0 && known.Agent is not null ? "The conversation has this agent." : "Nothing tells yet what it is about.",
+        time.GetUtcNow(),
+        switchboard.Refusal);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]
     private partial void LogNotStored(CallSid callSid, string error);

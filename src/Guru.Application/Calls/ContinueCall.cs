@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Domain;
 using Guru.Domain.Calls;
@@ -22,8 +23,13 @@ public sealed class ContinueCallValidator : AbstractValidator<ContinueCall>
 }
 
 public sealed partial class ContinueCallHandler(
-    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time, ILogger<ContinueCallHandler> logger)
-    : IRequestHandler<ContinueCall, CallAnswer>
+    IEventStore store,
+    CallerMemory memory,
+    Switchboard switchboard,
+    ServerSecret secret,
+    IOptions<CallRules> rules,
+    TimeProvider time,
+    ILogger<ContinueCallHandler> logger) : IRequestHandler<ContinueCall, CallAnswer>
 {
     public async Task<CallAnswer> Handle(ContinueCall request, CancellationToken cancellationToken)
     {
@@ -38,7 +44,7 @@ public sealed partial class ContinueCallHandler(
             return CallEndings.AnswerAfter(known.Reason, known.Language);
         }
 
-        var log = new CallLog(store);
+        var log = new CallLog(store, callSid);
         try
         {
             return await Patience.LimitAsync(token => ResumeAsync(callSid, log, token), rules.Value.Commit, time, cancellationToken);
@@ -46,44 +52,45 @@ public sealed partial class ContinueCallHandler(
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             LogNotStored(callSid, error.GetType().Name);
-            return new SayAndHangUp(FixedSentence.TechnicalProblem, log.Call.Language);
+            return new SayAndHangUp(FixedSentence.TechnicalProblem, log.State.Language);
         }
     }
 
     private async Task<CallAnswer> ResumeAsync(CallSid callSid, CallLog log, CancellationToken cancellationToken)
     {
-        var events = await log.ReadAsync(callSid, cancellationToken);
-        if (!log.Call.Started)
+        var events = await log.ReadAsync(cancellationToken);
+        if (!log.State.Started)
         {
             return new JustHangUp();
         }
 
-        var token = StreamToken.For(callSid, log.Call.StreamsRequested + 1, secret.Value);
+        var token = StreamToken.For(callSid, log.State.StreamsRequested + 1, secret.Value);
         var hash = StreamToken.Hash(token);
         try
         {
-            await log.AppendAsync(callSid, new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
+            await log.AppendAsync(new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
         }
         catch (RuleException)
         {
-            return log.Call.Ended is { } ended
-                ? CallEndings.AnswerAfter(ended, log.Call.Language)
-                : await GiveUpAsync(callSid, log, cancellationToken);
+            return log.State.Ended is { } ended
+                ? CallEndings.AnswerAfter(ended, log.State.Language)
+                : await GiveUpAsync(log, cancellationToken);
         }
 
         if (!switchboard.IsDraining)
         {
-            switchboard.Expect(ExpectedCall.From(callSid, events, hash));
+            var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
+            switchboard.Expect(ExpectedCall.From(callSid, events, hash, known.Text));
         }
 
-        LogResumed(callSid, log.Call.StreamsRequested);
-        return new ConnectStream(callSid, log.Call.Address, token, log.Call.Language, SayFirst: false);
+        LogResumed(callSid, log.State.StreamsRequested);
+        return new ConnectStream(callSid, log.State.Address, token, log.State.Language, SayFirst: false);
     }
 
-    private async Task<CallAnswer> GiveUpAsync(CallSid callSid, CallLog log, CancellationToken cancellationToken)
+    private async Task<CallAnswer> GiveUpAsync(CallLog log, CancellationToken cancellationToken)
     {
-        await log.AppendAsync(callSid, new EndCall(CallEndReason.StreamLost, time.GetUtcNow()), cancellationToken);
-        return CallEndings.AnswerAfter(CallEndReason.StreamLost, log.Call.Language);
+        await log.AppendAsync(new EndCall(CallEndReason.StreamLost, time.GetUtcNow()), cancellationToken);
+        return CallEndings.AnswerAfter(CallEndReason.StreamLost, log.State.Language);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: whether it goes on could not be looked up ({Error}); the caller hears an apology")]

@@ -54,7 +54,7 @@ public sealed class RecordCallStatusHandler(
     {
         try
         {
-            await Patience.LimitAsync(token => new CallLog(store).AppendAsync(callSid, fact, token), rules.Value.Commit, time, cancellationToken);
+            await Patience.LimitAsync(token => new CallLog(store, callSid).AppendAsync(fact, token), rules.Value.Commit, time, cancellationToken);
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {

@@ -8,9 +8,13 @@ public static class CallPrompts
 {
     public const string EndCallTool = "end_call";
 
-    public const string Greet =
+    private const string GreetStranger =
         "Greet the caller now, in one or two short sentences: say that you are Guru, an AI advisor, and ask how you can help. "
-        + "This is their first contact, so do not refer to anything earlier. Use the language of your instructions, or English.";
+        + "This is their first contact, so do not refer to anything earlier.";
+
+    private const string GreetAcquaintance =
+        "Greet the caller now, in one or two short sentences: say that you are Guru, an AI advisor, refer briefly to what you were last talking about, "
+        + "and ask whether it is about that.";
 
     public const string Reprompt =
         "The caller has been silent for a while. Ask briefly, in the language of this call, whether they are still there.";
@@ -28,6 +32,13 @@ public static class CallPrompts
 
     public const string Continue =
         "The connection was interrupted for a moment. Do not greet again. Go on where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
+
+    /// <summary>Every caller is greeted, and nobody is reminded of what has not been.</summary>
+    /// <param name="hint">The agent's own.</param>
+    /// <param name="known">The agent was told of something earlier.</param>
+    /// <param name="language">ISO 639-1, where it is known.</param>
+    public static string Greeting(string? hint, bool known, string? language) =>
+        $"{(known ? GreetAcquaintance : GreetStranger)} {(language is null ? "Speak English." : $"The caller's language is {language} (ISO 639-1): speak it.")}{(hint is null ? "" : $" {hint}")}";
 
     /// <summary>What turns out to have been said before the model came in.</summary>
     public static string BeforeYouCame(HeardTurn turn) =>

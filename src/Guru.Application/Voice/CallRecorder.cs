@@ -34,10 +34,10 @@ public sealed partial class CallRecorder
     public Task Completion { get; }
 
     /// <summary>The end of the call is stored.</summary>
-    public bool HasEnded => _log.Call.Ended is not null;
+    public bool HasEnded => _log.State.Ended is not null;
 
     /// <summary>The caller's language, as the facts stored so far tell it.</summary>
-    public string? Language => _log.Call.Language;
+    public string? Language => _log.State.Language;
 
     /// <summary>Never waits.</summary>
     /// <returns>False once the record is complete.</returns>
@@ -91,7 +91,7 @@ public sealed partial class CallRecorder
         {
             try
             {
-                await _log.AppendAsync(_callSid, facts, Refused, CancellationToken.None);
+                await _log.AppendAsync(facts, Refused, CancellationToken.None);
                 return;
             }
             catch (Exception error)

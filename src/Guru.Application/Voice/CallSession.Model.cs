@@ -447,6 +447,11 @@ public sealed partial class CallSession
 
     private void Introduce(bool first, bool answerOpen)
     {
+        if (start.Memory is { } memory)
+        {
+            Tell(new AddSystemItem(memory));
+        }
+
         var soFar = SoFar();
         if (!start.Resumed && (first || soFar.Count == 0))
         {

@@ -6,6 +6,7 @@ namespace Guru.Application.Voice;
 /// <param name="Zero">The wall time of the call's clock at 0: the call's first Media Stream.</param>
 /// <param name="TrailingSilenceMs">How much silence the model's voice detection waits for; part of its end of speech.</param>
 /// <param name="Greeting">What the model is told to say first, unless the call is resumed.</param>
+/// <param name="Memory">What the agent is told of the time before the call.</param>
 /// <param name="StreamSid">The Media Stream that speaks for the call.</param>
 /// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
 public sealed record CallSessionStart(
@@ -17,7 +18,8 @@ public sealed record CallSessionStart(
     string Greeting,
     bool Resumed,
     IReadOnlyList<HeardTurn> SoFar,
-    string? StreamSid = null);
+    string? StreamSid = null,
+    string? Memory = null);
 
 /// <summary>
 /// The course of a call: what happened goes in, what to do and what to record comes out. No sockets, no clock; the same
@@ -34,7 +36,11 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private static readonly TimeSpan Stall = TimeSpan.FromMilliseconds(150);
 
     private static readonly string[] FatalCodes =
-        ["insufficient_quota", "billing_hard_limit_reached", "account_deactivated", "invalid_api_key", "model_not_found", "beta_api_shape_disabled"];
+    [
+        "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded", "billing_hard_limit_reached", "account_deactivated", "invalid_api_key", "model_not_found",
+        "beta_api_shape_disabled",
+    ];
 
     private readonly List<CallDecision> _decisions = [];
     private readonly Playback _playback = new();

@@ -8,11 +8,15 @@ namespace Guru.Application.Voice;
 /// <summary>What must be known of a call to carry it over a Media Stream.</summary>
 /// <param name="StreamTokenHash">Of the token that the stream must present.</param>
 /// <param name="Earlier">Null for a call that had no stream yet.</param>
+/// <param name="Memory">What the agent is told of the time before the call; null where there is nothing.</param>
 public sealed record ExpectedCall(
-    CallSid CallSid, CallerId CallerId, string Agent, string? Language, string StreamTokenHash, EarlierStreams? Earlier)
+    CallSid CallSid, CallerId CallerId, string Agent, string? Language, string StreamTokenHash, EarlierStreams? Earlier, string? Memory)
 {
+    public override string ToString() => $"{nameof(ExpectedCall)} {CallSid}";
+
     /// <summary>Reads it out of a started call's events.</summary>
-    public static ExpectedCall From(CallSid callSid, IReadOnlyList<CallEvent> events, string streamTokenHash)
+    /// <param name="memory">What was known before the call.</param>
+    public static ExpectedCall From(CallSid callSid, IReadOnlyList<CallEvent> events, string streamTokenHash, string? memory)
     {
         var call = Call.Fold(events);
         var soFar = events.OfType<UtteranceTranscribed>()
@@ -22,7 +26,8 @@ public sealed record ExpectedCall(
             .ToList();
         var connectedAt = events.OfType<MediaStreamConnected>().FirstOrDefault(connected => connected.StreamTokenHash != streamTokenHash)?.At;
         return new ExpectedCall(
-            callSid, call.CallerId!.Value, call.Agent, call.Language, streamTokenHash, connectedAt is { } zero ? new EarlierStreams(zero, soFar) : null);
+            callSid, call.CallerId!.Value, call.Agent, call.Language, streamTokenHash, connectedAt is { } zero ? new EarlierStreams(zero, soFar) : null,
+            memory);
     }
 }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Guru.Application.Calls;
+using Guru.Application.Conversations;
 using Guru.Application.VoiceSessions;
 using Guru.Domain;
 using Guru.Domain.Agents;
@@ -15,9 +16,11 @@ namespace Guru.Application.Voice;
 /// </summary>
 public sealed partial class Switchboard(
     IEventStore store,
+    CallerMemory memory,
     IVoiceModelDialer dialer,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
+    AgentCatalog agents,
     TimeProvider time,
     ILogger<Switchboard> logger) : IDisposable
 {
@@ -90,7 +93,7 @@ public sealed partial class Switchboard(
     /// <summary>Stores a fact of a call that is not here as soon as the database answers.</summary>
     public void RecordLater(CallSid callSid, CallCommand fact)
     {
-        var recorder = new CallRecorder(new CallLog(store), callSid, _ => { }, time, logger);
+        var recorder = new CallRecorder(new CallLog(store, callSid), callSid, _ => { }, time, logger);
         recorder.Record(fact);
         recorder.Complete();
         Paperwork(callSid, recorder.Completion);
@@ -199,7 +202,7 @@ public sealed partial class Switchboard(
         {
             // Its token is in memory: the caller need not wait for the database, which hears of it behind the audio.
             var live = new LiveCall(expectation.Call, expectation.Model);
-            live.Recorder = Recorder(callSid, new CallLog(store), live);
+            live.Recorder = Recorder(callSid, new CallLog(store, callSid), live);
             live.Recorder.Record(connect);
             return live;
         }
@@ -222,14 +225,15 @@ public sealed partial class Switchboard(
     /// <summary>Asks the call's events whether the stream may have it, and claims it there.</summary>
     private async Task<LiveCall?> ClaimAsync(CallSid callSid, ConnectMediaStream connect, CancellationToken cancellationToken)
     {
-        var log = new CallLog(store);
-        var events = await log.ReadAsync(callSid, cancellationToken);
-        if (await log.AppendAsync(callSid, connect, cancellationToken) is [])
+        var log = new CallLog(store, callSid);
+        var events = await log.ReadAsync(cancellationToken);
+        if (await log.AppendAsync(connect, cancellationToken) is [])
         {
             return null; // The stream is connected already, perhaps to another node.
         }
 
-        var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash), model: null);
+        var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
+        var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash, known.Text), model: null);
         live.Recorder = Recorder(callSid, log, live);
         return live;
     }
@@ -249,10 +253,11 @@ public sealed partial class Switchboard(
                 configuration.Model,
                 configuration.Transcription.Model,
                 configuration.TurnDetection.SilenceDurationMs,
-                CallPrompts.Greet,
+                CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null, call.Language),
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
-                line.StreamSid),
+                line.StreamSid,
+                call.Memory),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid, line, session, live.Recorder!, zero, token => live.DialAsync(inner => DialAsync(call, inner), token), turn => HearLate(live, turn), rules.Value, time, logger);
@@ -302,7 +307,7 @@ public sealed partial class Switchboard(
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
         dialer.DialAsync(Configuration(call), call.CallerId.Value, cancellationToken);
 
-    private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(Agent.General, call.Language);
+    private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(agents, call.Agent, call.Language);
 
     private CallRecorder Recorder(CallSid callSid, CallLog log, LiveCall live) => new(
         log,

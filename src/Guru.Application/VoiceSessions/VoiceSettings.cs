@@ -37,16 +37,21 @@ public sealed class VoiceSettings
     public int MaxOutputTokens { get; set; } = 4096;
 
     /// <summary>The one configuration of a conversation with an agent, for phone and webapp.</summary>
-    public VoiceConfiguration For(Agent agent, string? language) => new(
-        agent.Name,
-        Model,
-        agent.Voice ?? Voice,
-        language is null ? agent.Prompt : $"{agent.Prompt}\nThe caller's language is {language} (ISO 639-1).",
-        new Transcription(TranscriptionModel, language is null ? [] : [language], Prompt: null),
-        new TurnDetection(VadThreshold, PrefixPaddingMs, SilenceDurationMs),
-        [EndCall],
-        MaxOutputTokens,
-        ReasoningEffort);
+    public VoiceConfiguration For(AgentCatalog agents, string? agentName, string? language)
+    {
+        var agent = agents[agentName];
+        var instructions = $"{agents.House}\n\n{agents.Spoken}\n\n{agent.Prompt}";
+        return new VoiceConfiguration(
+            agent.Name,
+            Model,
+            agent.Voice ?? Voice,
+            language is null ? instructions : $"{instructions}\n\nThe caller's language is {language} (ISO 639-1).",
+            new Transcription(TranscriptionModel, language is null ? [] : [language], Prompt: null),
+            new TurnDetection(VadThreshold, PrefixPaddingMs, SilenceDurationMs),
+            [EndCall],
+            MaxOutputTokens,
+            ReasoningEffort);
+    }
 
     private static readonly VoiceTool EndCall = new(
         CallPrompts.EndCallTool,

@@ -46,7 +46,7 @@ internal static class RealtimeRefusals
         return new VoiceModelException(parts[^1], ending.CloseCode is not (3000 or 4000 or 1008) && !IsLasting(parts[^1]) && !parts.Any(IsListed));
     }
 
-    private static bool IsLasting(string? code) =>
+    public static bool IsLasting(string? code) =>
         IsListed(code) || code?.StartsWith("invalid_", StringComparison.Ordinal) == true;
 
     /// <summary>Asked of the type as well as of the code: a lack of money has many codes, and new ones come.</summary>

@@ -23,7 +23,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         command.Parameters.Add(new() { Value = limit + 1 });
         if (cursor is not null)
         {
-            var (startedAt, callSid) = CallCursor.Parse(cursor);
+            var (startedAt, callSid) = TimeCursor.Parse(cursor);
             command.Parameters.Add(new() { Value = startedAt });
             command.Parameters.Add(new() { Value = callSid });
         }
@@ -31,7 +31,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         var calls = await CallsAsync(command, cancellationToken);
         return calls.Count <= limit
             ? new Page<CallSummary>(calls, Next: null)
-            : new Page<CallSummary>(calls[..limit], CallCursor.Of(calls[limit - 1].StartedAt, calls[limit - 1].CallSid));
+            : new Page<CallSummary>(calls[..limit], TimeCursor.Of(calls[limit - 1].StartedAt, calls[limit - 1].CallSid));
     }
 
     public async Task<CallSummary?> FindAsync(CallSid callSid, CancellationToken cancellationToken)

@@ -13,17 +13,17 @@ internal static class Cursor
     public static string Parse(string cursor) => Encoding.UTF8.GetString(Base64Url.DecodeFromChars(cursor));
 }
 
-/// <summary>After a call in the newest-first list.</summary>
-internal static class CallCursor
+/// <summary>After a row of a list that is ordered by time, and by id where times are equal.</summary>
+internal static class TimeCursor
 {
     private const char Separator = ' ';
 
-    public static string Of(DateTimeOffset startedAt, string callSid) =>
-        Cursor.Of(string.Create(CultureInfo.InvariantCulture, $"{startedAt.UtcTicks}{Separator}{callSid}"));
+    public static string Of(DateTimeOffset at, string id) =>
+        Cursor.Of(string.Create(CultureInfo.InvariantCulture, $"{at.UtcTicks}{Separator}{id}"));
 
-    public static (DateTimeOffset StartedAt, string CallSid) Parse(string cursor)
+    public static (DateTimeOffset At, string Id) Parse(string cursor)
     {
-        var parts = Cursor.Parse(cursor).Split(Separator);
+        var parts = Cursor.Parse(cursor).Split(Separator, 2);
         return parts.Length == 2
             && long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var ticks)
             && ticks <= DateTime.MaxValue.Ticks

@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 
@@ -15,10 +17,12 @@ internal static class EventJson
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         PropertyNameCaseInsensitive = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { FillMissingLists } },
         Converters =
         {
             new JsonStringEnumConverter(JsonNamingPolicy.CamelCase),
             new StorableTextConverter(),
+            new TextsConverter(),
             new UtcConverter(),
             new IdConverter<CallSid>(text => CallSid.TryParse(text, out var sid) ? sid : default, sid => sid.Value),
             new IdConverter<CallerId>(text => CallerId.TryParse(text, out var id) ? id : default, id => id.Value),
@@ -26,6 +30,22 @@ internal static class EventJson
     };
 
     public static string NameOf(string member) => JsonNamingPolicy.CamelCase.ConvertName(member);
+
+    /// <summary>A list that an event lacks is empty; an <see cref="ImmutableArray{T}"/> by default throws on every use.</summary>
+    private static void FillMissingLists(JsonTypeInfo type)
+    {
+        List<JsonPropertyInfo> lists = [.. type.Properties.Where(property => property.PropertyType == typeof(ImmutableArray<string>))];
+        if (lists.Count > 0)
+        {
+            type.OnDeserialized = data =>
+            {
+                foreach (var list in lists.Where(list => list.Get!(data) is ImmutableArray<string> { IsDefault: true }))
+                {
+                    list.Set!(data, ImmutableArray<string>.Empty);
+                }
+            };
+        }
+    }
 
     private sealed class IdConverter<T>(Func<string?, T> parse, Func<T, string?> value) : JsonConverter<T>
         where T : struct
@@ -50,5 +70,16 @@ internal static class EventJson
 
         public override void Write(Utf8JsonWriter writer, string value, JsonSerializerOptions options) =>
             writer.WriteStringValue(StorableText.Of(value));
+    }
+
+    private sealed class TextsConverter : JsonConverter<ImmutableArray<string>>
+    {
+        public override bool HandleNull => true;
+
+        public override ImmutableArray<string> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            [.. JsonSerializer.Deserialize<string[]>(ref reader, options) ?? []];
+
+        public override void Write(Utf8JsonWriter writer, ImmutableArray<string> value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, value.IsDefault ? [] : value.AsSpan().ToArray(), options);
     }
 }

@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Text;
 using Guru.Domain;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 
 namespace Guru.Infrastructure.Postgres;
 
@@ -55,6 +56,16 @@ public sealed class EventTypes
             (typeof(UsageRecorded), "UsageRecorded", "usage_recorded"),
             (typeof(CallStatusChanged), "CallStatusChanged", "call_status_changed"),
             (typeof(CallEnded), "CallEnded", "call_ended")),
+        .. Family<ConversationEvent>(
+            e => e.At,
+            (typeof(MessageReceived), "MessageReceived", "message_received"),
+            (typeof(VoiceNoteTranscribed), "VoiceNoteTranscribed", "voice_note_transcribed"),
+            (typeof(AgentSelected), "AgentSelected", "agent_selected"),
+            (typeof(MessageReplied), "MessageReplied", "message_replied"),
+            (typeof(MessageReplyFailed), "MessageReplyFailed", "message_reply_failed"),
+            (typeof(MessageDeliveryChanged), "MessageDeliveryChanged", "message_delivery_changed"),
+            (typeof(LanguageDetermined), "LanguageDetermined", "language_determined"),
+            (typeof(ConversationSummarized), "ConversationSummarized", "conversation_summarized")),
     ]);
 
     public IReadOnlyList<EventType> All { get; }

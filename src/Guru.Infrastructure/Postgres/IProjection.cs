@@ -24,4 +24,10 @@ public sealed record SqlStatement(string Text, params NpgsqlDbType[] Columns);
 
 /// <summary>One row for a statement.</summary>
 /// <param name="Key">What it writes to. Commands with one key are carried out in order; those with different keys commute.</param>
-public sealed record SqlCommand(SqlStatement Statement, string Key, params object?[] Row);
+public sealed record SqlCommand(SqlStatement Statement, string Key, params object?[] Row)
+{
+    /// <summary>
+    /// The key of what it only reads there: it comes after what was to be written to that before, and before what is to be written later.
+    /// </summary>
+    public string? Reads { get; init; }
+}

@@ -1,5 +1,7 @@
 using Guru.Application;
 using Guru.Application.Calls;
+using Guru.Application.Conversations;
+using Guru.Application.Work;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.Infrastructure.Postgres;
@@ -18,6 +20,9 @@ public static class PostgresRegistration
         services.AddSingleton<PostgresEventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
         services.AddSingleton<ICallQueries, CallQueries>();
+        services.AddSingleton<IConversationQueries, ConversationQueries>();
+        services.AddSingleton<IWorkQueue>(provider => new PostgresWorkQueue(
+            database.DataSource, provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();
         services.AddSingleton<PostgresHealth>();
         return services;

@@ -6,12 +6,12 @@ namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
 /// Joins commands into few: rows for the same statement go together as long as their keys differ, and a key's commands keep
-/// their order.
+/// their order, those that only read it among themselves excepted.
 /// </summary>
 public sealed class SqlBatch
 {
     private readonly List<(SqlStatement Statement, List<object?[]> Rows)> _groups = [];
-    private readonly Dictionary<string, int> _lastGroup = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
 
     public bool IsEmpty => _groups.Count == 0;
 
@@ -19,8 +19,12 @@ public sealed class SqlBatch
     {
         foreach (var command in commands)
         {
-            ref var last = ref CollectionsMarshal.GetValueRefOrAddDefault(_lastGroup, command.Key, out var known);
-            var group = known ? last + 1 : 0;
+            var group = _turns.GetValueOrDefault(command.Key).Writes;
+            if (command.Reads is { } read)
+            {
+                group = Math.Max(group, _turns.GetValueOrDefault(read).Reads);
+            }
+
             while (group < _groups.Count && _groups[group].Statement != command.Statement)
             {
                 group++;
@@ -32,7 +36,12 @@ public sealed class SqlBatch
             }
 
             _groups[group].Rows.Add(command.Row);
-            last = group;
+            _turns[command.Key] = new Turn(Reads: group + 1, Writes: group + 1);
+            if (command.Reads is not null)
+            {
+                ref var turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, command.Reads, out _);
+                turn = turn with { Writes = Math.Max(turn.Writes, group + 1) };
+            }
         }
     }
 
@@ -70,4 +79,7 @@ public sealed class SqlBatch
 
         return new NpgsqlParameter<T[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type };
     }
+
+    /// <summary>The first group in which a key may be read, and written.</summary>
+    private readonly record struct Turn(int Reads, int Writes);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using YamlDotNet.Serialization;
 using YamlDotNet.Serialization.NamingConventions;
 
@@ -10,6 +11,9 @@ namespace Guru.Sandbox.Audio;
 /// <param name="Audio">G.711 mu-law at 8 kHz.</param>
 public sealed record Sample(string Id, string Speaker, string Language, string Text, ImmutableArray<byte> Audio)
 {
+    /// <summary>The same line as a voice note, Opus in Ogg; empty for what the agent says.</summary>
+    public ImmutableArray<byte> VoiceNote { get; init; } = [];
+
     public TimeSpan Duration => MuLaw.Duration(Audio.Length);
 
     /// <summary>The words of a part of the audio: in proportion, at word boundaries, since nobody knows when each was said.</summary>
@@ -28,11 +32,14 @@ public sealed class SampleLibrary
     static readonly Lazy<SampleLibrary> LazyShipped = new(() => Load(Path.Combine(AppContext.BaseDirectory, "Samples")));
 
     readonly ImmutableDictionary<string, Sample> _byId;
+    readonly ImmutableDictionary<string, Sample> _byVoiceNote;
 
     public SampleLibrary(IEnumerable<Sample> samples)
     {
         All = [.. samples];
         _byId = All.ToImmutableDictionary(sample => sample.Id, StringComparer.Ordinal);
+        _byVoiceNote = All.Where(sample => !sample.VoiceNote.IsEmpty)
+            .ToImmutableDictionary(sample => Hash(sample.VoiceNote.AsSpan()), StringComparer.Ordinal);
     }
 
     public static SampleLibrary Shipped => LazyShipped.Value;
@@ -44,6 +51,9 @@ public sealed class SampleLibrary
 
     public Sample? Find(string id) => _byId.GetValueOrDefault(id);
 
+    /// <summary>The line that these bytes are the voice note of; known by their hash.</summary>
+    public Sample? FindVoiceNote(ReadOnlySpan<byte> file) => _byVoiceNote.GetValueOrDefault(Hash(file));
+
     public static SampleLibrary Load(string folder)
     {
         var entries = new DeserializerBuilder().WithNamingConvention(CamelCaseNamingConvention.Instance).IgnoreUnmatchedProperties().Build()
@@ -51,8 +61,13 @@ public sealed class SampleLibrary
         return new SampleLibrary(entries.Select(entry => new Sample(
             entry.Id, entry.Speaker, entry.Language, entry.Text,
             [.. Wav.ReadMuLaw(File.ReadAllBytes(Path.Combine(folder, $"{entry.Id}.wav")))
-                ?? throw new InvalidDataException($"{entry.Id}.wav is not mu-law at 8 kHz.")])));
+                ?? throw new InvalidDataException($"{entry.Id}.wav is not mu-law at 8 kHz.")])
+        {
+            VoiceNote = entry.Speaker == "caller" ? [.. File.ReadAllBytes(Path.Combine(folder, $"{entry.Id}.ogg"))] : [],
+        }));
     }
+
+    private static string Hash(ReadOnlySpan<byte> file) => Convert.ToHexStringLower(SHA256.HashData(file));
 
     sealed class Entry
     {

@@ -21,22 +21,38 @@ public sealed class GuruClient : IDisposable
         }
 
         var call = await GetAsync($"/api/calls/{callSid}", cancellationToken);
-        var events = new List<JsonNode>();
-        string? cursor = null;
-        do
-        {
-            var page = await GetAsync(
-                $"/api/calls/{callSid}/events?limit=200{(cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}")}",
-                cancellationToken);
-            events.AddRange(page?["items"]?.AsArray().OfType<JsonNode>() ?? []);
-            cursor = (string?)page?["next"];
-        }
-        while (cursor is not null);
-
+        var events = await GetPagesAsync($"/api/calls/{callSid}/events", cancellationToken);
         return new GuruCall([.. transcript["utterances"]!.AsArray().OfType<JsonNode>()], events, (string?)call?["endReason"]);
     }
 
+    /// <summary>The conversation with a person as it stands; null while Guru does not know it.</summary>
+    /// <param name="person">With the scheme. A Guru of the sandbox knows one person without a number at most.</param>
+    public async Task<ConversationRecord?> ReadConversationAsync(string person, CancellationToken cancellationToken)
+    {
+        var address = person["whatsapp:".Length..];
+        var filter = address.StartsWith('+') ? $"&phoneNumber={Uri.EscapeDataString(address)}" : "";
+        var found = await GetAsync($"/api/conversations?limit=1{filter}", cancellationToken);
+        return found?["items"]?.AsArray() is [{ } conversation, ..]
+            ? ConversationRecord.Read(
+                conversation, await GetPagesAsync($"/api/conversations/{(string?)conversation["callerId"]}/messages", cancellationToken))
+            : null;
+    }
+
     public void Dispose() => _http.Dispose();
+
+    private async Task<List<JsonNode>> GetPagesAsync(string path, CancellationToken cancellationToken)
+    {
+        var items = new List<JsonNode>();
+        string? cursor = null;
+        do
+        {
+            var page = await GetAsync($"{path}?limit=200{(cursor is null ? "" : $"&cursor={Uri.EscapeDataString(cursor)}")}", cancellationToken);
+            items.AddRange(page?["items"]?.AsArray().OfType<JsonNode>() ?? []);
+            cursor = (string?)page?["next"];
+        }
+        while (cursor is not null);
+        return items;
+    }
 
     async Task<JsonNode?> GetAsync(string path, CancellationToken cancellationToken)
     {

@@ -40,13 +40,13 @@ public sealed record BrainRule(IReadOnlyList<string> Words, string? Say, ToolUse
 public sealed record RouteRule(string Agent, IReadOnlyList<string> Words);
 
 /// <summary>Replies by the rules of Brain.yaml.</summary>
-public sealed record Brain
+public sealed partial record Brain
 {
     static readonly Lazy<Brain> LazyShipped = new(() =>
         Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "OpenAI", "Brain.yaml"))));
 
     static readonly (string Language, string[] Hints)[] LanguageHints =
-        [("es", ["spanish", "español", "language: es", "language 'es'", "(es)"]), ("en", ["english", "language: en"])];
+        [("es", ["spanish", "español", "language 'es'", "(es)"]), ("en", ["english"])];
 
     public static Brain Shipped => LazyShipped.Value;
 
@@ -72,6 +72,14 @@ public sealed record Brain
             Otherwise = file.Otherwise,
             AfterTool = file.AfterTool.ToImmutableDictionary(StringComparer.Ordinal),
             Routes = [.. file.Routes.Select(route => new RouteRule(route.Agent, route.Words))],
+            Memories = [.. file.Memories.Select(memory => new Memory(memory.Words, memory.Facts, memory.Greeting, memory.Say))],
+            Advisors = [.. file.Advisors.Select(advisor => new Advisor(advisor.Key, advisor.Value.Otherwise, advisor.Value.Always))],
+            Texts = file.Texts.ToImmutableDictionary(
+                line => line.Key, line => line.Value.ToImmutableDictionary(StringComparer.Ordinal), StringComparer.Ordinal),
+            Extracts = file.Extracts.ToImmutableDictionary(
+                extract => extract.Key, extract => extract.Value.ToImmutableArray(), StringComparer.Ordinal),
+            Languages = new LanguageGuess([.. file.Languages.Select(language =>
+                new LanguageMarks(language.Key, language.Value.Script, language.Value.Letters, language.Value.Words))]),
         };
     }
 
@@ -83,7 +91,8 @@ public sealed record Brain
         var language = LanguageOf(context);
         if (context.Purpose is { } purpose && Purposes.TryGetValue(purpose, out var line))
         {
-            return new Reply(Find(line, language));
+            var known = purpose == "greeting" ? Memories.FirstOrDefault(memory => Remembers(memory, context)) : null;
+            return new Reply(Find(known?.Greeting ?? line, language));
         }
 
         var last = context.Items.Count > 0 ? context.Items[^1] : null;
@@ -100,19 +109,23 @@ public sealed record Brain
                 : null);
     }
 
-    public string Route(string text, IReadOnlyCollection<string> agents) =>
-        Routes.FirstOrDefault(route => agents.Contains(route.Agent) && route.Words.Any(word => Contains(text, word)))?.Agent
-        ?? agents.FirstOrDefault(agent => agent == "general") ?? agents.First();
-
     /// <summary>The language of the caller's last recognised words, or the one that is asked for, or English.</summary>
     static string LanguageOf(ReplyContext context)
     {
         var asked = string.Join('\n', context.Items.Where(item => item.Role == "system").Select(item => item.Text)
             .Prepend(context.Instructions));
-        return context.Items.LastOrDefault(item => item is { Role: "user", Language: not null })?.Language
-            ?? LanguageHints.FirstOrDefault(hint => hint.Hints.Any(words => Contains(asked, words))).Language
-            ?? "en";
+        return context.Items.LastOrDefault(item => item is { Role: "user", Language: not null })?.Language ?? Hinted(asked) ?? "en";
     }
+
+    private static string? Hinted(string instructions) => NamedLanguage().Match(instructions) is { Success: true } named
+        ? named.Groups["code"].Value.ToLowerInvariant()
+        : LanguageHints.FirstOrDefault(hint => hint.Hints.Any(words => Contains(instructions, words))).Language;
+
+    /// <summary>What is known before the first word of a call: it stands in system items.</summary>
+    private static bool Remembers(Memory memory, ReplyContext context) =>
+        IsTold(memory, context.Instructions)
+        || context.Items.Any(item => item is { Role: "system", Text: { } text }
+            && memory.Words.Concat(memory.Facts).Any(word => Contains(text, word)));
 
     static bool Contains(string text, string word) => text.Contains(word, StringComparison.OrdinalIgnoreCase);
 
@@ -129,6 +142,43 @@ public sealed record Brain
         public Dictionary<string, string> AfterTool { get; init; } = [];
 
         public List<RouteShape> Routes { get; init; } = [];
+
+        public List<MemoryShape> Memories { get; init; } = [];
+
+        public Dictionary<string, AdvisorShape> Advisors { get; init; } = [];
+
+        public Dictionary<string, Dictionary<string, string>> Texts { get; init; } = [];
+
+        public Dictionary<string, List<string>> Extracts { get; init; } = [];
+
+        public Dictionary<string, LanguageShape> Languages { get; init; } = [];
+    }
+
+    sealed class MemoryShape
+    {
+        public List<string> Words { get; init; } = [];
+
+        public List<string> Facts { get; init; } = [];
+
+        public string Greeting { get; init; } = "greeting";
+
+        public string Say { get; init; } = "";
+    }
+
+    sealed class AdvisorShape
+    {
+        public string Otherwise { get; init; } = "tell-me-more";
+
+        public string? Always { get; init; }
+    }
+
+    sealed class LanguageShape
+    {
+        public string? Script { get; init; }
+
+        public string Letters { get; init; } = "";
+
+        public List<string> Words { get; init; } = [];
     }
 
     sealed class RouteShape

@@ -2,15 +2,17 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Guru.Sandbox.Audio;
 using Guru.Sandbox.Timing;
 
 namespace Guru.Sandbox.OpenAI;
 
 /// <summary>The HTTP endpoints: text, routing, transcription, browser secrets, models. Answers follow Brain.yaml.</summary>
-public sealed class OpenAIHttp(OpenAIStandInOptions options)
+public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
 {
-    readonly ConcurrentQueue<HttpFault> _faults = [];
+    private const int CharactersPerToken = 4;
+
+    readonly Lock _gate = new();
+    readonly List<HttpFault> _faults = [];
     readonly ConcurrentDictionary<string, byte> _secrets = [];
     int _requests;
 
@@ -18,7 +20,16 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
     public Journal<HttpExchange> Exchanges { get; } = new();
 
     /// <summary>The next request that fits is answered so.</summary>
-    public void FailNext(HttpFault fault) => _faults.Enqueue(fault);
+    public void FailNext(HttpFault fault)
+    {
+        lock (_gate)
+        {
+            for (var i = 0; i < fault.Times; i++)
+            {
+                _faults.Add(fault);
+            }
+        }
+    }
 
     internal void Map(WebApplication app)
     {
@@ -68,29 +79,14 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
             return;
         }
 
-        var body = "";
-        if (context.Request.HasJsonContentType())
-        {
-            context.Request.EnableBuffering();
-            body = await new StreamReader(context.Request.Body, leaveOpen: true).ReadToEndAsync(context.RequestAborted);
-            context.Request.Body.Position = 0;
-        }
-
+        var body = await BodyAsync(context);
         if (!Authorised(context))
         {
             await RefuseAsync(context, 401, "invalid_request_error", "invalid_api_key", "Incorrect API key provided.");
         }
-        else if (_faults.TryPeek(out var fault) && context.Request.Path.StartsWithSegments(fault.Path, StringComparison.Ordinal)
-            && _faults.TryDequeue(out _))
+        else if (TakeFault(context.Request.Path, body) is { } fault)
         {
-            await Task.Delay(fault.Delay, context.RequestAborted);
-            if (fault.RetryAfter is { } wait)
-            {
-                headers.RetryAfter = ((int)wait.TotalSeconds).ToString(System.Globalization.CultureInfo.InvariantCulture);
-            }
-
-            await RefuseAsync(context, fault.Status, fault.Status >= 500 ? "server_error" : fault.Code, fault.Code,
-                "It was arranged to fail.");
+            await FailAsync(fault, context, next);
         }
         else
         {
@@ -98,6 +94,76 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
         }
 
         Exchanges.Add(new HttpExchange(context.Request.Method, context.Request.Path, context.Response.StatusCode, requestId, body));
+    }
+
+    /// <summary>What was asked, kept for the endpoint as well.</summary>
+    private static async Task<string> BodyAsync(HttpContext context)
+    {
+        if (context.Request.HasFormContentType)
+        {
+            var form = await context.Request.ReadFormAsync(context.RequestAborted);
+            var fields = form.Select(field => KeyValuePair.Create(field.Key, (JsonNode?)field.Value.ToString()));
+            var files = form.Files.Select(file => KeyValuePair.Create(file.Name, (JsonNode?)new JsonObject
+            {
+                ["fileName"] = file.FileName, ["contentType"] = file.ContentType, ["length"] = file.Length,
+            }));
+            return new JsonObject(fields.Concat(files)).ToJsonString();
+        }
+
+        if (!context.Request.HasJsonContentType())
+        {
+            return "";
+        }
+
+        context.Request.EnableBuffering();
+        var body = await new StreamReader(context.Request.Body, leaveOpen: true).ReadToEndAsync(context.RequestAborted);
+        context.Request.Body.Position = 0;
+        return body;
+    }
+
+    private HttpFault? TakeFault(PathString path, string body)
+    {
+        lock (_gate)
+        {
+            var index = _faults.FindIndex(fault => fault.Fits(path, body));
+            if (index < 0)
+            {
+                return null;
+            }
+
+            var fault = _faults[index];
+            _faults.RemoveAt(index);
+            return fault;
+        }
+    }
+
+    private static async Task FailAsync(HttpFault fault, HttpContext context, RequestDelegate next)
+    {
+        try
+        {
+            await Task.Delay(fault.NeverAnswers ? Timeout.InfiniteTimeSpan : fault.Delay, context.RequestAborted);
+        }
+        catch (OperationCanceledException)
+        {
+            // The client has given up; nobody sees this status but the journal.
+            context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            return;
+        }
+
+        if (fault.Status == 200)
+        {
+            context.Features.Set(fault);
+            await next(context);
+            return;
+        }
+
+        if (fault.RetryAfter is { } wait)
+        {
+            context.Response.Headers.RetryAfter = ((int)Math.Ceiling(wait.TotalSeconds)).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        }
+
+        await RefuseAsync(
+            context, fault.Status, fault.Type ?? (fault.Status >= 500 ? "server_error" : fault.Code), fault.Code, "It was arranged to fail.");
     }
 
     static IResult Models()
@@ -120,110 +186,6 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
 
                 return json;
             })]),
-        });
-    }
-
-    async Task<IResult> ResponsesAsync(HttpContext context)
-    {
-        if (await ReadAsync(context) is not { } body || body["model"] is null || body["input"] is null)
-        {
-            return Bad("missing_required_parameter", "A response needs a model and an input.");
-        }
-
-        var said = body["input"] is JsonArray items ? Said(items, "input_text") : (string?)body["input"] ?? "";
-        var text = TextFor(said, body["text"]?["format"] is { } format && (string?)format["type"] == "json_schema" ? format["schema"]
-            : null);
-        var (input, output) = (Tokens(body["input"]!.ToJsonString()) + Tokens((string?)body["instructions"]), Tokens(text));
-        return Json(new JsonObject
-        {
-            ["id"] = NewId("resp_"),
-            ["object"] = "response",
-            ["created_at"] = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds(),
-            ["status"] = "completed",
-            ["error"] = null,
-            ["incomplete_details"] = null,
-            ["model"] = body["model"]!.DeepClone(),
-            ["output"] = new JsonArray(
-                new JsonObject { ["type"] = "reasoning", ["id"] = NewId("rs_"), ["summary"] = new JsonArray() },
-                new JsonObject
-                {
-                    ["type"] = "message", ["id"] = NewId("msg_"), ["status"] = "completed", ["role"] = "assistant",
-                    ["content"] = new JsonArray(new JsonObject { ["type"] = "output_text", ["text"] = text, ["annotations"] = new JsonArray() }),
-                }),
-            ["usage"] = new JsonObject
-            {
-                ["input_tokens"] = input, ["input_tokens_details"] = new JsonObject { ["cached_tokens"] = 0 },
-                ["output_tokens"] = output, ["output_tokens_details"] = new JsonObject { ["reasoning_tokens"] = 0 }, ["total_tokens"] = input + output,
-            },
-        });
-    }
-
-    async Task<IResult> ChatAsync(HttpContext context)
-    {
-        if (await ReadAsync(context) is not { } body || body["model"] is null || body["messages"] is not JsonArray messages)
-        {
-            return Bad("missing_required_parameter", "A completion needs a model and messages.");
-        }
-
-        var text = TextFor(Said(messages, "text"), body["response_format"]?["json_schema"]?["schema"]);
-        var (input, output) = (Tokens(messages.ToJsonString()), Tokens(text));
-        return Json(new JsonObject
-        {
-            ["id"] = NewId("chatcmpl-"),
-            ["object"] = "chat.completion",
-            ["created"] = TimeProvider.System.GetUtcNow().ToUnixTimeSeconds(),
-            ["model"] = body["model"]!.DeepClone(),
-            ["choices"] = new JsonArray(new JsonObject
-            {
-                ["index"] = 0,
-                ["message"] = new JsonObject { ["role"] = "assistant", ["content"] = text, ["refusal"] = null },
-                ["finish_reason"] = "stop",
-            }),
-            ["usage"] = new JsonObject
-            {
-                ["prompt_tokens"] = input, ["completion_tokens"] = output, ["total_tokens"] = input + output,
-                ["prompt_tokens_details"] = new JsonObject { ["cached_tokens"] = 0 },
-                ["completion_tokens_details"] = new JsonObject { ["reasoning_tokens"] = 0 },
-            },
-        });
-    }
-
-    async Task<IResult> DecisionsAsync(HttpContext context)
-    {
-        if (await ReadAsync(context) is not { } body || body["questions"] is not JsonArray questions || body["input"] is not { } given)
-        {
-            return Bad("missing_required_parameter", "A decision needs an input and questions.");
-        }
-
-        if (questions.Any(question => (string?)question?["type"] != "choice"))
-        {
-            return Bad("invalid_value", "The sandbox answers questions of the type choice.");
-        }
-
-        var said = given is JsonArray items ? Said(items, "input_text") : (string?)given ?? "";
-        var answers = questions.Select(question =>
-        {
-            var values = question!["choices"]!.AsArray().Select(choice => (string)choice!["value"]!).ToList();
-            var choice = options.Brain.Route(said, values);
-            var others = Math.Max(1, values.Count - 1);
-            return (JsonNode)new JsonObject
-            {
-                ["type"] = "choice",
-                ["name"] = (string?)question["name"],
-                ["choice"] = choice,
-                ["probabilities"] = new JsonArray([.. values.Select(value => new JsonObject
-                {
-                    ["value"] = value, ["probability"] = value == choice ? 0.95 : Math.Round(0.05 / others, 4),
-                })]),
-                ["confidence"] = 0.93,
-            };
-        });
-        var tokens = Tokens(body.ToJsonString());
-        return Json(new JsonObject
-        {
-            ["model"] = body["model"]?.DeepClone(),
-            ["answers"] = new JsonArray([.. answers]),
-            ["usage"] = new JsonObject { ["input_tokens"] = tokens, ["output_tokens"] = 0, ["total_tokens"] = tokens },
         });
     }
 
@@ -252,77 +214,6 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
         });
     }
 
-    async Task<IResult> TranscriptionsAsync(HttpContext context)
-    {
-        var form = context.Request.HasFormContentType ? await context.Request.ReadFormAsync(context.RequestAborted) : null;
-        if (form?.Files["file"] is not { } file || string.IsNullOrEmpty(form["model"]))
-        {
-            return Bad("missing_required_parameter", "A transcription needs a file and a model.");
-        }
-
-        using var bytes = new MemoryStream();
-        await file.CopyToAsync(bytes, context.RequestAborted);
-
-        // A file that is no WAV is searched as it is, so that a voice note may be a sample under another name.
-        var audio = Wav.ReadMuLaw(bytes.ToArray()) ?? bytes.ToArray();
-        var recognised = Recognition.Of(audio, Recogniser.Shipped);
-        var (input, output) = (audio.Length / 800, Tokens(recognised.Text));
-        return Json(new JsonObject
-        {
-            ["text"] = recognised.Text,
-            ["languages"] = recognised.Language is { } language ? new JsonArray(new JsonObject { ["code"] = language }) : [],
-            ["usage"] = new JsonObject
-            {
-                ["type"] = "tokens", ["input_tokens"] = input,
-                ["input_token_details"] = new JsonObject { ["text_tokens"] = 0, ["audio_tokens"] = input },
-                ["output_tokens"] = output, ["total_tokens"] = input + output,
-            },
-        });
-    }
-
-    /// <summary>Structured when a schema asks for it, else what the brain would say.</summary>
-    string TextFor(string said, JsonNode? schema) =>
-        schema is not null
-            ? Filled(schema, "", said)!.ToJsonString()
-            : options.Brain.Reply(new ReplyContext(
-                Purpose: null, said, [new ContextItem("", "message", "user", said)], [], Number: 1)).Sample?.Text ?? "";
-
-    /// <summary>The plainest value that a schema allows; agent and language follow from the words.</summary>
-    JsonNode? Filled(JsonNode schema, string name, string said)
-    {
-        if (schema["enum"] is JsonArray values)
-        {
-            return name == "agent" ? options.Brain.Route(said, [.. values.Select(value => (string)value!)]) : values[0]?.DeepClone();
-        }
-
-        var type = schema["type"] is JsonArray union ? (string?)union[0] : (string?)schema["type"];
-        return type switch
-        {
-            "object" => new JsonObject((schema["properties"] as JsonObject ?? []).Select(
-                property => KeyValuePair.Create(property.Key, Filled(property.Value!, property.Key, said)))),
-            "array" => new JsonArray(),
-            "number" => 0.9,
-            "integer" => 0,
-            "boolean" => false,
-            "string" when name == "language" => LooksSpanish(said) ? "es" : "en",
-            "string" => $"By the words of the message ({name}).",
-            _ => null,
-        };
-    }
-
-    static bool LooksSpanish(string text) =>
-        text.IndexOfAny(['ñ', '¿', '¡', 'á', 'é', 'í', 'ó', 'ú']) >= 0 || text.Contains(" una ", StringComparison.OrdinalIgnoreCase)
-            || text.Contains(" de ", StringComparison.OrdinalIgnoreCase);
-
-    /// <summary>The last words of the user.</summary>
-    static string Said(JsonArray items, string partType)
-    {
-        var last = items.LastOrDefault(item => (string?)item?["role"] == "user")?["content"];
-        return last is JsonArray parts
-            ? string.Join(' ', parts.Where(part => (string?)part?["type"] == partType).Select(part => (string?)part!["text"]))
-            : (string?)last ?? "";
-    }
-
     static async Task<JsonNode?> ReadAsync(HttpContext context)
     {
         try
@@ -335,16 +226,16 @@ public sealed class OpenAIHttp(OpenAIStandInOptions options)
         }
     }
 
-    static IResult Bad(string code, string message, string? param = null) => Json(
+    static IResult Bad(string code, string message, string? param = null, int status = 400) => Json(
         new JsonObject
         {
             ["error"] = new JsonObject { ["message"] = message, ["type"] = "invalid_request_error", ["param"] = param, ["code"] = code },
         },
-        400);
+        status);
 
     static IResult Json(JsonObject body, int status = 200) => Results.Text(body.ToJsonString(), "application/json", statusCode: status);
 
-    static int Tokens(string? text) => (text?.Length ?? 0) / 4;
+    static int Tokens(string? text) => (text?.Length ?? 0) / CharactersPerToken;
 
     static string NewId(string prefix) => prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 }

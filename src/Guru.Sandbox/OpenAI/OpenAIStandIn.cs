@@ -17,6 +17,9 @@ public sealed record OpenAIStandInOptions
     /// <summary>What the model says, in place of the brain's rules.</summary>
     public Replies? Replies { get; init; }
 
+    /// <summary>What is written to people, in place of the brain's rules; null for those all the same.</summary>
+    public Func<WrittenInput, string?>? Writes { get; init; }
+
     /// <summary>What goes wrong in a session, by its number from 1, when nothing was queued for it.</summary>
     public Func<int, RealtimeFaults>? Faults { get; init; }
 
@@ -29,13 +32,6 @@ public sealed record OpenAIStandInOptions
     /// <summary>Keep what goes over the wire; off for load.</summary>
     public bool Journal { get; init; } = true;
 }
-
-/// <summary>An HTTP answer that is wrong, once.</summary>
-/// <param name="Path">What the request's path begins with, such as /v1/responses.</param>
-public sealed record HttpFault(string Path, int Status, string Code, TimeSpan? RetryAfter = null, TimeSpan Delay = default);
-
-/// <param name="Body">The request's, for JSON; empty for uploads.</param>
-public sealed record HttpExchange(string Method, string Path, int Status, string RequestId, string Body);
 
 /// <summary>OpenAI on loopback: the Realtime API over WebSocket, and the HTTP endpoints that a voice agent uses.</summary>
 public sealed class OpenAIStandIn : IAsyncDisposable

@@ -4,7 +4,7 @@ using Guru.Sandbox.Twilio;
 
 namespace Guru.Sandbox.Scenarios;
 
-/// <summary>A call as it is rehearsed: what the caller does, what goes wrong, and what Guru must have recorded at the end.</summary>
+/// <summary>A call or a conversation as it is rehearsed: what the person does, what goes wrong, and what Guru must have recorded at the end.</summary>
 public sealed record Scenario
 {
     public required string Name { get; init; }
@@ -19,6 +19,11 @@ public sealed record Scenario
 
     /// <summary>The caller, the line and the webhooks.</summary>
     public CallOptions Call { get; init; } = new();
+
+    /// <summary>What the person does before, between and after calls; empty: the call alone.</summary>
+    public ImmutableList<MessageStep> Messages { get; init; } = [];
+
+    public MessageFaults MessageFaults { get; init; } = MessageFaults.None;
 
     /// <summary>Rules of the model that are tried before those of Brain.yaml.</summary>
     public ImmutableList<BrainRule> Brain { get; init; } = [];
@@ -67,7 +72,7 @@ public sealed record Scenario
 /// <summary>What must be on record when the call is over.</summary>
 public sealed record Expectations
 {
-    /// <summary>As in the contract: callerHungUp, agentEnded, silence ...</summary>
+    /// <summary>As in the contract: callerHungUp, agentEnded, silence ...; empty where no call is placed.</summary>
     public required string EndReason { get; init; }
 
     /// <summary>Every utterance, in order.</summary>
@@ -81,6 +86,9 @@ public sealed record Expectations
 
     /// <summary>What the caller heard of fixed sentences, by a part of each, in order; null: not looked at.</summary>
     public ImmutableList<string>? Sentences { get; init; }
+
+    /// <summary>Of the messages; null: only what holds always.</summary>
+    public ConversationExpectations? Conversation { get; init; }
 
     /// <summary>How far Guru's "heard" may be from what was really played.</summary>
     public TimeSpan HeardWithin { get; init; } = TimeSpan.FromMilliseconds(250);

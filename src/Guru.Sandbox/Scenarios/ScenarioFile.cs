@@ -14,7 +14,7 @@ public sealed class ScenarioException(IReadOnlyList<string> mistakes)
 }
 
 /// <summary>Scenarios as they are written: YAML, checked as a whole.</summary>
-public static class ScenarioFile
+public static partial class ScenarioFile
 {
     static readonly string[] EndReasons =
     [
@@ -25,14 +25,19 @@ public static class ScenarioFile
     /// <summary>Where the shipped scenarios are.</summary>
     public static string Folder { get; } = Path.Combine(AppContext.BaseDirectory, "Scenarios");
 
+    private static string ConversationFolder { get; } = Path.Combine(Folder, "Conversations");
+
     public static IReadOnlyList<Scenario> Shipped() => [.. Directory.GetFiles(Folder, "*.yaml").Order(StringComparer.Ordinal).Select(Load)];
 
-    /// <param name="nameOrPath">The name of a shipped scenario, or a file.</param>
+    /// <summary>Messages with and without calls.</summary>
+    public static IReadOnlyList<Scenario> Conversations() =>
+        [.. Directory.GetFiles(ConversationFolder, "*.yaml").Order(StringComparer.Ordinal).Select(Load)];
+
+    /// <param name="nameOrPath">The name of a shipped scenario or conversation, or a file.</param>
     public static Scenario Load(string nameOrPath)
     {
-        var shipped = Path.Combine(Folder, $"{nameOrPath}.yaml");
-        var path = File.Exists(nameOrPath) ? nameOrPath : shipped;
-        if (!File.Exists(path))
+        string[] places = [nameOrPath, Path.Combine(Folder, $"{nameOrPath}.yaml"), Path.Combine(ConversationFolder, $"{nameOrPath}.yaml")];
+        if (Array.Find(places, File.Exists) is not { } path)
         {
             throw new ScenarioException([$"{nameOrPath}: there is no such file, and no such scenario in {Folder}."]);
         }
@@ -49,21 +54,24 @@ public static class ScenarioFile
             throw new ScenarioException(mistakes);
         }
 
+        var call = Call(file) with { AtMost = TimeSpan.FromSeconds(file.Number("atMostSeconds") ?? 120) };
+        var messages = Messages(file, call);
         var scenario = new Scenario
         {
             Name = name,
             Title = file.Required("title"),
-            AtMost = TimeSpan.FromSeconds(file.Number("atMostSeconds") ?? 120),
+            AtMost = call.AtMost,
             Guru = Settings(file),
             Brain = [.. file.Maps("brain").Select(Rule)],
             Model = Model(file),
             Transcriptions = [.. file.Maps("transcriptions").Select(Transcription)],
             FirstAudioAfter = file.Ms("firstAudioMs"),
             Speed = file.Number("speed"),
-            Call = Call(file),
-            Expect = Expectations(file),
+            Call = call,
+            Messages = messages,
+            MessageFaults = Faults(file),
+            Expect = Expectations(file, placesCall: !file.Has("messages") || messages.Exists(step => step is PersonCalls { Call: null })),
         };
-        scenario = scenario with { Call = scenario.Call with { AtMost = scenario.AtMost } };
         file.Done();
         return mistakes.Count == 0 ? scenario : throw new ScenarioException(mistakes);
     }
@@ -138,8 +146,7 @@ public static class ScenarioFile
             return new Say(sample, from ?? TimeSpan.Zero, to);
         }
 
-        var lines = string.Join(", ", SampleLibrary.Shipped.All.Where(s => s.Speaker == "caller").Select(s => s.Id));
-        turn.Mistake($"'{sample}' is no line of a caller. There are: {lines}.");
+        turn.Mistake($"'{sample}' is no line of a caller. There are: {CallerLines()}.");
         return new Say(sample);
     }
 
@@ -254,7 +261,7 @@ public static class ScenarioFile
         return read;
     }
 
-    static Expectations Expectations(YamlMap file)
+    static Expectations Expectations(YamlMap file, bool placesCall)
     {
         if (file.Map("expect") is not { } expect)
         {
@@ -262,7 +269,12 @@ public static class ScenarioFile
             return new Expectations { EndReason = "" };
         }
 
-        var reason = expect.Required("endReason");
+        var reason = placesCall ? expect.Required("endReason") : expect.Text("endReason") ?? "";
+        if (!placesCall && (expect.Has("endReason") || expect.Has("utterances")))
+        {
+            expect.Mistake("No call is placed: neither endReason nor utterances can be expected.");
+        }
+
         if (reason.Length > 0 && !EndReasons.Contains(reason))
         {
             expect.Mistake($"'{reason}' is no end of a call. There are: {string.Join(", ", EndReasons)}.");
@@ -277,6 +289,7 @@ public static class ScenarioFile
                 CountRange>.Empty,
             Truncations = expect.Has("truncations") ? Count(expect, "truncations") : null,
             Sentences = expect.Has("sentences") ? [.. expect.Texts("sentences")] : null,
+            Conversation = Conversation(expect),
             HeardWithin = expect.Ms("heardWithinMs") ?? TimeSpan.FromMilliseconds(250),
         };
         expect.Done();

@@ -98,6 +98,11 @@ sealed class YamlMap(YamlReader reader, YamlMappingNode node, string path)
         _ => Wrong<string>(item, $"{key}[{index}]", "text"),
     }).OfType<string>()];
 
+    /// <summary>One text, or a list of them.</summary>
+    public IReadOnlyList<string> TextOrTexts(string key) => Get(key) is YamlScalarNode { Value: { } text } ? [text] : Texts(key);
+
+    public bool IsMap(string key) => Get(key) is YamlMappingNode;
+
     public void Mistake(string text) => reader.Mistake(node, text);
 
     public void Done()

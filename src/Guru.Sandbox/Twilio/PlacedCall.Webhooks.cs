@@ -9,9 +9,6 @@ public sealed partial class PlacedCall
 {
     const int MaxRedirects = 10;
 
-    /// <summary>All tries together.</summary>
-    static readonly TimeSpan WebhookLimit = TimeSpan.FromSeconds(15);
-
     int _statusSequence;
 
     async Task<TwimlDocument?> FetchFirstAsync()
@@ -114,7 +111,7 @@ public sealed partial class PlacedCall
         var parameters = Parameters(status);
         parameters["CallbackSource"] = "call-progress-events";
         parameters["SequenceNumber"] = Number(_statusSequence++);
-        parameters["Timestamp"] = TimeProvider.System.GetUtcNow().ToString("ddd, dd MMM yyyy HH:mm:ss +0000", CultureInfo.InvariantCulture);
+        parameters["Timestamp"] = _twilio.Clock.GetUtcNow().ToString("ddd, dd MMM yyyy HH:mm:ss +0000", CultureInfo.InvariantCulture);
         if (EndedAt is { } endedAt)
         {
             var seconds = AnsweredAt is { } answeredAt ? (long)Math.Ceiling((endedAt - answeredAt).TotalSeconds) : 0;
@@ -134,38 +131,19 @@ public sealed partial class PlacedCall
         int redirects)
     {
         var target = method == HttpMethod.Get ? WithQuery(url, parameters) : url;
-        using var limit = new CancellationTokenSource(WebhookLimit);
         var started = Stopwatch.GetTimestamp();
-        for (var attempt = 0; ; attempt++)
+        var response = await Webhook.SendAsync(_twilio, target, method, parameters, idempotencyToken, voice: true);
+        Events.Add(new WebhookSent(Now, target, (int?)response?.StatusCode ?? 0, Stopwatch.GetElapsedTime(started), parameters));
+        if (redirects > 0 && (int?)response?.StatusCode is >= 300 and < 400 && response.Headers.Location is { } location)
         {
-            try
-            {
-                using var request = _twilio.Signed(target, method, parameters, idempotencyToken, voice: true);
-                var response = await _twilio.Http.SendAsync(request, limit.Token);
-                await response.Content.LoadIntoBufferAsync(limit.Token);
-                Events.Add(new WebhookSent(Now, target, (int)response.StatusCode, Stopwatch.GetElapsedTime(started), parameters));
-                if (redirects > 0 && (int)response.StatusCode is >= 300 and < 400 && response.Headers.Location is { } location)
-                {
-                    // 301 and 302 turn a POST into a GET and lose the parameters.
-                    var keeps = response.StatusCode is HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
-                    response.Dispose();
-                    return await SendAsync(new Uri(target, location), keeps ? method : HttpMethod.Get, keeps ? parameters : [],
-                        idempotencyToken, redirects - 1);
-                }
-
-                return response;
-            }
-            catch (HttpRequestException exception) when (attempt == 0
-                && exception.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError)
-            {
-                // Only a failed connect is tried again, once, under the same token.
-            }
-            catch (Exception exception) when (exception is HttpRequestException or OperationCanceledException)
-            {
-                Events.Add(new WebhookSent(Now, target, 0, Stopwatch.GetElapsedTime(started), parameters));
-                return null;
-            }
+            // 301 and 302 turn a POST into a GET and lose the parameters.
+            var keeps = response.StatusCode is HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
+            response.Dispose();
+            return await SendAsync(new Uri(target, location), keeps ? method : HttpMethod.Get, keeps ? parameters : [],
+                idempotencyToken, redirects - 1);
         }
+
+        return response;
     }
 
     static Uri WithQuery(Uri url, Dictionary<string, string> parameters)

@@ -44,7 +44,7 @@ public sealed partial class PlacedCall : IPaced, IDisposable
         CallSid = options.CallSid ?? TwilioIds.New("CA");
         _caller = new CallerScript(options.Script);
         _startedAt = twilio.Pacer.Now;
-        CreatedAt = TimeProvider.System.GetUtcNow();
+        CreatedAt = twilio.Clock.GetUtcNow();
     }
 
     public string CallSid { get; }
@@ -267,7 +267,7 @@ public sealed partial class PlacedCall : IPaced, IDisposable
         finally
         {
             EndCall();
-            EndedAt = TimeProvider.System.GetUtcNow();
+            EndedAt = _twilio.Clock.GetUtcNow();
             Status = status;
             Events.Add(new CallOver(Now, status, _hungUpByCaller));
             await SendFinalStatusAsync(status);
@@ -312,9 +312,10 @@ public sealed partial class PlacedCall : IPaced, IDisposable
     {
         if (AnsweredAt is null)
         {
-            AnsweredAt = TimeProvider.System.GetUtcNow();
+            AnsweredAt = _twilio.Clock.GetUtcNow();
             Status = "in-progress";
             Events.Add(new CallAnswered(Now));
+            _twilio.Messaging.Window.Open(Direction == "inbound" ? From : To);
             await SendStatusAsync("answered", "in-progress");
         }
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Net;
 using Guru.Sandbox.Hosting;
 using Guru.Sandbox.Timing;
@@ -33,6 +34,15 @@ public sealed record TwilioStandInOptions
     /// <summary>Null: no status callback for calls that come in.</summary>
     public string? StatusPath { get; init; } = "/api/whatsapp/voice/status";
 
+    /// <summary>Where messages are delivered.</summary>
+    public string MessagePath { get; init; } = "/api/whatsapp/webhook";
+
+    /// <summary>Whether there is a person at a number; messages to others fail with 63024.</summary>
+    public Func<string, bool> HasWhatsApp { get; init; } = _ => true;
+
+    /// <summary>Approved templates by their HX sid, with {{1}} for the first variable; any sid is taken when there are none.</summary>
+    public ImmutableDictionary<string, string> Templates { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <summary>Speech of Say and length of Pause, for each real second.</summary>
     public double VerbSpeed { get; init; } = 1;
 
@@ -43,7 +53,7 @@ public sealed record TwilioStandInOptions
     public bool JournalMedia { get; init; } = true;
 }
 
-/// <summary>Twilio on loopback: WhatsApp calls with their webhooks and Media Streams, and REST for calls and messages.</summary>
+/// <summary>Twilio on loopback: WhatsApp calls with their webhooks and Media Streams, messages with their media, and REST for both.</summary>
 public sealed class TwilioStandIn : IAsyncDisposable
 {
     readonly ConcurrentDictionary<string, PlacedCall> _calls = new(StringComparer.Ordinal);
@@ -54,6 +64,8 @@ public sealed class TwilioStandIn : IAsyncDisposable
     {
         Options = options;
         AppUrl = options.AppUrl;
+        Messaging = new TwilioMessaging(this);
+        Cdn = new MediaCdn(this);
         Rest = new TwilioRest(this);
     }
 
@@ -73,6 +85,15 @@ public sealed class TwilioStandIn : IAsyncDisposable
 
     public TwilioRest Rest { get; }
 
+    public TwilioMessaging Messaging { get; }
+
+    /// <summary>The time of day, by which windows close and links expire.</summary>
+    public SandboxClock Clock { get; } = new();
+
+    internal MediaCdn Cdn { get; }
+
+    internal CancellationToken Stopping => _stopping.Token;
+
     internal Pacer Pacer { get; } = new("twilio");
 
     internal HttpMessageInvoker Http { get; } = new(new SocketsHttpHandler
@@ -86,6 +107,7 @@ public sealed class TwilioStandIn : IAsyncDisposable
     public static async Task<TwilioStandIn> StartAsync(TwilioStandInOptions? options = null, CancellationToken cancellationToken = default)
     {
         var standIn = new TwilioStandIn(options ?? new TwilioStandInOptions()) { ConnectTo = options?.ConnectTo };
+        await standIn.Cdn.StartAsync(cancellationToken);
         (standIn._app, standIn.BaseUrl) = await LoopbackHost.StartAsync(standIn.Options.Port, standIn.Rest.Map, cancellationToken);
         return standIn;
     }
@@ -108,6 +130,40 @@ public sealed class TwilioStandIn : IAsyncDisposable
         return call;
     }
 
+    /// <summary>Somebody writes to the WhatsApp number. It is delivered by itself.</summary>
+    public WrittenMessage Write(InboundMessage message) => Messaging.Write(message);
+
+    /// <summary>Somebody writes to the WhatsApp number, and the application has answered.</summary>
+    public async Task<WrittenMessage> WriteAsync(InboundMessage message, CancellationToken cancellationToken = default)
+    {
+        var written = Write(message);
+        await written.Delivered.WaitAsync(cancellationToken);
+        return written;
+    }
+
+    /// <summary>Several messages with no pause: each is delivered as soon as the one before was answered.</summary>
+    public async Task<IReadOnlyList<WrittenMessage>> WriteBurstAsync(
+        IEnumerable<InboundMessage> messages, CancellationToken cancellationToken = default)
+    {
+        var written = new List<WrittenMessage>();
+        foreach (var message in messages)
+        {
+            written.Add(await WriteAsync(message, cancellationToken));
+        }
+
+        return written;
+    }
+
+    /// <summary>The webhook of a message is delivered once more, with the same MessageSid and the same token.</summary>
+    public Task<MessageAnswered> RedeliverAsync(WrittenMessage written) => Messaging.RedeliverAsync(written);
+
+    /// <summary>The first message that a person got and that is wanted, be it past or future.</summary>
+    /// <param name="to">With its scheme.</param>
+    /// <exception cref="TimeoutException">It did not come in time (30 s unless told otherwise).</exception>
+    public Task<SentMessage> WaitForMessageAsync(
+        string to, Func<SentMessage, bool>? wanted = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default) =>
+        Messaging.Received.WaitAsync(message => message.To == to && (wanted?.Invoke(message) ?? true), atMost, cancellationToken);
+
     public PlacedCall? FindCall(string callSid) => _calls.GetValueOrDefault(callSid);
 
     public async ValueTask DisposeAsync()
@@ -120,8 +176,11 @@ public sealed class TwilioStandIn : IAsyncDisposable
 
         await Task.WhenAll(_calls.Values.Select(call => call.Completion)).WaitAsync(TimeSpan.FromSeconds(5), CancellationToken.None)
             .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(Messaging.Written.Entries.Select(written => written.Delivered)).WaitAsync(TimeSpan.FromSeconds(5), CancellationToken.None)
+            .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _app!.StopAsync(CancellationToken.None);
         await _app.DisposeAsync();
+        await Cdn.DisposeAsync();
         Pacer.Dispose();
         foreach (var call in _calls.Values.Where(call => call.Completion.IsCompleted))
         {
@@ -135,6 +194,12 @@ public sealed class TwilioStandIn : IAsyncDisposable
     internal PlacedCall Begin(PlacedCall call)
     {
         _calls[call.CallSid] = call;
+        if (call.Direction == "inbound")
+        {
+            // Whether it is taken or not.
+            Messaging.Window.Open(call.From);
+        }
+
         Calls.Add(call);
         call.Begin(_stopping.Token);
         return call;

@@ -159,7 +159,7 @@ public sealed class AnsweringTheCarrier
     {
         var house = new House();
         await house.AnswersAsync();
-        await new CallLog(house.Store).AppendAsync(House.CallSid, new EndCall(reason, ManualTime.Start), CancellationToken.None);
+        await new CallLog(house.Store, House.CallSid).AppendAsync(new EndCall(reason, ManualTime.Start), CancellationToken.None);
         (await house.ContinuesAsync()).ShouldBe(new SayAndHangUp(sentence, Language: null));
     }
 
@@ -172,7 +172,7 @@ public sealed class AnsweringTheCarrier
     {
         var house = new House();
         await house.AnswersAsync();
-        await new CallLog(house.Store).AppendAsync(House.CallSid, new EndCall(reason, ManualTime.Start), CancellationToken.None);
+        await new CallLog(house.Store, House.CallSid).AppendAsync(new EndCall(reason, ManualTime.Start), CancellationToken.None);
         (await house.ContinuesAsync()).ShouldBe(new JustHangUp());
     }
 

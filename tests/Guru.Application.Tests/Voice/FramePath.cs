@@ -21,7 +21,7 @@ public sealed class FramePath
         var model = new QuietModel(meter);
         var session = new CallSession(
             new CallSessionStart(ManualTime.Start, "general", "m", "t", 500, "Greet.", Resumed: false, []), new CallRules { LastWordsSeconds = 0 });
-        var recorder = new CallRecorder(new CallLog(new MemoryStore()), House.CallSid, _ => { }, time, NullLogger.Instance);
+        var recorder = new CallRecorder(new CallLog(new MemoryStore(), House.CallSid), House.CallSid, _ => { }, time, NullLogger.Instance);
         await using var bridge = new CallBridge(
             House.CallSid, line, session, recorder, ManualTime.Start, _ => Task.FromResult<IVoiceModel>(model), _ => { }, new CallRules { LastWordsSeconds = 0 }, time, NullLogger.Instance);
 

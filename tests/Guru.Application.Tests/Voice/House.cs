@@ -1,6 +1,8 @@
 using Guru.Application.Calls;
+using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Domain.Agents;
 using Guru.Domain.Calls;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
@@ -21,8 +23,18 @@ internal sealed class House
         Rules = Options.Create(set);
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
-        Switchboard = new Switchboard(Store, Dialer, Rules, Options.Create(new VoiceSettings()), Time, NullLogger<Switchboard>.Instance);
+        Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
     }
+
+    public static AgentCatalog Agents { get; } = new(
+        "house", "spoken", "written",
+        [new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."), new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null)]);
+
+    /// <summary>What the read model knows of callers.</summary>
+    public ScriptedConversations Known { get; } = new();
+
+    public CallerMemory Memory { get; }
 
     public static CallSid CallSid { get; } = CallSid.Parse(Sid);
 
@@ -39,11 +51,11 @@ internal sealed class House
     public ScriptedModel Model => Dialer.Models[^1];
 
     public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111") =>
-        new AnswerCallHandler(Store, Switchboard, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
+        new AnswerCallHandler(Store, Memory, Switchboard, Agents, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
     public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>
-        new ContinueCallHandler(Store, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)
+        new ContinueCallHandler(Store, Memory, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)
             .Handle(new ContinueCall(Sid, status), CancellationToken.None);
 
     public Task HearsAsync(string status) =>

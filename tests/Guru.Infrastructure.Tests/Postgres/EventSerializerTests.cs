@@ -4,6 +4,7 @@ using Guru.Application;
 using Guru.Domain;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using Guru.Infrastructure.Postgres;
 using Shouldly;
 
@@ -24,7 +25,8 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
     [Fact]
     public void Every_event_of_the_domain_has_its_names()
     {
-        var events = typeof(CallEvent).Assembly.GetTypes().Where(type => type.IsSubclassOf(typeof(CallEvent)));
+        var events = typeof(CallEvent).Assembly.GetTypes()
+            .Where(type => type.IsSubclassOf(typeof(CallEvent)) || type.IsSubclassOf(typeof(ConversationEvent)));
 
         EventTypes.Shipped.All.Select(type => type.ClrType).ShouldBe(events, ignoreOrder: true);
         EventTypes.Shipped.All.ShouldAllBe(type => type.Name == type.ClrType.Name && type.StoredName == SnakeCase(type.Name));
@@ -167,6 +169,29 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
         await _database.ExecuteAsync("delete from guru_keys.keys");
         await using var later = _database.AnotherNode(upcasters: upcasters);
         (await later.Store.ReadAsync("call-1", 1, default))[0].Data.ShouldBe(line with { Said = "", Heard = "" });
+    }
+
+    [Fact]
+    public async Task Lists_are_lists_in_the_log_and_what_an_event_lacks_is_an_empty_one()
+    {
+        await AppendAsync(
+            Maria,
+            new MessageReplied(["SM1", "SM2"], Maria, ["SM3"], "legal", "hello", March),
+            new MessageReplied(default, Maria, [], "legal", "hello", March),
+            new AgentSelected("SM1", Maria, "legal", 0.75, "a visa", ["legal", "general"], "1", March));
+        (await _database.RowsAsync("select data ->> 'answers', data ->> 'replySids', data ->> 'alternatives' from events.mt_events order by version"))
+            .ShouldBe(["[\"SM1\", \"SM2\"]\t[\"SM3\"]\t", "[]\t[]\t", "\t\t[\"legal\", \"general\"]"]);
+        await _database.ExecuteAsync("update events.mt_events set data = data - 'answers' || '{\"replySids\": null}' where version = 2");
+
+        var events = await ReadAsync();
+
+        var (first, second, third) = ((MessageReplied)events[0], (MessageReplied)events[1], (AgentSelected)events[2]);
+        first.Answers.ShouldBe(["SM1", "SM2"]);
+        first.ReplySids.ShouldBe(["SM3"]);
+        (second.Answers.IsDefault, second.ReplySids.IsDefault).ShouldBe((false, false));
+        second.Answers.Concat(second.ReplySids).ShouldBeEmpty();
+        (third.Confidence, third.Reason).ShouldBe((0.75, "a visa"));
+        third.Alternatives.ShouldBe(["legal", "general"]);
     }
 
     [Fact]

@@ -65,6 +65,8 @@ public sealed class TestDatabase : IAsyncDisposable
         Store = new PostgresEventStore(DataSource, Serializer, Keys, Projections.Live);
         Rebuild = new Rebuild(DataSource, Store, Keys);
         Queries = new CallQueries(DataSource, Store, Serializer);
+        Conversations = new ConversationQueries(DataSource);
+        Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
     }
 
     public NpgsqlDataSource DataSource { get; }
@@ -73,6 +75,8 @@ public sealed class TestDatabase : IAsyncDisposable
     public PostgresEventStore Store { get; }
     public Rebuild Rebuild { get; }
     internal CallQueries Queries { get; }
+    internal ConversationQueries Conversations { get; }
+    internal PostgresWorkQueue Work { get; }
 
     public static async Task<TestDatabase> NewAsync(PostgresFixture postgres, EventTypes? types = null, Upcasters? upcasters = null) =>
         new(await postgres.NewDatabaseAsync(migrated: true), types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);

@@ -1,5 +1,7 @@
 using Guru.Application;
+using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using Guru.Infrastructure.Postgres;
 using Npgsql;
 using Shouldly;
@@ -12,7 +14,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     private const string Shape =
         """
         select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || is_generated || coalesce(collation_name, '')
-        from information_schema.columns where table_schema = 'guru' and table_name in ('calls', 'utterances')
+        from information_schema.columns where table_schema = 'guru' and table_name <> 'migrations'
         union all select indexdef from pg_indexes where schemaname = 'guru'
         union all select conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'guru'::regnamespace
         order by 1
@@ -30,17 +32,32 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     [InlineData(3)]
     public async Task Rebuilt_tables_are_those_that_the_appends_have_made(int seed)
     {
-        await AppendAsync(new RandomCalls(seed).Take(150));
-        var (calls, utterances, shape) = (await _database.DumpAsync("calls"), await _database.DumpAsync("utterances"), await _database.RowsAsync(Shape));
-        calls.Count.ShouldBeGreaterThan(100);
-        utterances.Count.ShouldBeGreaterThan(500);
+        await AppendAsync(new RandomCalls(seed).Take(150), new RandomConversations(seed).Take(150));
+        var (tables, shape) = (await DumpAsync(), await _database.RowsAsync(Shape));
+        tables["calls"].Count.ShouldBeGreaterThan(100);
+        tables["utterances"].Count.ShouldBeGreaterThan(500);
+        tables["messages"].Count.ShouldBeGreaterThan(800);
+        tables["deliveries"].Count.ShouldBeGreaterThan(300);
+        tables["conversations"].Count.ShouldBeGreaterThan(40);
 
         var events = await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
 
-        (await _database.DumpAsync("calls")).ShouldBe(calls);
-        (await _database.DumpAsync("utterances")).ShouldBe(utterances);
+        await ShouldStillBeAsync(tables);
         (await _database.RowsAsync(Shape)).ShouldBe(shape);
         events.ToString(System.Globalization.CultureInfo.InvariantCulture).ShouldBe(await _database.OneAsync("select count(*) from events.mt_events"));
+    }
+
+    [Fact]
+    public async Task A_rebuild_does_no_work_anew()
+    {
+        await AppendAsync(new RandomCalls(11).Take(20), new RandomConversations(11).Take(20));
+        (await _database.OneAsync("select count(distinct kind) from guru.work")).ShouldBe("2");
+        await _database.ExecuteAsync("delete from guru.work where kind = 'reply'; update guru.work set round = 7");
+        var work = await _database.DumpAsync("work");
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        (await _database.DumpAsync("work")).ShouldBe(work);
     }
 
     [Fact]
@@ -59,13 +76,14 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     [Fact]
     public async Task Calls_go_on_while_the_tables_are_rebuilt()
     {
-        await AppendAsync(new RandomCalls(5).Take(150));
+        await AppendAsync(new RandomCalls(5).Take(150), new RandomConversations(5).Take(50));
         using var enough = new CancellationTokenSource();
         var traffic = Enumerable.Range(100, 4).Select(async seed =>
         {
-            foreach (var call in new RandomCalls(seed).Take(int.MaxValue).TakeWhile(_ => !enough.IsCancellationRequested))
+            var conversations = new RandomConversations(seed).Take(int.MaxValue);
+            foreach (var (call, conversation) in new RandomCalls(seed).Take(int.MaxValue).Zip(conversations).TakeWhile(_ => !enough.IsCancellationRequested))
             {
-                await AppendAsync([call]);
+                await Task.WhenAll(AppendAsync([call]), AppendAsync([], [conversation]));
             }
         }).ToList();
 
@@ -77,11 +95,10 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         await enough.CancelAsync();
         await Task.WhenAll(traffic);
 
-        var (calls, utterances) = (await _database.DumpAsync("calls"), await _database.DumpAsync("utterances"));
-        calls.Count.ShouldBeGreaterThan(200);
+        var tables = await DumpAsync();
+        tables["calls"].Count.ShouldBeGreaterThan(200);
         await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
-        (await _database.DumpAsync("calls")).ShouldBe(calls);
-        (await _database.DumpAsync("utterances")).ShouldBe(utterances);
+        await ShouldStillBeAsync(tables);
     }
 
     /// <summary>An append that took its numbers before the rebuild began, and commits them after it has read past.</summary>
@@ -162,23 +179,58 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     [Fact]
     public async Task The_words_of_an_erased_caller_are_gone_after_a_rebuild()
     {
-        await AppendAsync(new RandomCalls(10).Take(20));
+        await AppendAsync(new RandomCalls(10).Take(20), new RandomConversations(10).Take(20));
         await _database.ExecuteAsync("delete from guru_keys.keys");
 
         await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
 
         (await _database.OneAsync("select count(*) from guru.utterances where said <> '' or heard <> ''")).ShouldBe("0");
         (await _database.OneAsync("select count(*) from guru.calls where address_masked <> ''")).ShouldBe("0");
+        (await _database.OneAsync("select count(*) from guru.messages where text <> ''")).ShouldBe("0");
+        (await _database.OneAsync("select count(*) from guru.conversations where address_masked <> '' or summary <> ''")).ShouldBe("0");
     }
 
-    private async Task AppendAsync(IEnumerable<RandomCall> calls)
+    private async Task<Dictionary<string, List<string>>> DumpAsync()
     {
+        var tables = new Dictionary<string, List<string>>();
+        foreach (var table in Projections.Live.Tables)
+        {
+            tables[table] = await _database.DumpAsync(table);
+        }
+
+        return tables;
+    }
+
+    private async Task ShouldStillBeAsync(Dictionary<string, List<string>> tables)
+    {
+        foreach (var (table, rows) in tables)
+        {
+            (await _database.DumpAsync(table)).ShouldBe(rows, table);
+        }
+    }
+
+    /// <summary>Calls and conversations take turns.</summary>
+    private async Task AppendAsync(IEnumerable<RandomCall> calls, IEnumerable<RandomConversation>? conversations = null)
+    {
+        var written = new Queue<(CallerId Caller, IReadOnlyList<ConversationEvent> Events)>(
+            (conversations ?? []).SelectMany(conversation => conversation.Appends.Select(events => (conversation.Caller, events))));
         foreach (var call in calls)
         {
             foreach (var events in call.Appends)
             {
                 await _database.Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, call.Caller, [.. events], default);
+                await WriteAsync(written, most: 2);
             }
+        }
+
+        await WriteAsync(written, most: int.MaxValue);
+    }
+
+    private async Task WriteAsync(Queue<(CallerId Caller, IReadOnlyList<ConversationEvent> Events)> written, int most)
+    {
+        for (var count = 0; count < most && written.TryDequeue(out var next); count++)
+        {
+            await _database.Store.AppendAsync(Conversation.StreamId(next.Caller), ExpectedVersion.Any, next.Caller, [.. next.Events], default);
         }
     }
 

@@ -108,7 +108,7 @@ public sealed class OnTheWire : IAsyncLifetime
     {
         var routed = await PostAsync("responses", """
             {"model":"gpt-6-luna","input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"¿Mi visa termina pronto?"}]}],
-             "text":{"format":{"type":"json_schema","name":"route","strict":true,"schema":{"type":"object","required":["agent","confidence","language"],
+             "text":{"format":{"type":"json_schema","name":"route","strict":true,"schema":{"type":"object","additionalProperties":false,"required":["agent","confidence","language","reason"],
              "properties":{"agent":{"type":"string","enum":["healthcare","financial","legal","general"]},"confidence":{"type":"number"},"language":{"type":"string"},"reason":{"type":["string","null"]}}}}}}
             """);
         var text = (string)routed["output"]![1]!["content"]![0]!["text"]!;

@@ -84,6 +84,7 @@ public sealed class Rest : IAsyncLifetime
     [Fact]
     public async Task A_message_is_accepted_and_its_delivery_told()
     {
+        _app.Line.Messaging.Window.Open("whatsapp:+233201234567");
         var (status, message) = await PostAsync("Messages.json", ("To", "whatsapp:+233201234567"), ("From", "whatsapp:+15005550006"),
             ("Body", "Hello"), ("StatusCallback", $"{_app.Url}m"));
         status.ShouldBe(HttpStatusCode.Created);

@@ -20,6 +20,8 @@ sealed class TinyApp : IAsyncDisposable
 
     public Dictionary<string, string> Twiml { get; } = new(StringComparer.Ordinal) { ["/voice"] = "<Response/>" };
 
+    public string ContentType { get; set; } = "text/xml";
+
     public Func<TinySocket, Task> OnStream { get; set; } = _ => Task.CompletedTask;
 
     public int StreamStatus { get; set; } = 101;
@@ -72,7 +74,7 @@ sealed class TinyApp : IAsyncDisposable
             return;
         }
 
-        context.Response.ContentType = "text/xml";
+        context.Response.ContentType = ContentType;
         await context.Response.WriteAsync(twiml);
     }
 

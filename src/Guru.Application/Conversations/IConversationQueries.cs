@@ -1,0 +1,61 @@
+using Guru.Application.Calls;
+using Guru.Domain.Calls;
+using Guru.Domain.Callers;
+
+namespace Guru.Application.Conversations;
+
+/// <summary>Conversations as analysts see them, and as the agents remember them.</summary>
+public interface IConversationQueries
+{
+    /// <summary>The conversations with the newest activity first; of one caller where an id is given.</summary>
+    /// <exception cref="FormatException">The cursor is not one of ours.</exception>
+    Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken);
+
+    Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken);
+
+    /// <summary>Everything written, spoken and heard with a caller, oldest first.</summary>
+    /// <exception cref="FormatException">The cursor is not one of ours.</exception>
+    Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, int limit, string? cursor, CancellationToken cancellationToken);
+
+    /// <summary>What an agent should know: the newest entries in order, and what came before in short.</summary>
+    /// <param name="most">How many entries at the most.</param>
+    Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken);
+}
+
+public sealed record ConversationSummary(string CallerId, string? Language, string? Agent, DateTimeOffset LastActivityAt);
+
+/// <summary>Where an entry of the timeline comes from.</summary>
+public enum TimelineChannel
+{
+    Whatsapp,
+    VoiceNote,
+    Call,
+    Webapp,
+}
+
+/// <param name="Text">As it was heard, for what was spoken in a call.</param>
+/// <param name="Delivery">Of our own messages: failed and undelivered ones say so.</param>
+public sealed record TimelineEntry(
+    DateTimeOffset At,
+    TimelineChannel Channel,
+    Speaker Speaker,
+    string Text,
+    string? Agent,
+    string? CallSid,
+    string? MessageSid,
+    string? Delivery)
+{
+    public override string ToString() => $"{nameof(TimelineEntry)} {Channel} {Speaker}";
+}
+
+/// <param name="Agent">Who took the conversation last.</param>
+/// <param name="Language">ISO 639-1, where it is known.</param>
+/// <param name="Summary">Of what came before <paramref name="SummarizedUpTo"/>.</param>
+/// <param name="Entries">Oldest first.</param>
+public sealed record Memory(
+    string? Agent, string? Language, string? Summary, DateTimeOffset? SummarizedUpTo, IReadOnlyList<TimelineEntry> Entries)
+{
+    public static Memory None { get; } = new(Agent: null, Language: null, Summary: null, SummarizedUpTo: null, []);
+
+    public override string ToString() => $"{nameof(Memory)} of {Entries.Count} entries";
+}

@@ -1,0 +1,77 @@
+using FluentValidation;
+using Guru.Domain.Callers;
+using Guru.Domain.Conversations;
+using MediatR;
+
+namespace Guru.Application.Conversations;
+
+/// <summary>Somebody writes. The message is on record before the carrier is answered; the reply comes by itself.</summary>
+public sealed record ReceiveWhatsAppMessage(
+    string? MessageSid,
+    string? From,
+    string? ProfileName,
+    string? Body,
+    string? MessageType,
+    string? ButtonText,
+    string? MediaUrl,
+    string? MediaType,
+    string? Latitude,
+    string? Longitude,
+    string? Place) : IRequest
+{
+    public override string ToString() => $"{nameof(ReceiveWhatsAppMessage)} {MessageSid}";
+}
+
+public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveWhatsAppMessage>
+{
+    private const int MostCharacters = 20_000;
+
+    public ReceiveWhatsAppMessageValidator()
+    {
+        RuleFor(message => message.MessageSid).Matches("^(SM|MM)[0-9a-fA-F]{32}$").NotNull().WithMessage("MessageSid must be SM or MM and 32 hexadecimal digits.");
+        RuleFor(message => message.From).Must(from => CallerAddress.TryParse(from, out _)).WithMessage("From must be whatsapp:+E164 or a business-scoped user id.");
+        RuleFor(message => message.Body).MaximumLength(MostCharacters);
+        RuleFor(message => message.MediaUrl).Must(url => url is null || Uri.TryCreate(url, UriKind.Absolute, out _)).WithMessage("MediaUrl0 must be an address.");
+    }
+}
+
+public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecret secret, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
+{
+    public async Task<Unit> Handle(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
+    {
+        var address = CallerAddress.Parse(request.From!);
+        var callerId = CallerId.Of(address, secret.Value);
+        var mediaType = request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
+        var kind = KindOf(request, mediaType);
+        var received = new MessageReceived(
+            request.MessageSid!,
+            callerId,
+            address.Value,
+            string.IsNullOrWhiteSpace(request.ProfileName) ? null : request.ProfileName.Trim(),
+            kind,
+            TextOf(request, kind),
+            request.MediaUrl,
+            mediaType,
+            time.GetUtcNow());
+        await new ConversationLog(store, callerId).AppendAsync(new ReceiveMessage(received), cancellationToken);
+        return Unit.Value;
+    }
+
+    private static MessageKind KindOf(ReceiveWhatsAppMessage request, string? mediaType) => mediaType switch
+    {
+        { } type when type.StartsWith("audio/", StringComparison.Ordinal) => MessageKind.VoiceNote,
+        { } type when type.StartsWith("image/", StringComparison.Ordinal) => MessageKind.Image,
+        not null => MessageKind.Document,
+        _ when request.Latitude is not null && request.Longitude is not null => MessageKind.Location,
+        _ when !string.IsNullOrEmpty(request.ButtonText) => MessageKind.Button,
+        _ when request.MessageType is null or "text" || !string.IsNullOrWhiteSpace(request.Body) => MessageKind.Text,
+        _ => MessageKind.Other,
+    };
+
+    private static string TextOf(ReceiveWhatsAppMessage request, MessageKind kind) => kind switch
+    {
+        MessageKind.Location => $"{request.Place} ({request.Latitude}, {request.Longitude})".Trim(),
+        MessageKind.Button => request.ButtonText!,
+        _ => request.Body ?? "",
+    };
+}

@@ -1,0 +1,39 @@
+using FluentValidation;
+using Guru.Domain.Callers;
+using Guru.Domain.Conversations;
+using MediatR;
+
+namespace Guru.Application.Conversations;
+
+/// <summary>The carrier's word on a message of ours: in any order, repeated.</summary>
+/// <param name="To">Whom it was sent to.</param>
+/// <param name="Status">Twilio's word; one that we do not know is ignored.</param>
+public sealed record RecordMessageDelivery(string? MessageSid, string? To, string? Status, string? ErrorCode) : IRequest
+{
+    public override string ToString() => $"{nameof(RecordMessageDelivery)} {MessageSid} {Status}";
+}
+
+public sealed class RecordMessageDeliveryValidator : AbstractValidator<RecordMessageDelivery>
+{
+    public RecordMessageDeliveryValidator()
+    {
+        RuleFor(message => message.MessageSid).Matches("^(SM|MM)[0-9a-fA-F]{32}$").NotNull().WithMessage("MessageSid must be SM or MM and 32 hexadecimal digits.");
+        RuleFor(message => message.To).Must(to => CallerAddress.TryParse(to, out _)).WithMessage("To must be whatsapp:+E164 or a business-scoped user id.");
+    }
+}
+
+public sealed class RecordMessageDeliveryHandler(IEventStore store, ServerSecret secret, TimeProvider time) : IRequestHandler<RecordMessageDelivery>
+{
+    public async Task<Unit> Handle(RecordMessageDelivery request, CancellationToken cancellationToken)
+    {
+        if (Enum.TryParse<DeliveryStatus>(request.Status, ignoreCase: true, out var status) && !int.TryParse(request.Status, out _))
+        {
+            var callerId = CallerId.Of(CallerAddress.Parse(request.To!), secret.Value);
+            var change = new MessageDeliveryChanged(
+                request.MessageSid!, callerId, status, int.TryParse(request.ErrorCode, out var code) ? code : null, time.GetUtcNow());
+            await new ConversationLog(store, callerId).AppendAsync(new RecordDelivery(change), cancellationToken);
+        }
+
+        return Unit.Value;
+    }
+}

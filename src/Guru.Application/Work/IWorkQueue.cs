@@ -1,0 +1,39 @@
+using Guru.Domain.Callers;
+
+namespace Guru.Application.Work;
+
+/// <summary>
+/// What must still happen because of an event. A projection adds the row in the event's transaction; any node claims it for a
+/// while, and another takes over when that node dies.
+/// </summary>
+public interface IWorkQueue
+{
+    /// <summary>Claims the item that has been due longest, or nothing.</summary>
+    /// <param name="lease">Until when nobody else gets it.</param>
+    Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken);
+
+    /// <summary>Keeps what is about to be done, so that who takes over can look whether it was.</summary>
+    /// <exception cref="LeaseLostException">Somebody else has it now.</exception>
+    Task SaveIntentAsync(WorkItem item, string? intent, TimeSpan lease, CancellationToken cancellationToken);
+
+    /// <summary>Puts it back for later.</summary>
+    /// <param name="error">A code, for the operator; never a person's words.</param>
+    /// <exception cref="LeaseLostException">Somebody else has it now.</exception>
+    Task RetryAsync(WorkItem item, TimeSpan after, string error, CancellationToken cancellationToken);
+
+    /// <summary>It is done. Where the event that asks for it has happened again since it was claimed, it is due again at once.</summary>
+    /// <exception cref="LeaseLostException">Somebody else has it now.</exception>
+    Task CompleteAsync(WorkItem item, CancellationToken cancellationToken);
+}
+
+/// <param name="Kind">What is to be done: reply.</param>
+/// <param name="Subject">What it is about: the caller's id for a reply.</param>
+/// <param name="Attempts">How often it was put back.</param>
+/// <param name="Intent">What an earlier claim was about to do; JSON.</param>
+/// <param name="Round">How often the event had happened when it was claimed.</param>
+public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string Subject, int Attempts, string? Intent, DateTimeOffset? IntentAt, long Round, Guid Lease)
+{
+    public const string Reply = "reply";
+}
+
+public sealed class LeaseLostException(string id) : Exception($"The work item {id} is somebody else's now.");

@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using Guru.Domain.Callers;
+
+namespace Guru.Domain.Conversations;
+
+public abstract record ConversationCommand(DateTimeOffset At);
+
+public sealed record ReceiveMessage(MessageReceived Message) : ConversationCommand(Message.At);
+
+public sealed record RecordTranscript(VoiceNoteTranscribed Transcript) : ConversationCommand(Transcript.At);
+
+public sealed record SelectAgent(AgentSelected Selection) : ConversationCommand(Selection.At);
+
+public sealed record RecordReply(MessageReplied Reply) : ConversationCommand(Reply.At);
+
+public sealed record GiveUpReply(MessageReplyFailed Failure) : ConversationCommand(Failure.At);
+
+public sealed record RecordDelivery(MessageDeliveryChanged Change) : ConversationCommand(Change.At);
+
+public sealed record DetermineLanguage(LanguageDetermined Language) : ConversationCommand(Language.At);
+
+public sealed record RecordSummary(ConversationSummarized Summary) : ConversationCommand(Summary.At);
+
+/// <summary>A message that waits for an answer.</summary>
+/// <param name="Text">Null for a voice note that is not written down yet.</param>
+public sealed record OpenMessage(string MessageSid, MessageKind Kind, string? Text, string? MediaUrl, string? MediaType, bool Routed, DateTimeOffset At);
+
+/// <summary>A conversation in writing, as its events tell it.</summary>
+/// <param name="Open">The messages that wait for an answer, oldest first.</param>
+/// <param name="LastReceivedAt">When the carrier's window for free-form answers opened last.</param>
+public sealed record Conversation(
+    string Address,
+    string? Agent,
+    string? Language,
+    ImmutableList<OpenMessage> Open,
+    ImmutableHashSet<string> Received,
+    ImmutableHashSet<string> Sent,
+    ImmutableDictionary<string, DeliveryStatus> Deliveries,
+    DateTimeOffset? LastReceivedAt)
+{
+    public static Conversation Empty { get; } = new(
+        Address: "", Agent: null, Language: null, Open: [], Received: [], Sent: [], ImmutableDictionary<string, DeliveryStatus>.Empty, LastReceivedAt: null);
+
+    /// <summary>The event stream of a caller's conversation.</summary>
+    public static string StreamId(CallerId callerId) => $"conversation-{callerId}";
+
+    public static Conversation Fold(IEnumerable<ConversationEvent> events) => events.Aggregate(Empty, Apply);
+
+    public static Conversation Apply(Conversation conversation, ConversationEvent @event) => @event switch
+    {
+        MessageReceived e => conversation with
+        {
+            Address = e.Address.Length > 0 ? e.Address : conversation.Address,
+            Received = conversation.Received.Add(e.MessageSid),
+            LastReceivedAt = e.At,
+            Open = conversation.Open.Add(new OpenMessage(
+                e.MessageSid, e.Kind, e.Kind == MessageKind.VoiceNote ? null : e.Text, e.MediaUrl, e.MediaType, Routed: false, e.At)),
+        },
+        VoiceNoteTranscribed e => conversation with { Open = Change(conversation.Open, e.MessageSid, message => message with { Text = e.Text }) },
+        AgentSelected e => conversation with
+        {
+            Agent = e.Agent,
+            Open = Change(conversation.Open, e.MessageSid, message => message with { Routed = true }),
+        },
+        MessageReplied e => conversation with
+        {
+            Open = conversation.Open.RemoveAll(message => e.Answers.Contains(message.MessageSid)),
+            Sent = conversation.Sent.Union(e.ReplySids),
+        },
+        MessageReplyFailed e => conversation with { Open = conversation.Open.RemoveAll(message => e.Answers.Contains(message.MessageSid)) },
+        MessageDeliveryChanged e => conversation with { Deliveries = conversation.Deliveries.SetItem(e.MessageSid, e.Status) },
+        LanguageDetermined e => conversation with { Language = e.Language },
+        ConversationSummarized => conversation,
+        _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
+    };
+
+    /// <summary>The events a command causes; none when it has already happened.</summary>
+    public static IReadOnlyList<ConversationEvent> Decide(Conversation conversation, ConversationCommand command) => command switch
+    {
+        // Twilio may deliver a message twice.
+        ReceiveMessage c => conversation.Received.Contains(c.Message.MessageSid) ? [] : [c.Message],
+        RecordTranscript c => conversation.Open.Exists(m => m.MessageSid == c.Transcript.MessageSid && m.Text is null) ? [c.Transcript] : [],
+        SelectAgent c => conversation.Open.Exists(m => m.MessageSid == c.Selection.MessageSid && !m.Routed) ? [c.Selection] : [],
+        RecordReply c => AnyOpen(conversation, c.Reply.Answers) ? [c.Reply] : [],
+        GiveUpReply c => AnyOpen(conversation, c.Failure.Answers) ? [c.Failure] : [],
+
+        // In any order, repeated: a message only goes forward, and a failure is final.
+        RecordDelivery c => conversation.Deliveries.TryGetValue(c.Change.MessageSid, out var known) && known >= c.Change.Status ? [] : [c.Change],
+        DetermineLanguage c => conversation.Language == c.Language.Language ? [] : [c.Language],
+        RecordSummary c => [c.Summary],
+        _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
+    };
+
+    private static bool AnyOpen(Conversation conversation, ImmutableArray<string> answers) =>
+        conversation.Open.Exists(message => answers.Contains(message.MessageSid));
+
+    private static ImmutableList<OpenMessage> Change(ImmutableList<OpenMessage> open, string sid, Func<OpenMessage, OpenMessage> change)
+    {
+        var index = open.FindIndex(message => message.MessageSid == sid);
+        return index < 0 ? open : open.SetItem(index, change(open[index]));
+    }
+}

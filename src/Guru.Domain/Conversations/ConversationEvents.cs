@@ -1,0 +1,98 @@
+using System.Collections.Immutable;
+using Guru.Domain.Callers;
+
+namespace Guru.Domain.Conversations;
+
+public enum MessageKind
+{
+    Text,
+    VoiceNote,
+    Image,
+    Document,
+    Location,
+    Button,
+    Other,
+}
+
+/// <summary>How far a message of ours has come; failures are final, and so is <see cref="Read"/>.</summary>
+public enum DeliveryStatus
+{
+    Queued,
+    Sending,
+    Sent,
+    Delivered,
+    Read,
+    Undelivered,
+    Failed,
+}
+
+/// <summary>What happened in writing. The stream is <c>conversation-{CallerId}</c>; the names are part of the contract.</summary>
+public abstract record ConversationEvent(DateTimeOffset At);
+
+/// <param name="Address">The caller's, without <c>whatsapp:</c>.</param>
+/// <param name="Text">The text, caption or button; for a location its description; empty for a voice note.</param>
+/// <param name="MediaUrl">Where the medium can be fetched with our credentials; null without one.</param>
+/// <param name="MediaType">Such as audio/ogg.</param>
+public sealed record MessageReceived(
+    string MessageSid,
+    CallerId CallerId,
+    [property: PersonalData(PersonalDataKind.Contact)] string Address,
+    [property: PersonalData(PersonalDataKind.Contact)] string? ProfileName,
+    MessageKind Kind,
+    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    string? MediaUrl,
+    string? MediaType,
+    DateTimeOffset At) : ConversationEvent(At);
+
+/// <param name="Language">ISO 639-1, where the transcription told it.</param>
+/// <param name="Understood">False: it could not be fetched or written down, and never will be.</param>
+public sealed record VoiceNoteTranscribed(
+    string MessageSid,
+    CallerId CallerId,
+    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    string? Language,
+    bool Understood,
+    DateTimeOffset At) : ConversationEvent(At);
+
+/// <summary>Which agent answers a message, and why.</summary>
+/// <param name="Confidence">0 to 1, as the router said; 0 where it did not answer and the present agent stayed.</param>
+/// <param name="Alternatives">The agents that could have been chosen.</param>
+/// <param name="PromptVersion">Of the router's instructions.</param>
+public sealed record AgentSelected(
+    string MessageSid,
+    CallerId CallerId,
+    string Agent,
+    double Confidence,
+    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    ImmutableArray<string> Alternatives,
+    string PromptVersion,
+    DateTimeOffset At) : ConversationEvent(At);
+
+/// <summary>One reply went out, in as many messages as its length asked for.</summary>
+/// <param name="Answers">The messages it answers; several that came in a burst are answered once.</param>
+/// <param name="ReplySids">The carrier's ids of the messages sent.</param>
+public sealed record MessageReplied(
+    ImmutableArray<string> Answers,
+    CallerId CallerId,
+    ImmutableArray<string> ReplySids,
+    string Agent,
+    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    DateTimeOffset At) : ConversationEvent(At);
+
+/// <summary>No reply could be sent, for good.</summary>
+/// <param name="Reason">A code, such as windowClosed or insufficient_quota.</param>
+public sealed record MessageReplyFailed(ImmutableArray<string> Answers, CallerId CallerId, string Reason, DateTimeOffset At) : ConversationEvent(At);
+
+public sealed record MessageDeliveryChanged(string MessageSid, CallerId CallerId, DeliveryStatus Status, int? ErrorCode, DateTimeOffset At)
+    : ConversationEvent(At);
+
+/// <param name="Evidence">voiceNote, text, request or call.</param>
+public sealed record LanguageDetermined(CallerId CallerId, string Language, string Evidence, DateTimeOffset At) : ConversationEvent(At);
+
+/// <summary>What was said before a moment, in short.</summary>
+/// <param name="UpTo">Everything before this moment is in it.</param>
+public sealed record ConversationSummarized(
+    CallerId CallerId,
+    [property: PersonalData(PersonalDataKind.Words)] string Summary,
+    DateTimeOffset UpTo,
+    DateTimeOffset At) : ConversationEvent(At);

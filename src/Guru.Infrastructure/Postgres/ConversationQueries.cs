@@ -1,0 +1,144 @@
+using Guru.Application.Calls;
+using Guru.Application.Conversations;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Npgsql;
+
+namespace Guru.Infrastructure.Postgres;
+
+internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConversationQueries
+{
+    private const int MostRows = 1_000;
+
+    private const string Summaries =
+        "select caller_id, language, agent, last_activity_at from guru.conversations where last_activity_at is not null";
+
+    private const string Entries =
+        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, source_id from guru.messages where caller_id = $1";
+
+    public async Task<Page<ConversationSummary>> ListAsync(
+        CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
+    {
+        limit = Math.Clamp(limit, 1, MostRows);
+        var after = cursor is null ? default : TimeCursor.Parse(cursor);
+        if (callerId is { } one)
+        {
+            var found = cursor is null ? await FindAsync(one, cancellationToken) : null;
+            return new Page<ConversationSummary>(found is null ? [] : [found], Next: null);
+        }
+
+        await using var command = dataSource.CreateCommand(
+            $"""
+            {Summaries} {(cursor is null ? "" : "and (last_activity_at, caller_id) < ($2, $3)")}
+            order by last_activity_at desc, caller_id desc limit $1
+            """);
+        command.Parameters.Add(new() { Value = limit + 1 });
+        AddCursor(command.Parameters, cursor, after);
+        var conversations = await ConversationsAsync(command, cancellationToken);
+        return conversations.Count <= limit
+            ? new Page<ConversationSummary>(conversations, Next: null)
+            : new Page<ConversationSummary>(
+                conversations[..limit], TimeCursor.Of(conversations[limit - 1].LastActivityAt, conversations[limit - 1].CallerId));
+    }
+
+    public async Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand($"{Summaries} and caller_id = $1");
+        command.Parameters.Add(new() { Value = callerId.Value });
+        return (await ConversationsAsync(command, cancellationToken)).SingleOrDefault();
+    }
+
+    public async Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, int limit, string? cursor, CancellationToken cancellationToken)
+    {
+        limit = Math.Clamp(limit, 1, MostRows);
+        var after = cursor is null ? default : TimeCursor.Parse(cursor);
+        await using var command = dataSource.CreateCommand(
+            $"{Entries} {(cursor is null ? "" : "and (at, source_id) > ($3, $4)")} order by at, source_id limit $2");
+        command.Parameters.Add(new() { Value = callerId.Value });
+        command.Parameters.Add(new() { Value = limit + 1 });
+        AddCursor(command.Parameters, cursor, after);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var entries = new List<TimelineEntry>();
+        var last = "";
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            if (entries.Count == limit)
+            {
+                return new Page<TimelineEntry>(entries, TimeCursor.Of(entries[^1].At, last));
+            }
+
+            entries.Add(Entry(reader));
+            last = reader.GetString(8);
+        }
+
+        return new Page<TimelineEntry>(entries, Next: null);
+    }
+
+    public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
+    {
+        // Both in one round trip: somebody is waiting for the first word.
+        await using var batch = dataSource.CreateBatch();
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(
+            "select agent, language, nullif(summary, ''), summarized_up_to from guru.conversations where caller_id = $1")
+        {
+            Parameters = { new() { Value = callerId.Value } },
+        });
+        batch.BatchCommands.Add(new NpgsqlBatchCommand($"{Entries} order by at desc, source_id desc limit $2")
+        {
+            Parameters = { new() { Value = callerId.Value }, new() { Value = Math.Max(0, most) } },
+        });
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        var memory = await reader.ReadAsync(cancellationToken)
+            ? new Memory(TextOrNull(reader, 0), TextOrNull(reader, 1), TextOrNull(reader, 2), TimeOrNull(reader, 3), [])
+            : Memory.None;
+        await reader.NextResultAsync(cancellationToken);
+        var entries = new List<TimelineEntry>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            entries.Add(Entry(reader));
+        }
+
+        entries.Reverse();
+        return memory with { Entries = entries };
+    }
+
+    private static void AddCursor(NpgsqlParameterCollection parameters, string? cursor, (DateTimeOffset At, string Id) after)
+    {
+        if (cursor is not null)
+        {
+            parameters.Add(new() { Value = after.At });
+            parameters.Add(new() { Value = after.Id });
+        }
+    }
+
+    private static async Task<List<ConversationSummary>> ConversationsAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    {
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var conversations = new List<ConversationSummary>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            conversations.Add(new ConversationSummary(
+                CallerId: reader.GetString(0),
+                Language: TextOrNull(reader, 1),
+                Agent: TextOrNull(reader, 2),
+                LastActivityAt: reader.GetFieldValue<DateTimeOffset>(3)));
+        }
+
+        return conversations;
+    }
+
+    private static TimelineEntry Entry(NpgsqlDataReader reader) => new(
+        At: reader.GetFieldValue<DateTimeOffset>(0),
+        Channel: EnumText.Read<TimelineChannel>(reader.GetString(1)),
+        Speaker: EnumText.Read<Speaker>(reader.GetString(2)),
+        Text: reader.GetString(3),
+        Agent: TextOrNull(reader, 4),
+        CallSid: TextOrNull(reader, 5),
+        MessageSid: TextOrNull(reader, 6),
+        Delivery: TextOrNull(reader, 7));
+
+    private static string? TextOrNull(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+
+    private static DateTimeOffset? TimeOrNull(NpgsqlDataReader reader, int column) =>
+        reader.IsDBNull(column) ? null : reader.GetFieldValue<DateTimeOffset>(column);
+}

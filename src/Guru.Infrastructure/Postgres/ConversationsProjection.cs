@@ -1,0 +1,80 @@
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
+using static NpgsqlTypes.NpgsqlDbType;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>
+/// One row for each caller. It is written from the caller's conversation and from all of the caller's calls, whose appends run side by
+/// side: whatever two streams may write comes out the same in any order.
+/// </summary>
+internal sealed class ConversationsProjection(string schema) : IProjection
+{
+    private readonly SqlStatement _activity = new(
+        $"""
+        insert into {schema}.conversations as c (caller_id, address_masked, last_activity_at)
+        select a.caller_id, max(a.address_masked collate "C"), max(a.at)
+        from unnest($1, $2, $3) as a (caller_id, address_masked, at)
+        group by a.caller_id
+        on conflict (caller_id) do update set
+            address_masked = greatest(c.address_masked, excluded.address_masked),
+            last_activity_at = greatest(c.last_activity_at, excluded.last_activity_at)
+        """,
+        Text, Text, TimestampTz);
+
+    private readonly SqlStatement _speech = new(
+        $"""
+        insert into {schema}.conversations as known (caller_id, last_activity_at)
+        select c.caller_id, max({CallStream.SpokenAt})
+        from unnest($1, $2) as u (call_sid, start_ms) join {schema}.calls c on c.call_sid = u.call_sid
+        where c.caller_id is not null
+        group by c.caller_id
+        on conflict (caller_id) do update set last_activity_at = greatest(known.last_activity_at, excluded.last_activity_at)
+        """,
+        Text, Bigint);
+
+    private readonly SqlStatement _merge = new(
+        $"""
+        insert into {schema}.conversations as c (caller_id, agent, agent_at, language, summary, summarized_up_to)
+        select * from unnest($1, $2, $3, $4, $5, $6)
+        on conflict (caller_id) do update set
+            agent = case
+                when (excluded.agent_at, excluded.agent) > (coalesce(c.agent_at, '-infinity'), coalesce(c.agent, '')) then excluded.agent
+                else c.agent end,
+            agent_at = greatest(c.agent_at, excluded.agent_at),
+            language = coalesce(excluded.language, c.language),
+            summary = case
+                when excluded.summarized_up_to >= coalesce(c.summarized_up_to, '-infinity') then excluded.summary
+                else c.summary end,
+            summarized_up_to = greatest(c.summarized_up_to, excluded.summarized_up_to)
+        """,
+        Text, Text, TimestampTz, Text, Text, TimestampTz);
+
+    public IReadOnlyList<string> Tables => ["conversations"];
+
+    public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
+    {
+        MessageReceived e => [Active(e.CallerId, e.Address, e.At, e.MessageSid)],
+        MessageReplied { ReplySids: [var first, ..] } e => [Active(e.CallerId, address: null, e.At, first)],
+        CallStarted e => [Active(e.CallerId, e.Address, e.At, e.CallSid.Value)],
+        UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
+        [
+            new SqlCommand(_speech, $"speech/{callSid}/{e.UtteranceId}", callSid, e.StartMs) { Reads = callSid },
+        ],
+        AgentSelected e => [Merge(e.CallerId, agent: e.Agent, agentAt: e.At)],
+        LanguageDetermined e => [Merge(e.CallerId, language: e.Language)],
+        ConversationSummarized e => [Merge(e.CallerId, summary: e.Summary ?? "", upTo: e.UpTo)],
+        _ => [],
+    };
+
+    /// <summary>A key for each source, since activities of one caller join into one row whatever their order.</summary>
+    private SqlCommand Active(CallerId callerId, string? address, DateTimeOffset at, string source) => new(
+        _activity, $"activity/{callerId}/{source}",
+        callerId.Value, string.IsNullOrEmpty(address) ? null : CallerAddress.Mask(address), at);
+
+    private SqlCommand Merge(
+        CallerId callerId, string? agent = null, DateTimeOffset? agentAt = null, string? language = null, string? summary = null,
+        DateTimeOffset? upTo = null) =>
+        new(_merge, $"conversation/{callerId}", callerId.Value, agent, agentAt, language, summary, upTo);
+}

@@ -1,0 +1,135 @@
+using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
+using static NpgsqlTypes.NpgsqlDbType;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>
+/// One row for whatever was written, spoken or heard with a caller. What the carrier says of a message is kept by the message's SID,
+/// and shown with the reply it is a part of, whichever of the two comes first.
+/// </summary>
+internal sealed class TimelineProjection(string schema) : IProjection
+{
+    private const string Whatsapp = "whatsapp";
+    private const string VoiceNote = "voiceNote";
+
+    /// <summary>How far a message has come, as a number.</summary>
+    private static readonly string Far =
+        $"array_position(string_to_array('{string.Join(' ', Enum.GetValues<DeliveryStatus>().Select(EnumText.Of))}', ' '), d.status)";
+
+    private readonly SqlStatement _message = new(
+        $"""
+        insert into {schema}.messages (caller_id, source_id, at, channel, speaker, text, agent, message_sid, reply_sids)
+        select m.caller_id, m.source_id, m.at, m.channel, m.speaker, m.text, m.agent, m.message_sid, string_to_array(m.reply_sids, ' ')
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            as m (caller_id, source_id, at, channel, speaker, text, agent, message_sid, reply_sids)
+        on conflict do nothing
+        """,
+        Text, Text, TimestampTz, Text, Text, Text, Text, Text, Text);
+
+    private readonly SqlStatement _transcript = new(
+        $"""
+        update {schema}.messages m set text = t.text
+        from unnest($1, $2, $3) as t (caller_id, source_id, text)
+        where m.caller_id = t.caller_id and m.source_id = t.source_id
+        """,
+        Text, Text, Text);
+
+    private readonly SqlStatement _utterance = new(
+        $"""
+        insert into {schema}.messages (caller_id, source_id, at, channel, speaker, text, agent, call_sid)
+        select c.caller_id, u.call_sid || ':' || u.utterance_id, {CallStream.SpokenAt},
+            case c.channel when 'webapp' then 'webapp' else 'call' end, u.speaker, u.text, u.agent, u.call_sid
+        from unnest($1, $2, $3, $4, $5, $6) as u (call_sid, utterance_id, start_ms, speaker, text, agent)
+        join {schema}.calls c on c.call_sid = u.call_sid
+        where c.caller_id is not null
+        on conflict do nothing
+        """,
+        Text, Text, Bigint, Text, Text, Text);
+
+    private readonly SqlStatement _part = new(
+        $"""
+        insert into {schema}.deliveries as d (caller_id, message_sid, source_id)
+        select * from unnest($1, $2, $3)
+        on conflict (caller_id, message_sid) do update set source_id = coalesce(d.source_id, excluded.source_id)
+        """,
+        Text, Text, Text);
+
+    private readonly SqlStatement _delivery = new(
+        $"""
+        insert into {schema}.deliveries (caller_id, message_sid, status, error_code)
+        select * from unnest($1, $2, $3, $4)
+        on conflict (caller_id, message_sid) do update set status = excluded.status, error_code = excluded.error_code
+        """,
+        Text, Text, Text, Integer);
+
+    /// <summary>A reply shows that one of its parts has failed; else it has come as far as the part that is the furthest behind.</summary>
+    private readonly SqlStatement _show = new(
+        $"""
+        update {schema}.messages m set (delivery, error_code) = (
+            select d.status, d.error_code
+            from unnest(m.reply_sids) with ordinality as part (message_sid, number)
+            left join {schema}.deliveries d on d.caller_id = m.caller_id and d.message_sid = part.message_sid
+            order by coalesce(d.status in ('undelivered', 'failed'), false) desc, {Far} nulls first, part.number
+            limit 1)
+        from unnest($1, $2) as changed (caller_id, message_sid)
+        join {schema}.deliveries known on known.caller_id = changed.caller_id and known.message_sid = changed.message_sid
+        where m.caller_id = known.caller_id and m.source_id = known.source_id
+        """,
+        Text, Text);
+
+    public IReadOnlyList<string> Tables => ["messages", "deliveries"];
+
+    public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
+    {
+        MessageReceived e =>
+        [
+            new SqlCommand(
+                _message, MessageKey(e.CallerId.Value, e.MessageSid),
+                e.CallerId.Value, e.MessageSid, e.At, e.Kind == MessageKind.VoiceNote ? VoiceNote : Whatsapp, EnumText.Of(Speaker.Caller),
+                e.Text ?? "", null, e.MessageSid, null),
+        ],
+        VoiceNoteTranscribed e =>
+        [
+            new SqlCommand(_transcript, MessageKey(e.CallerId.Value, e.MessageSid), e.CallerId.Value, e.MessageSid, e.Text ?? ""),
+        ],
+        MessageReplied { ReplySids: [var first, ..] } e => Reply(e, first),
+        MessageDeliveryChanged e => Delivery(e),
+        UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
+        [
+            new SqlCommand(
+                _utterance, $"spoken/{callSid}/{e.UtteranceId}",
+                callSid, e.UtteranceId, e.StartMs, EnumText.Of(e.Speaker), e.Heard, e.Agent)
+            {
+                Reads = callSid,
+            },
+        ],
+        _ => [],
+    };
+
+    private IEnumerable<SqlCommand> Reply(MessageReplied reply, string first)
+    {
+        var caller = reply.CallerId.Value;
+        yield return new SqlCommand(
+            _message, MessageKey(caller, first),
+            caller, first, reply.At, Whatsapp, EnumText.Of(Speaker.Agent), reply.Text ?? "", reply.Agent, first,
+            string.Join(' ', reply.ReplySids));
+        foreach (var sid in reply.ReplySids)
+        {
+            yield return new SqlCommand(_part, DeliveryKey(caller, sid), caller, sid, first);
+            yield return new SqlCommand(_show, DeliveryKey(caller, sid), caller, sid) { Reads = MessageKey(caller, first) };
+        }
+    }
+
+    private IEnumerable<SqlCommand> Delivery(MessageDeliveryChanged change)
+    {
+        var caller = change.CallerId.Value;
+        yield return new SqlCommand(
+            _delivery, DeliveryKey(caller, change.MessageSid), caller, change.MessageSid, EnumText.Of(change.Status), change.ErrorCode);
+        yield return new SqlCommand(_show, DeliveryKey(caller, change.MessageSid), caller, change.MessageSid);
+    }
+
+    private static string MessageKey(string caller, string sid) => $"message/{caller}/{sid}";
+
+    private static string DeliveryKey(string caller, string sid) => $"delivery/{caller}/{sid}";
+}

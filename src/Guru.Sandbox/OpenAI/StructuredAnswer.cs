@@ -1,0 +1,83 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Guru.Sandbox.OpenAI;
+
+/// <summary>
+/// The plainest value that a JSON schema allows, but for the members whose names mean something: agent, confidence, language, reason,
+/// alternatives, summary, and the lists of a summary.
+/// </summary>
+public sealed class StructuredAnswer(Brain brain, WrittenInput input)
+{
+    /// <summary>A summary hands on no more than this of the caller's first words.</summary>
+    private const int LongestQuote = 200;
+
+    private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private RouteAnswer? _route;
+
+    public string For(JsonNode schema)
+    {
+        // A value may come before the agent that it is about.
+        _route = AgentsIn(schema) is { } agents ? brain.Decide(input.Said, agents) : null;
+        return (Value(schema, "", _route?.Agent, text: null) ?? new JsonObject()).ToJsonString(Plain);
+    }
+
+    private static List<string>? AgentsIn(JsonNode schema) => schema["properties"]?["agent"]?["enum"] is JsonArray values
+        ? [.. values.Select(value => (string?)value).OfType<string>()] : null;
+
+    /// <param name="schema">Of the value.</param>
+    /// <param name="name">Of the member.</param>
+    /// <param name="agent">Whom the surrounding object is about.</param>
+    /// <param name="text">The sentence that an item of a list is made of.</param>
+    private JsonNode? Value(JsonNode schema, string name, string? agent, string? text)
+    {
+        if (schema["enum"] is JsonArray values)
+        {
+            return name == "agent" && agent is not null ? agent : values[0]?.DeepClone();
+        }
+
+        var (type, canBeNull) = schema["type"] is JsonArray union
+            ? ((string?)union.FirstOrDefault(one => (string?)one != "null"), union.Any(one => (string?)one == "null"))
+            : ((string?)schema["type"], false);
+        return type switch
+        {
+            "object" => new JsonObject((schema["properties"] as JsonObject ?? []).Select(
+                property => KeyValuePair.Create(property.Key, Value(property.Value!, property.Key, agent, text)))),
+            "array" => new JsonArray([.. Items(schema["items"] ?? new JsonObject(), name)]),
+            "number" => agent is not null && agent != _route?.Agent ? 0.2 : _route?.Confidence ?? 0.9,
+            "integer" => 0,
+            "boolean" => false,
+            "string" => Words(name, canBeNull, text),
+            _ => null,
+        };
+    }
+
+    private IEnumerable<JsonNode?> Items(JsonNode schema, string name)
+    {
+        if (name == "alternatives")
+        {
+            var isName = (string?)schema["type"] == "string";
+            return (_route?.Alternatives ?? []).Select(other => isName ? JsonValue.Create(other) : Value(schema, "", other, text: null));
+        }
+
+        return brain.Extract(name, string.Join('\n', input.Turns.Select(turn => turn.Text))).Select(sentence => Value(schema, "", agent: null, sentence));
+    }
+
+    private string? Words(string name, bool canBeNull, string? text) => name switch
+    {
+        "language" => canBeNull ? brain.Languages.Of(input.Said) : brain.LanguageOf(input),
+        "summary" => Summary(),
+        "reason" => _route?.Word is { } word ? $"The message says \"{word}\"." : "No word of the message decides.",
+        _ when text is not null => text,
+        _ => canBeNull ? null : $"By the words of the message ({name}).",
+    };
+
+    private string Summary()
+    {
+        var first = input.Turns.FirstOrDefault(turn => turn.Role == "user")?.Text ?? "";
+        var said = first.Length <= LongestQuote ? first : first[..LongestQuote];
+        return brain.Text("summary", brain.LanguageOf(input)).Replace("{said}", said, StringComparison.Ordinal);
+    }
+}

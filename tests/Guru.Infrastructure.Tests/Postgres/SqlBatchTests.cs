@@ -1,0 +1,42 @@
+using Guru.Infrastructure.Postgres;
+using Npgsql;
+using NpgsqlTypes;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+public sealed class SqlBatchTests
+{
+    private static readonly SqlStatement Write = new("write", NpgsqlDbType.Text);
+    private static readonly SqlStatement Look = new("look", NpgsqlDbType.Text);
+
+    [Fact]
+    public void Rows_of_one_statement_go_together_as_long_as_their_keys_differ() =>
+        Joined(Writes("a", 1), Writes("b", 1), Writes("a", 2), Writes("b", 2)).ShouldBe(["write a1 b1", "write a2 b2"]);
+
+    [Fact]
+    public void What_is_read_was_written_before_and_not_after() =>
+        Joined(Writes("a", 1), Looks("x", "a"), Writes("a", 2), Looks("y", "a"), Writes("a", 3))
+            .ShouldBe(["write a1", "look x", "write a2", "look y", "write a3"]);
+
+    [Fact]
+    public void Those_that_only_read_go_together() =>
+        Joined(Writes("a", 1), Looks("x", "a"), Looks("y", "a"), Writes("b", 1), Looks("z", "b")).ShouldBe(["write a1 b1", "look x y z"]);
+
+    [Fact]
+    public void A_reader_keeps_its_own_order_too() =>
+        Joined(Looks("x", "a"), Looks("x", "b"), Writes("b", 1)).ShouldBe(["look x", "look x", "write b1"]);
+
+    private static SqlCommand Writes(string key, int number) => new(Write, key, $"{key}{number}");
+
+    private static SqlCommand Looks(string key, string reads) => new(Look, key, key) { Reads = reads };
+
+    private static List<string> Joined(params SqlCommand[] commands)
+    {
+        var batch = new SqlBatch();
+        batch.Add(commands);
+        using var joined = new NpgsqlBatch();
+        batch.AppendTo(joined);
+        return [.. joined.BatchCommands.Cast<NpgsqlBatchCommand>().Select(command => $"{command.CommandText} {string.Join(' ', (IEnumerable<string>)command.Parameters[0].Value!)}")];
+    }
+}
