@@ -51,8 +51,8 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     public async Task A_rebuild_does_no_work_anew()
     {
         await AppendAsync(new RandomCalls(11).Take(20), new RandomConversations(11).Take(20));
-        (await _database.OneAsync("select count(distinct kind) from guru.work")).ShouldBe("2");
-        await _database.ExecuteAsync("delete from guru.work where kind = 'reply'; update guru.work set round = 7");
+        (await _database.OneAsync("select count(*) > 1 from guru.work")).ShouldBe("True");
+        await _database.ExecuteAsync("delete from guru.work where id = (select min(id) from guru.work); update guru.work set round = 7");
         var work = await _database.DumpAsync("work");
 
         await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
