@@ -21,7 +21,8 @@ internal static class CommandLine
     private static async Task<int> ServeAsync(CancellationToken cancellationToken)
     {
         await using var host = await GuruHost.OpenAsync(Environment(), cancellationToken);
-        await host.App.RunAsync();
+        await host.App.StartAsync(cancellationToken);
+        await host.App.WaitForShutdownAsync(cancellationToken); // Not Run: what it disposes at its end is still needed for the last records.
         return 0;
     }
 

@@ -29,6 +29,9 @@ public sealed class GuruProcess : IAsyncDisposable
 
     public IReadOnlyCollection<string> Log => _log;
 
+    /// <summary>Known once it has stopped.</summary>
+    public int? ExitCode { get; private set; }
+
     /// <summary>Starts it, and waits until it takes calls. It gets a data directory of its own unless one is given.</summary>
     /// <exception cref="InvalidOperationException">It is not to be found, or did not start; the message says why.</exception>
     public static async Task<GuruProcess> StartAsync(
@@ -122,6 +125,7 @@ public sealed class GuruProcess : IAsyncDisposable
             }
         }
 
+        ExitCode = _process.ExitCode;
         _process.Dispose();
         if (_ownFolder is not null)
         {

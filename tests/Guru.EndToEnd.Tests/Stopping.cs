@@ -1,0 +1,27 @@
+using Guru.Sandbox.Commands;
+using Guru.Sandbox.OpenAI;
+using Guru.Sandbox.Twilio;
+
+namespace Guru.EndToEnd.Tests;
+
+public sealed class Stopping
+{
+    [Fact]
+    public async Task A_guru_that_is_asked_to_stop_says_goodbye_to_the_caller_writes_the_end_and_exits_with_zero()
+    {
+        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
+        await using var twilio = await TwilioStandIn.StartAsync();
+        var guru = await GuruProcess.StartAsync(
+            openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Calls__DrainSeconds"] = "1", ["Guru__Calls__GoodbyeSeconds"] = "8" });
+        twilio.AppUrl = guru.Address;
+        var call = twilio.PlaceCall(new CallOptions());
+        await call.WaitForAgentTurnAsync(1);
+
+        await guru.DisposeAsync();
+
+        guru.ExitCode.ShouldBe(0, string.Join('\n', guru.Log.TakeLast(20)));
+        await call.Completion;
+        call.Heard.Count.ShouldBe(2);
+        call.Events.Of<StreamEnded>().ShouldHaveSingleItem().CloseCode.ShouldBe(1000);
+    }
+}
