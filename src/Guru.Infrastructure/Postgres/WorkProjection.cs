@@ -38,7 +38,7 @@ internal sealed class WorkProjection : IProjection
         """,
         Text, TimestampTz);
 
-    /// <summary>For who writes and is written to; subject is the caller.</summary>
+    /// <summary>Every message is answered, or it is on record that it could not be: that is when it is asked for.</summary>
     private static readonly SqlStatement Digest = new(
         $"""
         insert into guru.work as w (id, kind, caller_id, subject, due_at)
@@ -76,8 +76,9 @@ internal sealed class WorkProjection : IProjection
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
-        MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At), DigestOf(e.CallerId, "", e.At + SessionIsOver)],
+        MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],
         MessageReplied e => [DigestOf(e.CallerId, "", e.At + SessionIsOver), DigestOf(e.CallerId, Now, e.At)],
+        MessageReplyFailed e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
         MessageSent e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
         CallEnded e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
