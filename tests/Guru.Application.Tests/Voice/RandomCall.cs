@@ -1,4 +1,5 @@
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
 using Shouldly;
 using Record = Guru.Application.Voice.Record;
@@ -135,7 +136,7 @@ internal sealed class RandomCall
                 Disconnected();
                 break;
             case 19 when IsConnected && _response is not null && how % 3 == 0:
-                _call.Model.Uses(_response, how % 2 == 0 ? CallPrompts.EndCallTool : "look_up", $"call_{++_named}");
+                _call.Model.Uses(_response, how % 2 == 0 ? VoiceTools.EndCall : "look_up", $"call_{++_named}");
                 break;
             case 20 when _hostile && IsConnected && _items.Count > 0:
                 var (item, response) = _items[how % _items.Count];
