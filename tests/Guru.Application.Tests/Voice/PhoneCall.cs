@@ -83,6 +83,10 @@ internal sealed class PhoneCall
 
     public IReadOnlyList<VoiceModelReconnected> Reconnects => [.. Facts.OfType<RecordReconnect>().Select(fact => fact.Reconnect)];
 
+    public IReadOnlyList<AgentHandedOff> HandOffs => [.. Facts.OfType<RecordHandOff>().Select(fact => fact.HandOff)];
+
+    public IReadOnlyList<CallLanguageDetermined> Languages => [.. Facts.OfType<RecordLanguage>().Select(fact => fact.Language)];
+
     public IReadOnlyList<CallEndReason> Ended => [.. Facts.OfType<EndCall>().Select(fact => fact.Reason)];
 
     public IReadOnlyList<string> Dialed => [.. Decisions.OfType<DialModel>().Select(dial => dial.Reason)];
