@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.Work;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -14,7 +15,8 @@ public static class Registration
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<CallerMemory>();
-        services.AddSingleton<Replier>();
+        services.AddSingleton<Outbox>();
+        services.AddSingleton<IWork, Replier>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);

@@ -1,5 +1,5 @@
+using System.Collections.Frozen;
 using System.ComponentModel.DataAnnotations;
-using Guru.Application.Conversations;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -16,12 +16,26 @@ public sealed class WorkRules
     /// <summary>How often an empty list is looked at.</summary>
     [Range(0.01, 60)]
     public double PollSeconds { get; set; } = 0.5;
+
+    /// <summary>How often an item is tried before it is given up.</summary>
+    [Range(1, 20)]
+    public int MostAttempts { get; set; } = 6;
+
+    /// <summary>The first wait after a failure; it doubles, up to a minute.</summary>
+    [Range(0.01, 60)]
+    public double RetrySeconds { get; set; } = 2;
 }
 
 /// <summary>Works off the to-do list, on any number of nodes.</summary>
-public sealed partial class WorkLoop(IWorkQueue queue, Replier replier, IOptions<WorkRules> rules, TimeProvider time, ILogger<WorkLoop> logger) : BackgroundService
+public sealed partial class WorkLoop(IWorkQueue queue, IEnumerable<IWork> works, IOptions<WorkRules> rules, TimeProvider time, ILogger<WorkLoop> logger) : BackgroundService
 {
+    /// <summary>For the slowest step; saving an intent renews it.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(90);
+
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(5);
+
+    private readonly FrozenDictionary<string, IWork> _works = works.ToFrozenDictionary(work => work.Kind);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
         Task.WhenAll(Enumerable.Range(0, rules.Value.AtOnce).Select(_ => Task.Run(() => WorkAsync(stoppingToken), stoppingToken)));
@@ -33,7 +47,7 @@ public sealed partial class WorkLoop(IWorkQueue queue, Replier replier, IOptions
             var wait = TimeSpan.FromSeconds(rules.Value.PollSeconds);
             try
             {
-                if (await queue.ClaimAsync(Replier.Lease, cancellationToken) is { } item)
+                if (await queue.ClaimAsync(Lease, cancellationToken) is { } item)
                 {
                     await WorkOnAsync(item, cancellationToken);
                     continue;
@@ -57,21 +71,61 @@ public sealed partial class WorkLoop(IWorkQueue queue, Replier replier, IOptions
     {
         try
         {
-            await replier.RunAsync(item, cancellationToken);
+            // A kind that only a newer node knows waits for one.
+            if (!_works.TryGetValue(item.Kind, out var work))
+            {
+                await queue.RetryAsync(item, LongestWait, "unknown kind", cancellationToken);
+                return;
+            }
+
+            if (await TryAsync(work, item, cancellationToken))
+            {
+                await queue.CompleteAsync(item, cancellationToken);
+            }
         }
         catch (LeaseLostException)
         {
             LogLeaseLost(item.Id);
         }
-        catch (Exception error) when (error is not OperationCanceledException)
+        catch (Exception error) when (error is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {
             LogFailed(item.Id, error);
-            await queue.RetryAsync(item, AfterFailure, error.GetType().Name, cancellationToken);
+            await queue.RetryAsync(item, Wait(item), error.GetType().Name, cancellationToken);
         }
+    }
+
+    /// <returns>False: it is to be tried again.</returns>
+    private async Task<bool> TryAsync(IWork work, WorkItem item, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await work.RunAsync(item, cancellationToken);
+        }
+        catch (OutsideException error) when (error.Transient && item.Attempts < rules.Value.MostAttempts)
+        {
+            LogRetry(item.Id, item.Attempts + 1, error.Reason);
+            await queue.RetryAsync(item, error.RetryAfter ?? Wait(item), error.Reason, cancellationToken);
+            return false;
+        }
+        catch (OutsideException error)
+        {
+            await work.GiveUpAsync(item, error, cancellationToken);
+        }
+
+        return true;
+    }
+
+    private TimeSpan Wait(WorkItem item)
+    {
+        var wait = TimeSpan.FromSeconds(rules.Value.RetrySeconds * Math.Pow(2, Math.Min(item.Attempts, 10)));
+        return wait < LongestWait ? wait : LongestWait;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The to-do list cannot be read ({Error}); again in a few seconds")]
     private partial void LogNoQueue(string error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Work {Id}: attempt {Attempt} failed ({Reason}); again later")]
+    private partial void LogRetry(string id, int attempt, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Work {Id}: another node took over")]
     private partial void LogLeaseLost(string id);

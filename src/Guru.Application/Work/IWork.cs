@@ -1,0 +1,15 @@
+namespace Guru.Application.Work;
+
+/// <summary>One kind of thing that the to-do list asks for. It may be done in part already, by a node that died.</summary>
+public interface IWork
+{
+    string Kind { get; }
+
+    /// <summary>Does it; what is left of the item is up to the caller.</summary>
+    /// <exception cref="OutsideException">It is to be tried again, or given up.</exception>
+    /// <exception cref="LeaseLostException">Another node took over.</exception>
+    Task RunAsync(WorkItem item, CancellationToken cancellationToken);
+
+    /// <summary>It failed for good: puts that on record, and tells the person where that is possible.</summary>
+    Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken);
+}
