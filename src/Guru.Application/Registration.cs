@@ -17,6 +17,8 @@ public static class Registration
         services.AddSingleton<CallerMemory>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<IWork, Replier>();
+        services.AddSingleton<IWork, CallSummarizer>();
+        services.AddSingleton<IWork, Digester>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);

@@ -223,7 +223,7 @@ public sealed partial class Replier(
         }
 
         var known = await memory.OfAsync(callerId, entry => IsOpen(log.State, entry), cancellationToken);
-        var present = known.Session.Count > 0 ? log.State.Agent : null;
+        var present = known.Session.Count > 0 ? known.Agent : null; // A call may have handed over since the last message.
         var words = string.Join('\n', unrouted.Select(Words).Where(words => words.Length > 0));
         RoutingDecision? decision = null;
         if (words.Length > 0)

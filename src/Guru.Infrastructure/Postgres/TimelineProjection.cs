@@ -103,6 +103,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
             new SqlCommand(_transcript, MessageKey(e.CallerId.Value, e.MessageSid), e.CallerId.Value, e.MessageSid, e.Text ?? ""),
         ],
         MessageReplied { ReplySids: [_, ..] } e => Ours(e.CallerId.Value, e.ReplySids, e.Agent, e.Text, e.At),
+        MessageSent { MessageSids: [_, ..] } e => Ours(e.CallerId.Value, e.MessageSids, e.Agent, e.Text, e.At),
         MessageReplyFailed e => NotAnswered(e),
         MessageDeliveryChanged e => Delivery(e),
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
