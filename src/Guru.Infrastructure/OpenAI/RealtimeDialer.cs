@@ -88,7 +88,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
             cancellationToken.ThrowIfCancellationRequested();
             throw limit.IsCancellationRequested
                 ? new VoiceModelException("timeout", transient: true, e)
-                : RealtimeRefusals.OfUpgrade(status, refusal.ErrorType, refusal.ErrorCode, e);
+                : RealtimeRefusals.OfStatus(status, refusal.ErrorType, refusal.ErrorCode, e);
         }
     }
 

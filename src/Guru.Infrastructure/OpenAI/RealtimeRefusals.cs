@@ -19,7 +19,7 @@ internal static class RealtimeRefusals
 
     /// <param name="status">Zero when there was no answer.</param>
     /// <param name="errorType">From the body of the answer, where there was one, like the code.</param>
-    public static VoiceModelException OfUpgrade(HttpStatusCode status, string? errorType, string? errorCode, Exception inner)
+    public static VoiceModelException OfStatus(HttpStatusCode status, string? errorType, string? errorCode, Exception? inner = null)
     {
         if (status == default)
         {
@@ -29,6 +29,21 @@ internal static class RealtimeRefusals
         var code = errorCode ?? errorType ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
         return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner);
+    }
+
+    /// <summary>The error object of an answer; empty, HTML or cut off, the status says enough.</summary>
+    public static (string? Type, string? Code) ReadError(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            var error = document.RootElement.At("error");
+            return (error.Text("type"), error.Text("code"));
+        }
+        catch (JsonException)
+        {
+            return default;
+        }
     }
 
     public static VoiceModelException OfError(string? type, string? code)
@@ -81,13 +96,11 @@ internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHand
         {
             await using var body = await content.ReadAsStreamAsync(cancellationToken);
             var length = await body.ReadAtLeastAsync(bytes, MaxBytes, throwOnEndOfStream: false, cancellationToken);
-            using var document = JsonDocument.Parse(bytes.AsMemory(0, length));
-            var error = document.RootElement.At("error");
-            (ErrorType, ErrorCode) = (error.Text("type"), error.Text("code"));
+            (ErrorType, ErrorCode) = RealtimeRefusals.ReadError(bytes.AsMemory(0, length));
         }
-        catch (Exception e) when (e is JsonException or IOException or HttpRequestException)
+        catch (Exception e) when (e is IOException or HttpRequestException)
         {
-            // Empty, HTML, or cut off: the status says enough.
+            // Cut off: the status says enough.
         }
     }
 }

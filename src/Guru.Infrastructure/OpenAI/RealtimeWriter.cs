@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
 
 namespace Guru.Infrastructure.OpenAI;
 
@@ -25,6 +26,29 @@ public static class RealtimeWriter
     {
         using var json = Begin(output, "session.update", eventId);
         json.WriteStartObject("session"u8);
+        WriteSession(json, configuration, CallChannel.Whatsapp);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>The configuration of a browser's session, as a JSON object: WebRTC agrees on the audio's format, and no URL names the model.</summary>
+    public static byte[] BrowserSession(VoiceConfiguration configuration)
+    {
+        var output = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(output, Options))
+        {
+            json.WriteStartObject();
+            json.WriteString("model"u8, configuration.Model);
+            WriteSession(json, configuration, CallChannel.Webapp);
+            json.WriteEndObject();
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+
+    /// <summary>The one shape of a configuration: what differs between the channels is the audio's format.</summary>
+    private static void WriteSession(Utf8JsonWriter json, VoiceConfiguration configuration, CallChannel channel)
+    {
         json.WriteString("type"u8, "realtime"u8);
         json.WriteString("instructions"u8, configuration.Instructions);
         json.WriteStartArray("output_modalities"u8);
@@ -38,9 +62,9 @@ public static class RealtimeWriter
         }
 
         json.WriteStartObject("audio"u8);
-        WriteInput(json, configuration);
+        WriteInput(json, configuration, channel);
         json.WriteStartObject("output"u8);
-        WriteMuLaw(json);
+        WriteFormat(json, channel);
         json.WriteString("voice"u8, configuration.Voice);
         json.WriteNumber("speed"u8, 1);
         json.WriteEndObject();
@@ -68,8 +92,6 @@ public static class RealtimeWriter
         json.WriteNumber("retention_ratio"u8, 0.8);
         json.WriteEndObject();
         json.WriteNull("tracing"u8);
-        json.WriteEndObject();
-        json.WriteEndObject();
     }
 
     /// <param name="eventId">Comes back with an error that this causes.</param>
@@ -116,10 +138,10 @@ public static class RealtimeWriter
         _ => "command",
     };
 
-    private static void WriteInput(Utf8JsonWriter json, VoiceConfiguration configuration)
+    private static void WriteInput(Utf8JsonWriter json, VoiceConfiguration configuration, CallChannel channel)
     {
         json.WriteStartObject("input"u8);
-        WriteMuLaw(json);
+        WriteFormat(json, channel);
         json.WriteNull("noise_reduction"u8);
         WriteTranscription(json, configuration.Transcription);
         json.WriteStartObject("turn_detection"u8);
@@ -165,8 +187,13 @@ public static class RealtimeWriter
         json.WriteEndObject();
     }
 
-    private static void WriteMuLaw(Utf8JsonWriter json)
+    private static void WriteFormat(Utf8JsonWriter json, CallChannel channel)
     {
+        if (channel == CallChannel.Webapp)
+        {
+            return;
+        }
+
         json.WriteStartObject("format"u8);
         json.WriteString("type"u8, "audio/pcmu"u8);
         json.WriteEndObject();
