@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -16,6 +17,7 @@ public static class Registration
         services.AddSingleton<CallerMemory>();
         services.AddSingleton<Replier>();
         services.AddSingleton<Switchboard>();
+        services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);
         services.AddSingleton(typeof(IPipelineBehavior<,>), typeof(Tracing<,>));

@@ -258,14 +258,12 @@ public sealed class WebappSessions(WebappSessions.Site site) : IClassFixture<Web
         return rest;
     }
 
-    /// <summary>Guru with webapps.</summary>
-    public sealed class Site : World
+    /// <summary>With limits that a test can reach.</summary>
+    public sealed class Site : WebappWorld
     {
         public const int PerCaller = 4;
         public const int PerKey = 60;
         public const string BusyKey = "busy-key";
-
-        public HttpClient Webapp { get; private set; } = null!;
 
         protected override Dictionary<string, string?> Settings => new()
         {
@@ -276,22 +274,8 @@ public sealed class WebappSessions(WebappSessions.Site site) : IClassFixture<Web
             ["Guru:OpenAI:ConfigureTimeoutSeconds"] = "1",
         };
 
-        public override async Task InitializeAsync()
-        {
-            await base.InitializeAsync();
-            Webapp = ClientFor(AddressOf(Guru), WebappKey);
-        }
-
-        public override async Task DisposeAsync()
-        {
-            Webapp.Dispose();
-            await base.DisposeAsync();
-        }
-
-        public Task<HttpResponseMessage> PostAsync(string what, object body, string? bearer = null) => SendAsync(HttpMethod.Post, what, body, bearer);
-
         public Task<HttpResponseMessage> FromOriginAsync(string origin) =>
-            SendAsync(HttpMethod.Post, "session", new { }, bearer: null, request => request.Headers.Add("Origin", origin));
+            SendAsync(HttpMethod.Post, "session", JsonContent.Create(new { }), bearer: null, request => request.Headers.Add("Origin", origin));
 
         public Task<HttpResponseMessage> PreflightAsync(string origin) => SendAsync(HttpMethod.Options, "session", body: null, "", request =>
         {
@@ -309,25 +293,12 @@ public sealed class WebappSessions(WebappSessions.Site site) : IClassFixture<Web
         {
             while (true)
             {
-                var found = await GetAsync($"/api/conversations?phoneNumber={Uri.EscapeDataString(caller["whatsapp:".Length..])}");
-                var callerId = found.GetProperty("items")[0].GetProperty("callerId").GetString();
-                var timeline = await GetAsync($"/api/conversations/{callerId}/messages");
-                if (timeline.GetProperty("items").EnumerateArray().Any(entry => entry.GetProperty("speaker").GetString() == "agent"))
+                var timeline = await TimelineAsync(caller["whatsapp:".Length..]);
+                if (timeline.Any(entry => entry.GetProperty("speaker").GetString() == "agent"))
                 {
                     return;
                 }
             }
-        }
-
-        private async Task<HttpResponseMessage> SendAsync(
-            HttpMethod method, string what, object? body, string? bearer, Action<HttpRequestMessage>? change = null)
-        {
-            using var client = new HttpClient();
-            using var request = new HttpRequestMessage(method, new Uri(Webapp.BaseAddress!, $"/api/voice-agent/{what}"));
-            request.Content = body is null ? null : JsonContent.Create(body);
-            request.Headers.Authorization = bearer == "" ? null : new AuthenticationHeaderValue("Bearer", bearer ?? WebappKey);
-            change?.Invoke(request);
-            return await client.SendAsync(request);
         }
     }
 }

@@ -111,10 +111,10 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
         builder.Services.AddPostgres(database);
-        builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
-            settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
-        builder.Services.AddSingleton<IBrowserSessions>(provider => new RealtimeBrowserSessions(
-            settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeBrowserSessions>>()));
+        builder.Services.AddSingleton(settings.OpenAI);
+        builder.Services.AddSingleton<RealtimeDialer>();
+        builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
+        builder.Services.AddSingleton<IBrowserSessions, RealtimeBrowserSessions>();
         builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
             settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
         builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(

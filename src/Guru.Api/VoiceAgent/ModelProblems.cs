@@ -14,7 +14,7 @@ internal static class ModelProblems
     {
         var (status, code, title) = refusal switch
         {
-            { Code: "invalid_offer" } => (StatusCodes.Status400BadRequest, "offerRefused", "The SDP offer was refused."),
+            { Code: VoiceModelException.InvalidOffer } => (StatusCodes.Status400BadRequest, "offerRefused", "The SDP offer was refused."),
             { Code: "timeout" } => (StatusCodes.Status504GatewayTimeout, "modelTimeout", "The voice model did not answer in time."),
             { Code: "rate_limit_exceeded" or "slow_down" } => (StatusCodes.Status503ServiceUnavailable, "modelBusy", "The voice model takes no more sessions at the moment."),
             { Transient: true } => (StatusCodes.Status503ServiceUnavailable, "modelUnavailable", "The voice model cannot be reached at the moment."),

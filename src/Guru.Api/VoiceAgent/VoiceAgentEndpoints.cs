@@ -43,11 +43,12 @@ internal static class VoiceAgentEndpoints
 
         agent.MapPost("/tokens", Token).RequireAuthorization(Roles.Webapp).WithSummary("A short-lived token for one caller, to be handed to a browser.")
             .Produces<TokenAnswer>();
-        agent.MapGet("/session", ([AsParameters] WebSessionRequest request, [AsParameters] SessionServices services) => SessionAsync(request, services))
+        agent.MapGet("/session", ([AsParameters] WebSessionRequest request, [AsParameters] WebappServices services) => SessionAsync(request, services))
             .WithSummary("A client secret for the configuration that a phone call would get.").Produces<SessionAnswer>();
-        agent.MapPost("/session", ([FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] WebSessionRequest? request, [AsParameters] SessionServices services) =>
+        agent.MapPost("/session", ([FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] WebSessionRequest? request, [AsParameters] WebappServices services) =>
                 SessionAsync(request ?? new WebSessionRequest(), services))
             .WithSummary("The same, with the caller in the body, where no log of a proxy sees it.").Produces<SessionAnswer>();
+        agent.MapBrowserCalls();
     }
 
     private static IResult Token(
@@ -69,7 +70,7 @@ internal static class VoiceAgentEndpoints
         return Results.Ok(new TokenAnswer(token, expiresAt, callerId.Value));
     }
 
-    private static async Task<IResult> SessionAsync(WebSessionRequest request, SessionServices services)
+    private static async Task<IResult> SessionAsync(WebSessionRequest request, WebappServices services)
     {
         var (context, secret, limits, mediator) = services;
         if (WebCaller.Of(context.User, request, secret, out var problem) is not { } caller)
@@ -85,10 +86,10 @@ internal static class VoiceAgentEndpoints
         var opened = await mediator.Send(new OpenVoiceSession(caller.CallerId, caller.Agent), context.RequestAborted);
         return Results.Ok(SessionAnswer.Of(opened));
     }
-
-    /// <summary>What an endpoint of this group needs of the request and the host.</summary>
-    private sealed record SessionServices(HttpContext Context, ServerSecret Secret, WebappLimits Limits, IMediator Mediator);
 }
+
+/// <summary>What the endpoints of this group need of the request and the host.</summary>
+internal sealed record WebappServices(HttpContext Context, ServerSecret Secret, WebappLimits Limits, IMediator Mediator);
 
 /// <summary>Secrets and tokens are not for caches.</summary>
 internal sealed class NotStored : IEndpointFilter

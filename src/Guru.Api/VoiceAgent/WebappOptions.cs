@@ -20,7 +20,13 @@ internal sealed class WebappOptions
     [Range(10, 3600)]
     public int TokenSeconds { get; set; } = 300;
 
+    /// <summary>How long a browser that has listened to its call may be away before it has left the call.</summary>
+    [Range(0.1, 25)]
+    public double AbsenceSeconds { get; set; } = 10;
+
     public string[] Origins => AllowedOrigins.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    public TimeSpan Absence => TimeSpan.FromSeconds(AbsenceSeconds);
 
     public TimeSpan TokenLife => TimeSpan.FromSeconds(TokenSeconds);
 }

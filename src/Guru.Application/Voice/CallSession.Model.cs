@@ -37,6 +37,7 @@ public sealed partial class CallSession
                 break;
             case OutputItemAdded { Type: "message" } e:
                 TurnOf(e.ItemId, e.ResponseId);
+                BeginIfPlaying(e.ResponseId);
                 break;
             case AgentTranscriptDelta e:
                 TurnOf(e.ItemId, e.ResponseId)?.Hear(e.Text);
@@ -56,8 +57,14 @@ public sealed partial class CallSession
             case ModelErrored e:
                 OnModelErrored(e);
                 break;
+            case ModelClosed e when start.Sideband:
+                OnSidebandLost(e);
+                break;
             case ModelClosed e:
                 OnModelClosed(e);
+                break;
+            default:
+                OnPlayedElsewhere(@event);
                 break;
         }
     }
@@ -67,6 +74,8 @@ public sealed partial class CallSession
     /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
     private void OnSpeechStarted(SpeechStarted e)
     {
+        AnchorClock(e.AudioStartMs, isFirst: true);
+
         // The model counts its prefix padding in; what came before, or is talked over, had begun before.
         var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LatestStartMs() + 1);
         if (_unheard is { } unheard && _clock.ToCallMs(e.AudioStartMs) < unheard.EndMs)
@@ -90,9 +99,9 @@ public sealed partial class CallSession
             _responses.Cut(active);
         }
 
-        if (_playback.IsIdle)
+        if (_playback.IsIdle || start.Sideband)
         {
-            return;
+            return; // Who plays it cuts it, and tells.
         }
 
         _playback.Cut(_now);
@@ -114,6 +123,7 @@ public sealed partial class CallSession
 
     private void OnSpeechStopped(SpeechStopped e)
     {
+        AnchorClock(e.AudioEndMs, isFirst: false);
         if (CallerTurnOf(e.ItemId) is { } turn)
         {
             turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
@@ -207,6 +217,7 @@ public sealed partial class CallSession
         {
             Complete(turn);
             turn.Transcribe(text: null);
+            AwaitPlayback(turn, e.Status);
         }
 
         if (e.Usage is not null)
@@ -240,7 +251,7 @@ public sealed partial class CallSession
         {
             End(CallEndReason.ModelUnavailable);
         }
-        else if (code == "rate_limit_exceeded" || _failures == 1)
+        else if (code == "rate_limit_exceeded" || _failures == 1 || start.Sideband)
         {
             _retryAt = _now + (code == "rate_limit_exceeded" ? TimeSpan.FromSeconds(_failures) : TimeSpan.Zero);
         }
@@ -375,7 +386,11 @@ public sealed partial class CallSession
 
     private void OnDialFailed(ModelDialFailed e)
     {
-        if (_model is not null && (e.Transient || _dialReason == "expiring"))
+        if (start.Sideband && e.Code == VoiceModelException.CallOver)
+        {
+            LoseLine(_closedInOrder ? CallEndReason.CallerHungUp : CallEndReason.StreamLost);
+        }
+        else if (_model is not null && (e.Transient || _dialReason == "expiring"))
         {
             // The session in use is still there: it may answer after all, and there is time to try again.
             _retryAt = IsFailing ? _now + TimeSpan.FromSeconds(1) : _retryAt;
@@ -418,6 +433,12 @@ public sealed partial class CallSession
             : IsQuiet && _callerTurns.Count == 0;
         if (_dialed is null || (_model is not null && !mayLeave))
         {
+            return;
+        }
+
+        if (start.Sideband && _epoch > 0)
+        {
+            AttendAgain(_dialed);
             return;
         }
 

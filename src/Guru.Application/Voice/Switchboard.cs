@@ -18,6 +18,7 @@ public sealed partial class Switchboard(
     IEventStore store,
     CallerMemory memory,
     IVoiceModelDialer dialer,
+    IBrowserSessions browsers,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
@@ -257,7 +258,8 @@ public sealed partial class Switchboard(
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,
-                call.Memory),
+                call.Memory,
+                Sideband: call.CallSid.IsWebapp),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid, line, session, live.Recorder!, zero, token => live.DialAsync(inner => DialAsync(call, inner), token), turn => HearLate(live, turn), rules.Value, time, logger);
@@ -305,7 +307,7 @@ public sealed partial class Switchboard(
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
-        dialer.DialAsync(Configuration(call), call.CallerId.Value, cancellationToken);
+        call.CallSid.IsWebapp ? browsers.AttendAsync(call.CallSid, cancellationToken) : dialer.DialAsync(Configuration(call), call.CallerId.Value, cancellationToken);
 
     private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(agents, call.Agent, call.Language);
 

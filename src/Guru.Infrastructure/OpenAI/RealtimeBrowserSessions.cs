@@ -1,7 +1,9 @@
 using System.Net.Http.Headers;
+using System.Text;
 using System.Text.Json;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
 using Microsoft.Extensions.Logging;
 
 namespace Guru.Infrastructure.OpenAI;
@@ -18,13 +20,15 @@ public sealed partial class RealtimeBrowserSessions : IBrowserSessions, IDisposa
     private const int SecretSeconds = 600;
 
     private readonly OpenAIOptions _options;
+    private readonly RealtimeDialer _sideband;
     private readonly TimeProvider _time;
     private readonly ILogger<RealtimeBrowserSessions> _logger;
     private readonly HttpClient _http;
 
-    public RealtimeBrowserSessions(OpenAIOptions options, TimeProvider time, ILogger<RealtimeBrowserSessions> logger)
+    /// <param name="sideband">Attends the calls.</param>
+    public RealtimeBrowserSessions(OpenAIOptions options, RealtimeDialer sideband, TimeProvider time, ILogger<RealtimeBrowserSessions> logger)
     {
-        (_options, _time, _logger) = (options, time, logger);
+        (_options, _sideband, _time, _logger) = (options, sideband, time, logger);
         _http = new HttpClient(new SocketsHttpHandler
         {
             UseCookies = false,
@@ -46,7 +50,50 @@ public sealed partial class RealtimeBrowserSessions : IBrowserSessions, IDisposa
         return ReadSecret(await answer.Content.ReadAsByteArrayAsync(cancellationToken), configuration.Model);
     }
 
+    public async Task<AnsweredOffer> CallAsync(
+        VoiceConfiguration configuration, string offer, string safetyIdentifier, CancellationToken cancellationToken)
+    {
+        using var body = new MultipartFormDataContent
+        {
+            Part(Encoding.UTF8.GetBytes(offer), "sdp", "application/sdp"),
+            Part(RealtimeWriter.BrowserSession(configuration), "session", "application/json"),
+        };
+        try
+        {
+            using var answer = await PostAsync("realtime/calls", body, safetyIdentifier, cancellationToken);
+            return CallSid.TryParse(answer.Headers.Location?.OriginalString.Split('/')[^1], out var callSid)
+                ? new AnsweredOffer(callSid, await answer.Content.ReadAsStringAsync(cancellationToken))
+                : throw new VoiceModelException("malformed", transient: true);
+        }
+        catch (VoiceModelException e) when (e is { Status: 400, Code: not "invalid_api_key" } && !RealtimeRefusals.IsOfSession(e.Code))
+        {
+            throw new VoiceModelException(VoiceModelException.InvalidOffer, transient: false, e);
+        }
+    }
+
+    public Task<IVoiceModel> AttendAsync(CallSid callSid, CancellationToken cancellationToken) => _sideband.AttendAsync(callSid, cancellationToken);
+
+    public async Task HangUpAsync(CallSid callSid, CancellationToken cancellationToken)
+    {
+        try
+        {
+            (await PostAsync($"realtime/calls/{callSid}/hangup", body: null, safetyIdentifier: null, cancellationToken)).Dispose();
+        }
+        catch (VoiceModelException e) when (e.Status is 404 or 410)
+        {
+            // It is over already.
+        }
+    }
+
     public void Dispose() => _http.Dispose();
+
+    private static ByteArrayContent Part(byte[] bytes, string name, string type)
+    {
+        var part = new ByteArrayContent(bytes);
+        part.Headers.ContentType = new MediaTypeHeaderValue(type);
+        part.Headers.ContentDisposition = new ContentDispositionHeaderValue("form-data") { Name = $"\"{name}\"" };
+        return part;
+    }
 
     private static byte[] SecretRequest(VoiceConfiguration configuration)
     {

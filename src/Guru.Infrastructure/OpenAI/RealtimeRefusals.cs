@@ -28,7 +28,7 @@ internal static class RealtimeRefusals
 
         var code = errorCode ?? errorType ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
-        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner);
+        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner) { Status = (int)status };
     }
 
     /// <summary>The error object of an answer; empty, HTML or cut off, the status says enough.</summary>
@@ -63,6 +63,9 @@ internal static class RealtimeRefusals
 
     public static bool IsLasting(string? code) =>
         IsListed(code) || code?.StartsWith("invalid_", StringComparison.Ordinal) == true;
+
+    /// <summary>It is the session's configuration that is at fault, and not what came with it.</summary>
+    public static bool IsOfSession(string code) => code is "unknown_parameter" or "missing_required_parameter" or "invalid_value" or "model_not_found" or "missing_model";
 
     /// <summary>Asked of the type as well as of the code: a lack of money has many codes, and new ones come.</summary>
     private static bool IsListed(string? name) => name is not null && Lasting.Contains(name);

@@ -114,6 +114,14 @@ public static class RealtimeWriter
             case CancelResponse c:
                 WriteCancel(output, c, eventId);
                 break;
+            case RetrieveItem c:
+                using (var json = Begin(output, "conversation.item.retrieve", eventId))
+                {
+                    json.WriteString("item_id"u8, c.ItemId);
+                    json.WriteEndObject();
+                }
+
+                break;
             case CommitTurn:
                 using (var json = Begin(output, "input_audio_buffer.commit", eventId))
                 {
@@ -135,6 +143,7 @@ public static class RealtimeWriter
         TruncateItem => "truncate",
         CancelResponse => "cancel",
         CommitTurn => "commit",
+        RetrieveItem => "retrieve",
         _ => "command",
     };
 
