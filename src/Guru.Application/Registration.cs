@@ -2,6 +2,7 @@ using FluentValidation;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Application.Work;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -15,7 +16,10 @@ public static class Registration
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<CallerMemory>();
-        services.AddSingleton<Replier>();
+        services.AddSingleton<Outbox>();
+        services.AddSingleton<IWork, Replier>();
+        services.AddSingleton<IWork, CallSummarizer>();
+        services.AddSingleton<IWork, Digester>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

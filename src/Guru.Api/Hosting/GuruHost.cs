@@ -126,6 +126,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(settings.Agents);
         builder.Services.AddSingleton(Options.Create(settings.Memory));
         builder.Services.AddSingleton(Options.Create(settings.Replies));
+        builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();

@@ -32,6 +32,7 @@ internal sealed record GuruSettings(
     AgentCatalog Agents,
     MemorySettings Memory,
     ReplyRules Replies,
+    MessageRules Messages,
     WorkRules Work,
     MessengerOptions Messenger,
     TextModelSettings Text,
@@ -146,6 +147,7 @@ internal sealed record GuruSettings(
         var calls = Options<CallRules>(environment, "Calls", mistakes);
         var memory = Options<MemorySettings>(environment, "Memory", mistakes);
         var replies = Options<ReplyRules>(environment, "Replies", mistakes);
+        var messages = Options<MessageRules>(environment, "Messages", mistakes);
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
@@ -159,7 +161,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
-                replies, work, messenger, text, webapp)
+                replies, messages, work, messenger, text, webapp)
             : throw new SettingsException(mistakes);
     }
 

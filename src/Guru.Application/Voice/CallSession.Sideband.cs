@@ -211,8 +211,10 @@ public sealed partial class CallSession
 
         if (_agentTurns.Count == 0 && _soFar.Count == 0)
         {
-            Want(Greeting, start.Greeting, tools: false);
+            Greet();
         }
+
+        KeepAgent("The connection was interrupted.");
     }
 
     /// <summary>The item before the first that is told of again was added while nobody attended.</summary>

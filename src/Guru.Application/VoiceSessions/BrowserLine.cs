@@ -138,6 +138,9 @@ public sealed partial class BrowserLine(
             case RecordUtterance { Utterance: var said }:
                 Show(new TurnEnded(said.UtteranceId, said.Speaker, said.Agent, said.Said, said.Heard, said.Interrupted, said.StartMs), again: true);
                 break;
+            case RecordHandOff { HandOff.To: var next }:
+                Show(new AgentSpeaks(next), again: true);
+                break;
             case EndCall { Reason: var reason }:
                 Show(new CallIsOver(reason), again: true);
                 break;

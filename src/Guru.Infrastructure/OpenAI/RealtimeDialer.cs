@@ -60,7 +60,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
         try
         {
             var socket = await ConnectAsync(Address(_options.BaseUrl, "call_id", callSid.Value), safetyIdentifier: null, cancellationToken);
-            return new RealtimeModel(new JsonSocket(socket, Limits(), _time), callSid.Value, _time.GetUtcNow() + SessionLimit);
+            return new RealtimeModel(new JsonSocket(socket, Limits(), _time), callSid.Value, _time.GetUtcNow() + SessionLimit, CallChannel.Webapp);
         }
         catch (VoiceModelException e) when (e.Status is 404 or 410)
         {

@@ -70,19 +70,7 @@ public static class RealtimeWriter
         json.WriteEndObject();
         json.WriteEndObject();
 
-        json.WriteStartArray("tools"u8);
-        foreach (var tool in configuration.Tools)
-        {
-            json.WriteStartObject();
-            json.WriteString("type"u8, "function"u8);
-            json.WriteString("name"u8, tool.Name);
-            json.WriteString("description"u8, tool.Description);
-            json.WritePropertyName("parameters"u8);
-            json.WriteRawValue(tool.Parameters);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        WriteTools(json, configuration);
         json.WriteString("tool_choice"u8, "auto"u8);
         json.WriteNumber("max_output_tokens"u8, configuration.MaxOutputTokens);
 
@@ -95,12 +83,19 @@ public static class RealtimeWriter
     }
 
     /// <param name="eventId">Comes back with an error that this causes.</param>
-    public static void WriteCommand(IBufferWriter<byte> output, ModelCommand command, string eventId)
+    /// <param name="channel">Of the call whose session it is for.</param>
+    public static void WriteCommand(IBufferWriter<byte> output, ModelCommand command, string eventId, CallChannel channel = CallChannel.Whatsapp)
     {
         switch (command)
         {
             case AddSystemItem c:
                 WriteSystemItem(output, c, eventId);
+                break;
+            case Configure { IsFresh: true } c when channel == CallChannel.Whatsapp:
+                WriteSessionUpdate(output, c.Configuration, eventId);
+                break;
+            case Configure c:
+                WriteChange(output, c.Configuration, eventId, channel);
                 break;
             case AnswerTool c:
                 WriteToolAnswer(output, c, eventId);
@@ -138,6 +133,7 @@ public static class RealtimeWriter
     public static string KindOf(ModelCommand command) => command switch
     {
         AddSystemItem => "system",
+        Configure => "configure",
         AnswerTool => "tool",
         CreateResponse => "response",
         TruncateItem => "truncate",
@@ -146,6 +142,41 @@ public static class RealtimeWriter
         RetrieveItem => "retrieve",
         _ => "command",
     };
+
+    /// <summary>Only what may change in a session that has spoken. The formats are told again, so that no merge can lose them; the voice is not.</summary>
+    private static void WriteChange(IBufferWriter<byte> output, VoiceConfiguration configuration, string eventId, CallChannel channel)
+    {
+        using var json = Begin(output, "session.update", eventId);
+        json.WriteStartObject("session"u8);
+        json.WriteString("type"u8, "realtime"u8);
+        json.WriteString("instructions"u8, configuration.Instructions);
+        json.WriteStartObject("audio"u8);
+        WriteInput(json, configuration, channel);
+        json.WriteStartObject("output"u8);
+        WriteFormat(json, channel);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        WriteTools(json, configuration);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static void WriteTools(Utf8JsonWriter json, VoiceConfiguration configuration)
+    {
+        json.WriteStartArray("tools"u8);
+        foreach (var tool in configuration.Tools)
+        {
+            json.WriteStartObject();
+            json.WriteString("type"u8, "function"u8);
+            json.WriteString("name"u8, tool.Name);
+            json.WriteString("description"u8, tool.Description);
+            json.WritePropertyName("parameters"u8);
+            json.WriteRawValue(tool.Parameters);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
 
     private static void WriteInput(Utf8JsonWriter json, VoiceConfiguration configuration, CallChannel channel)
     {

@@ -14,7 +14,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         "select caller_id, language, agent, last_activity_at from guru.conversations where last_activity_at is not null";
 
     private const string Entries =
-        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, source_id from guru.messages where caller_id = $1";
+        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
 
     public async Task<Page<ConversationSummary>> ListAsync(
         CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
@@ -68,13 +68,26 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
             }
 
             entries.Add(Entry(reader));
-            last = reader.GetString(8);
+            last = reader.GetString(9);
         }
 
         return new Page<TimelineEntry>(entries, Next: null);
     }
 
     public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
+    {
+        var memory = await MemoryAsync($"{Entries} order by at desc, source_id desc limit $2", callerId, most, cancellationToken);
+        return memory with { Entries = [.. memory.Entries.Reverse()] };
+    }
+
+    public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => MemoryAsync(
+        $"""
+        {Entries} and at >= coalesce((select summarized_up_to from guru.conversations where caller_id = $1), '-infinity')
+        order by at, source_id limit $2
+        """,
+        callerId, most, cancellationToken);
+
+    private async Task<Memory> MemoryAsync(string entries, CallerId callerId, int most, CancellationToken cancellationToken)
     {
         // Both in one round trip: somebody is waiting for the first word.
         await using var batch = dataSource.CreateBatch();
@@ -83,7 +96,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         {
             Parameters = { new() { Value = callerId.Value } },
         });
-        batch.BatchCommands.Add(new NpgsqlBatchCommand($"{Entries} order by at desc, source_id desc limit $2")
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(entries)
         {
             Parameters = { new() { Value = callerId.Value }, new() { Value = Math.Max(0, most) } },
         });
@@ -92,14 +105,13 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
             ? new Memory(TextOrNull(reader, 0), TextOrNull(reader, 1), TextOrNull(reader, 2), TimeOrNull(reader, 3), [])
             : Memory.None;
         await reader.NextResultAsync(cancellationToken);
-        var entries = new List<TimelineEntry>();
+        var found = new List<TimelineEntry>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            entries.Add(Entry(reader));
+            found.Add(Entry(reader));
         }
 
-        entries.Reverse();
-        return memory with { Entries = entries };
+        return memory with { Entries = found };
     }
 
     private static void AddCursor(NpgsqlParameterCollection parameters, string? cursor, (DateTimeOffset At, string Id) after)
@@ -135,7 +147,10 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         Agent: TextOrNull(reader, 4),
         CallSid: TextOrNull(reader, 5),
         MessageSid: TextOrNull(reader, 6),
-        Delivery: TextOrNull(reader, 7));
+        Delivery: TextOrNull(reader, 7))
+    {
+        Failure = TextOrNull(reader, 8),
+    };
 
     private static string? TextOrNull(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
 

@@ -59,9 +59,12 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 }
 
 /// <summary>A model session that says what the test says.</summary>
-internal sealed class ScriptedModel(string sessionId, DateTimeOffset expiresAt) : IVoiceModel
+internal sealed class ScriptedModel(VoiceConfiguration configuration, string sessionId, DateTimeOffset expiresAt) : IVoiceModel
 {
     private readonly Channel<ModelMessage> _messages = Channel.CreateUnbounded<ModelMessage>();
+
+    /// <summary>What it was dialled with.</summary>
+    public VoiceConfiguration Configuration { get; } = configuration;
 
     public string SessionId { get; } = sessionId;
 
@@ -122,7 +125,7 @@ internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
             throw error;
         }
 
-        var model = new ScriptedModel($"sess_{_models.Count + 1}", time.GetUtcNow() + TimeSpan.FromHours(1));
+        var model = new ScriptedModel(configuration, $"sess_{_models.Count + 1}", time.GetUtcNow() + TimeSpan.FromHours(1));
         _models.Enqueue(model);
         return model;
     }
@@ -137,7 +140,7 @@ internal sealed class ScriptedBrowsers : IBrowserSessions
     /// <summary>How often hanging up fails.</summary>
     public int Fails { get; set; }
 
-    public ScriptedModel Model { get; } = new("rtc_1", DateTimeOffset.MaxValue);
+    public ScriptedModel Model { get; } = new(new VoiceSettings().For(House.Agents, agentName: null, language: null), "rtc_1", DateTimeOffset.MaxValue);
 
     public Task<ClientSecret> IssueSecretAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken) =>
         throw new NotSupportedException();

@@ -29,7 +29,11 @@ internal sealed class House
 
     public static AgentCatalog Agents { get; } = new(
         "house", "spoken", "written",
-        [new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."), new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null)]);
+        [
+            new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."),
+            new Agent("legal", "Law.", "You are the legal advisor.", Voice: "cedar", GreetingHint: null),
+            new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null),
+        ]);
 
     /// <summary>What the read model knows of callers.</summary>
     public ScriptedConversations Known { get; } = new();

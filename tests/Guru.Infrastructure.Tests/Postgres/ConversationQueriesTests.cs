@@ -99,8 +99,25 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     {
         await WriteAsync(Message("SM1", 0, "hello"), Reply(1, "unsent"), new MessageReplyFailed(["SM1"], Maria, "windowClosed", At(2)));
 
-        (await TimelineAsync()).ShouldHaveSingleItem().Text.ShouldBe("hello");
+        var entry = (await TimelineAsync()).ShouldHaveSingleItem();
+        (entry.Text, entry.Failure).ShouldBe(("hello", "windowClosed"));
         (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
+    }
+
+    [Fact]
+    public async Task A_message_that_got_no_reply_says_so_and_the_apology_is_an_entry_of_its_own()
+    {
+        await WriteAsync(
+            Message("SM1", 0, "hello"), Message("SM2", 1, "are you there?"), Change("SM3 read"),
+            new MessageReplyFailed(["SM1", "SM2"], Maria, "insufficient_quota", At(2)) { ReplySids = ["SM3"], Agent = "legal", Text = "Sorry." });
+
+        (await TimelineAsync()).ShouldBe(
+        [
+            new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Caller, "hello", Agent: null, CallSid: null, "SM1", Delivery: null) { Failure = "insufficient_quota" },
+            new TimelineEntry(At(1), TimelineChannel.Whatsapp, Speaker.Caller, "are you there?", Agent: null, CallSid: null, "SM2", Delivery: null) { Failure = "insufficient_quota" },
+            new TimelineEntry(At(2), TimelineChannel.Whatsapp, Speaker.Agent, "Sorry.", "legal", CallSid: null, "SM3", "read"),
+        ]);
+        (await FindAsync())!.LastActivityAt.ShouldBe(At(2));
     }
 
     [Theory]
@@ -151,6 +168,18 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
         (await _database.OneAsync("select error_code from guru.messages where speaker = 'agent'")).ShouldBe("63016");
         await _database.Rebuild.RebuildAsync(progress: null, default);
         (await DeliveryAsync()).ShouldBe("failed");
+    }
+
+    [Fact]
+    public async Task What_guru_writes_of_itself_is_an_entry_that_shows_how_far_it_has_come()
+    {
+        await WriteAsync(
+            new MessageSent("callSummary", "CA1", Maria, ["SM2", "SM3"], "legal", "We talked.", Noon), new MessageNotSent("callSummary", "CA2", Maria, "windowClosed", At(1)),
+            Change("SM2 delivered"), Change("SM3 failed"));
+
+        (await TimelineAsync()).ShouldBe(
+            [new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Agent, "We talked.", "legal", CallSid: null, "SM2", Delivery: "failed")]);
+        (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
     }
 
     [Fact]
@@ -270,6 +299,19 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
 
         memory.Entries.Select(entry => entry.Text).ShouldBe(["17", "18", "19"]);
         (memory.Agent, memory.Language, memory.Summary, memory.SummarizedUpTo).ShouldBe(("legal", "pt", "A long story.", At(15)));
+    }
+
+    [Fact]
+    public async Task What_is_in_no_summary_yet_is_found_oldest_first()
+    {
+        await WriteAsync([.. Enumerable.Range(0, 20).Select(number => Message($"SM{number:00}", number, $"{number}"))]);
+        (await _database.Conversations.UnsummarizedAsync(Maria, 3, default)).Entries.Select(entry => entry.Text).ShouldBe(["0", "1", "2"]);
+
+        await WriteAsync(new ConversationSummarized(Maria, "A long story.", At(15).AddMicroseconds(1), At(21)));
+
+        var memory = await _database.Conversations.UnsummarizedAsync(Maria, 10, default);
+        memory.Summary.ShouldBe("A long story.");
+        memory.Entries.Select(entry => entry.Text).ShouldBe(["16", "17", "18", "19"]);
     }
 
     [Fact]
