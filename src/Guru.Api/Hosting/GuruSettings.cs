@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
+using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
@@ -34,7 +35,8 @@ internal sealed record GuruSettings(
     MessageRules Messages,
     WorkRules Work,
     MessengerOptions Messenger,
-    TextModelSettings Text)
+    TextModelSettings Text,
+    WebappOptions Webapp)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -106,8 +108,7 @@ internal sealed record GuruSettings(
         }
 
         var baseUrl = Need("BASE_URL", "the public address of this server, such as https://guru.example.org.").TrimEnd('/');
-        if (baseUrl.Length > 0 && !(Uri.TryCreate(baseUrl, UriKind.Absolute, out var address)
-            && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0))
+        if (baseUrl.Length > 0 && !IsOrigin(baseUrl))
         {
             mistakes.Add("BASE_URL must be scheme and host, with a port where needed, and nothing more.");
         }
@@ -150,6 +151,9 @@ internal sealed record GuruSettings(
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
+        mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
+            $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
@@ -157,7 +161,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
-                replies, messages, work, messenger, text)
+                replies, messages, work, messenger, text, webapp)
             : throw new SettingsException(mistakes);
     }
 
@@ -185,6 +189,11 @@ internal sealed record GuruSettings(
         mistakes.AddRange(results.Select(result => $"Guru__{section}__{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
         return options;
     }
+
+    /// <summary>Scheme and host, with a port where needed, and nothing more.</summary>
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var address)
+        && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0 && !text.EndsWith('/');
 
     private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
     {

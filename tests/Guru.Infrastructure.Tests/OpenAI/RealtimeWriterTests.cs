@@ -46,6 +46,19 @@ public sealed class WritingToTheModel
             """);
 
     [Fact]
+    public void Configures_a_browsers_session_alike_with_the_model_and_without_a_format()
+    {
+        var phone = JsonNode.Parse(Update(Configuration))!["session"]!.AsObject();
+        var browser = JsonNode.Parse(RealtimeWriter.BrowserSession(Configuration))!.AsObject();
+
+        ((string)browser["model"]!).ShouldBe("gpt-realtime-2.1");
+        browser.Remove("model");
+        phone["audio"]!["input"]!.AsObject().Remove("format");
+        phone["audio"]!["output"]!.AsObject().Remove("format");
+        browser.ToJsonString().ShouldBe(phone.ToJsonString());
+    }
+
+    [Fact]
     public void Uses_no_name_of_the_beta_api()
     {
         var json = Update(Configuration);
@@ -108,6 +121,7 @@ public sealed class WritingToTheModel
         ShouldBeJson(Write(new TruncateItem("item_5", 0, 1340)),
             """{"type":"conversation.item.truncate","event_id":"id-1","item_id":"item_5","content_index":0,"audio_end_ms":1340}""");
         ShouldBeJson(Write(new CancelResponse("resp_1")), """{"type":"response.cancel","event_id":"id-1","response_id":"resp_1"}""");
+        ShouldBeJson(Write(new RetrieveItem("item_1")), """{"type":"conversation.item.retrieve","event_id":"id-1","item_id":"item_1"}""");
         ShouldBeJson(Write(new CommitTurn()), """{"type":"input_audio_buffer.commit","event_id":"id-1"}""");
     }
 
