@@ -108,7 +108,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database);
+        builder.Services.AddPostgres(database, settings.Prices);
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
             settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
         builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
@@ -125,6 +125,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
@@ -139,6 +140,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddOpenApi(GuruOpenApi.Configure);
         builder.Services.AddHealthChecks()
             .AddCheck<PostgresHealth>("database", tags: ["ready"])
+            .AddCheck<OutdatedReadModels>("readModels", tags: ["ready"])
             .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
         builder.Services.AddHostedService<OtlpExport>();
     }

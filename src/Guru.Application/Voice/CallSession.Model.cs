@@ -145,7 +145,7 @@ public sealed partial class CallSession
 
         if (@event is CallerTranscribed { Usage: { } usage })
         {
-            RecordUsage(itemId, "transcription", start.TranscriptionModel, usage);
+            RecordUsage(itemId, UsageRecorded.Transcription, start.TranscriptionModel, usage);
         }
 
         if (_callerTurns.Remove(itemId, out var turn))
@@ -172,7 +172,7 @@ public sealed partial class CallSession
                 _responses.Done(e.ResponseId);
                 if (e.Usage is not null)
                 {
-                    RecordUsage(e.ResponseId, "response", start.Model, e.Usage);
+                    RecordUsage(e.ResponseId, UsageRecorded.Response, start.Model, e.Usage);
                 }
 
                 break;
@@ -211,7 +211,7 @@ public sealed partial class CallSession
 
         if (e.Usage is not null)
         {
-            RecordUsage(e.ResponseId, "response", start.Model, e.Usage);
+            RecordUsage(e.ResponseId, UsageRecorded.Response, start.Model, e.Usage);
         }
 
         if (_ending is not null && _ending.ResponseId == e.ResponseId)

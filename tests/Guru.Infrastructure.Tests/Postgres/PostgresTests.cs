@@ -1,3 +1,5 @@
+using Guru.Domain.Costs;
+using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.Postgres;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
@@ -62,12 +64,16 @@ public sealed class TestDatabase : IAsyncDisposable
         DataSource = Database.DataSourceFor(url);
         Keys = new EventKeys(DataSource, TimeProvider.System);
         Serializer = new EventSerializer(types, Keys, upcasters);
-        Store = new PostgresEventStore(DataSource, Serializer, Keys, Projections.Live);
-        Rebuild = new Rebuild(DataSource, Store, Keys);
+        Store = new PostgresEventStore(DataSource, Serializer, Keys, Live);
+        Rebuild = new Rebuild(DataSource, Store, Keys, Live);
         Queries = new CallQueries(DataSource, Store, Serializer);
         Conversations = new ConversationQueries(DataSource);
         Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
     }
+
+    public static PriceTable Prices { get; } = PricesFile.Load(PricesFile.ShippedPath);
+
+    public static Projections Live { get; } = Projections.Live(Prices);
 
     public NpgsqlDataSource DataSource { get; }
     public EventKeys Keys { get; }
