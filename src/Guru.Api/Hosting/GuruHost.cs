@@ -1,10 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using FluentValidation;
+using Guru.Api.Analytics;
 using Guru.Api.Calls;
 using Guru.Api.Conversations;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
+using Guru.Api.Transcripts;
 using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
@@ -157,6 +159,10 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapMessageWebhooks();
         app.MapCalls();
         app.MapConversations();
+        app.MapTranscripts();
+        app.MapAnalytics();
+        app.MapExports();
+        app.MapLive();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();

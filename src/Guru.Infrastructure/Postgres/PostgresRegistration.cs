@@ -1,6 +1,8 @@
 using Guru.Application;
+using Guru.Application.Analytics;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Transcripts;
 using Guru.Application.Work;
 using Guru.Domain.Costs;
 using Microsoft.Extensions.DependencyInjection;
@@ -23,6 +25,11 @@ public static class PostgresRegistration
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
         services.AddSingleton<ICallQueries, CallQueries>();
         services.AddSingleton<IConversationQueries, ConversationQueries>();
+        services.AddSingleton<ITranscriptQueries, TranscriptQueries>();
+        services.AddSingleton<PastReadModels>();
+        services.AddSingleton<IAnalyticsQueries, AnalyticsQueries>();
+        services.AddSingleton<IExports, Exports>();
+        services.AddSingleton<IEventFeed, EventFeed>();
         services.AddSingleton<IWorkQueue>(provider => new PostgresWorkQueue(
             database.DataSource, provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();

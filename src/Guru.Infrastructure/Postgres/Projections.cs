@@ -45,6 +45,10 @@ public sealed class Projections
     /// <summary>The same read models in another schema.</summary>
     public Projections In(string schema) => new(schema, _prices);
 
+    /// <summary>Only what calls are counted and searched by, in another schema.</summary>
+    internal IReadOnlyList<IProjection> CallsIn(string schema) =>
+        [new CallsProjection(schema, _prices), new UtterancesProjection(schema), new UsagesProjection(schema, _prices)];
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => _all.SelectMany(projection => projection.Project(@event));
 
     private IEnumerable<string> PriceLines() =>

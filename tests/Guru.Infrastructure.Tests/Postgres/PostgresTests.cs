@@ -1,6 +1,8 @@
+using Guru.Application;
 using Guru.Domain.Costs;
 using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.Postgres;
+using Guru.SampleData;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
@@ -66,7 +68,11 @@ public sealed class TestDatabase : IAsyncDisposable
         Serializer = new EventSerializer(types, Keys, upcasters);
         Store = new PostgresEventStore(DataSource, Serializer, Keys, Live);
         Rebuild = new Rebuild(DataSource, Store, Keys, Live);
-        Queries = new CallQueries(DataSource, Store, Serializer);
+        Queries = new CallQueries(DataSource, Store, Serializer, Prices);
+        Transcripts = new TranscriptQueries(DataSource);
+        Analytics = new AnalyticsQueries(DataSource, new PastReadModels(DataSource, Store, Live), Prices, TimeProvider.System);
+        Exports = new Exports(DataSource);
+        Feed = new EventFeed(DataSource, Store, Serializer, TimeProvider.System, NullLogger<EventFeed>.Instance);
         Conversations = new ConversationQueries(DataSource);
         Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
     }
@@ -81,6 +87,10 @@ public sealed class TestDatabase : IAsyncDisposable
     public PostgresEventStore Store { get; }
     public Rebuild Rebuild { get; }
     internal CallQueries Queries { get; }
+    internal TranscriptQueries Transcripts { get; }
+    internal AnalyticsQueries Analytics { get; }
+    internal Exports Exports { get; }
+    internal EventFeed Feed { get; }
     internal ConversationQueries Conversations { get; }
     internal PostgresWorkQueue Work { get; }
 
@@ -103,6 +113,17 @@ public sealed class TestDatabase : IAsyncDisposable
         }
 
         return rows;
+    }
+
+    public async Task AppendAsync(SampleCall call) =>
+        await Store.AppendAsync(call.StreamId, ExpectedVersion.Any, call.CallerId, [.. call.Events], CancellationToken.None);
+
+    public async Task AppendAsync(IEnumerable<SampleCall> calls)
+    {
+        foreach (var call in calls)
+        {
+            await AppendAsync(call);
+        }
     }
 
     public Task<List<string>> DumpAsync(string table) => RowsAsync($"select t::text from guru.{table} t order by t::text collate \"C\"");
