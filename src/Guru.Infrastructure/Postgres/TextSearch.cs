@@ -32,7 +32,7 @@ internal static class TextSearch
     {
         // A quoted word in to_tsquery is read as text: a quote and a backslash in it are doubled.
         var found = term.Kind == TermKind.Prefix
-            ? $@"to_tsquery({configuration}, '''' || replace(replace(guru.search_text({parameter}), '\', '\\'), '''', '''''') || ''':*')"
+            ? $@"to_tsquery('pg_catalog.simple', '''' || replace(replace(guru.search_text({parameter}), '\', '\\'), '''', '''''') || ''':*')"
             : $"phraseto_tsquery({configuration}, guru.search_text({parameter}))";
         return term.Without ? $"!!{found}" : found;
     }

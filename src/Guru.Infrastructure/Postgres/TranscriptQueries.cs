@@ -16,6 +16,13 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
     private const char HitEnds = '\u0003';
     private const char SetApart = '\u001F';
 
+    /// <summary>In place of angle brackets, which would be taken for tags and left out.</summary>
+    private const char Less = '\u0011';
+    private const char Greater = '\u0012';
+
+    /// <summary>Longer ones are shown in part.</summary>
+    private const int MostCharactersWhole = 400;
+
     private static readonly HtmlEncoder Encoder = HtmlEncoder.Create(System.Text.Unicode.UnicodeRanges.All);
 
     public async Task<SearchPage> SearchAsync(TranscriptSearch search, int limit, string? cursor, CancellationToken cancellationToken)
@@ -46,6 +53,9 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
 
         var words = search.Unheard ? "u.unheard_words" : "u.words";
         var text = search.Unheard ? "u.unheard" : "u.said";
+
+        // Beginnings of words are found among the words as they stand.
+        var configuration = search.Query.Terms.Any(term => term.Kind == TermKind.Prefix) ? "'pg_catalog.simple'" : "guru.search_config(u.search_language)";
         var beyond = after is null
             ? ""
             : $"where (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
@@ -61,8 +71,9 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
                 select u.* from hits u {beyond}
                 order by u.rank desc, u.at desc, u.call_sid desc, u.utterance_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)})
             select u.call_sid, c.caller_id, u.utterance_id, u.speaker, u.agent, u.search_language, u.at, u.start_ms, u.said, u.heard, u.interrupted,
-                ts_headline(guru.search_config(u.search_language), guru.spaced({text}), {own},
-                    'StartSel="{HitBegins}", StopSel="{HitEnds}", MaxWords=40, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "'),
+                ts_headline({configuration}, guru.spaced(translate({text}, '<>', '{Less}{Greater}')), {own},
+                    'StartSel="{HitBegins}", StopSel="{HitEnds}", ' || case when length({text}) <= {MostCharactersWhole}
+                        then 'HighlightAll=true' else 'MaxWords=40, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "' end),
                 u.rank,
                 (select count(*) from newest) > {ITranscriptQueries.MostHits},
                 n.at, n.call_sid, n.utterance_id
@@ -107,7 +118,8 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
             .Replace("&#x2;", "<mark>", StringComparison.Ordinal).Replace("&#x3;", "</mark>", StringComparison.Ordinal);
 
     private static string Marked(string headline) =>
-        headline.Replace($"{SetApart}", "", StringComparison.Ordinal).Replace($"{HitEnds}{HitBegins}", "", StringComparison.Ordinal);
+        headline.Replace($"{SetApart}", "", StringComparison.Ordinal).Replace($"{HitEnds}{HitBegins}", "", StringComparison.Ordinal)
+            .Replace(Less, '<').Replace(Greater, '>');
 
     /// <summary>Of an utterance among all, by when it was recorded.</summary>
     private readonly record struct Place(DateTimeOffset At, string CallSid, string Id);

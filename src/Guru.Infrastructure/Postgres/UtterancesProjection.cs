@@ -15,8 +15,7 @@ internal sealed class UtterancesProjection(string schema) : IProjection
             insert into {schema}.utterances (
                 call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms,
                 language, first_audio_ms, first_heard_ms, at, response_id, unheard, search_language, words, unheard_words)
-            select u.*, l.language, to_tsvector(guru.search_config(l.language), guru.search_text(u.said)),
-                to_tsvector(guru.search_config(l.language), guru.search_text(u.unheard))
+            select u.*, l.language, guru.search_words(l.language, u.said), guru.search_words(l.language, u.unheard)
             from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                 as u (call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms,
                       language, first_audio_ms, first_heard_ms, at, response_id, unheard)

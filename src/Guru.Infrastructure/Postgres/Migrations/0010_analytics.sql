@@ -59,6 +59,15 @@ as $$
     end
 $$;
 
+-- The words of a text as its language reads them, and as they stand, for beginnings of words.
+create function guru.search_words(language text, text text) returns tsvector
+language sql immutable parallel safe
+as $$
+    select case when guru.search_config(language) = 'pg_catalog.simple'::regconfig
+        then to_tsvector('pg_catalog.simple', guru.search_text(text))
+        else to_tsvector(guru.search_config(language), guru.search_text(text)) || to_tsvector('pg_catalog.simple', guru.search_text(text)) end
+$$;
+
 -- Figures of a call. Costs are US dollars. latencies_ms: of the answers that were not interrupted, sorted.
 alter table guru.calls
     add agents text[] collate "C" not null default '{}',
@@ -88,7 +97,7 @@ alter table guru.calls
 create index calls_of_caller on guru.calls (caller_id, started_at desc);
 
 -- response_id: as in guru.usages. search_language: of the utterance, or of the call where the utterance does not tell.
--- unheard: what was said and did not reach the ear. words and unheard_words: made with guru.search_config(search_language).
+-- unheard: what was said and did not reach the ear. words and unheard_words: guru.search_words of said and unheard.
 alter table guru.utterances
     add response_id text collate "C",
     add search_language text collate "C",
