@@ -23,9 +23,11 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await AppendAsync(Started() with { Language = "ht" }, new AgentRouted("legal", "why", Noon));
 
-        (await FindAsync()).ShouldBe(new CallSummary(
-            Sid.Value, Maria.Value, CallChannel.Whatsapp, CallDirection.Inbound, "legal", "ht", CallStatus.Ringing, EndReason: null, Noon, EndedAt: null,
-            DurationSeconds: null));
+        var call = (await FindAsync())!;
+        (call.CallSid, call.CallerId, call.Channel, call.Direction).ShouldBe((Sid.Value, Maria.Value, CallChannel.Whatsapp, CallDirection.Inbound));
+        (call.Agent, call.Language, call.Status, call.EndReason).ShouldBe(("legal", "ht", CallStatus.Ringing, null));
+        (call.StartedAt, call.EndedAt, call.DurationSeconds).ShouldBe((Noon, null, null));
+        call.Agents.ShouldBe(["legal"]);
     }
 
     [Fact]
@@ -117,7 +119,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
         (await FindAsync()).ShouldBeNull();
         (await _database.Queries.TranscriptAsync(Sid, default)).ShouldBeNull();
         (await _database.Queries.EventsAsync(Sid, 10, cursor: null, default)).ShouldBeNull();
-        (await _database.Queries.ListAsync(10, cursor: null, default)).Items.ShouldBeEmpty();
+        (await _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 10, cursor: null, default)).Items.ShouldBeEmpty();
     }
 
     [Fact]
@@ -135,7 +137,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
         string? cursor = null;
         do
         {
-            var page = await _database.Queries.ListAsync(4, cursor, default);
+            var page = await _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 4, cursor, default);
             listed.AddRange(page.Items.Select(call => call.CallSid));
             cursor = page.Next;
         }
@@ -153,7 +155,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await AppendAsync(Started());
 
-        await Should.ThrowAsync<FormatException>(() => _database.Queries.ListAsync(10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 10, cursor, default));
         await Should.ThrowAsync<FormatException>(() => _database.Queries.EventsAsync(Sid, 10, cursor, default));
     }
 
