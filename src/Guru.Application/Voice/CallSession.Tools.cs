@@ -34,7 +34,7 @@ public sealed partial class CallSession
                 break;
             default:
                 Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
-                Want("tool", instructions: null);
+                GoOn();
                 break;
         }
     }
@@ -58,23 +58,23 @@ public sealed partial class CallSession
         if (CallerLanguage.Code(VoiceTools.Argument(e.Arguments, "language")) is not { } language)
         {
             Tell(new AnswerTool(e.ToolCallId, """{"error":"language is an ISO 639-1 code of two letters."}"""));
-            Want("tool", instructions: null);
+            GoOn();
             return;
         }
 
         Tell(new AnswerTool(e.ToolCallId, $$"""{"language":"{{language}}"}"""));
         if (_language.Ask(language))
         {
-            Speak(language, "request");
+            ChangeLanguage(language, "request");
         }
 
         if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.Generated > 0))
         {
-            Want("tool", instructions: null, tools: false);
+            GoOn();
         }
     }
 
-    private void Speak(string language, string evidence)
+    private void ChangeLanguage(string language, string evidence)
     {
         _decisions.Add(new Record(new RecordLanguage(new CallLanguageDetermined(language, evidence, At(_now)))));
         ConfigureInUse();
@@ -102,7 +102,7 @@ public sealed partial class CallSession
         else if (refusal is not null)
         {
             Refuse(e.ToolCallId, "handedOff", refusal);
-            Want("tool", instructions: null);
+            GoOn();
         }
         else
         {
@@ -172,7 +172,7 @@ public sealed partial class CallSession
 
         _handOver = null;
         Refuse(handOver.ToolCallId, "handedOff", because);
-        Want("tool", instructions: null, tools: false);
+        GoOn();
         DropUnwanted();
     }
 
@@ -193,6 +193,9 @@ public sealed partial class CallSession
             _decisions.Add(new DropModel());
         }
     }
+
+    /// <summary>After a tool the agent has to speak: it could call the next one for ever.</summary>
+    private void GoOn() => Want("tool", instructions: null, tools: false);
 
     private void Refuse(string toolCallId, string what, string because) =>
         Tell(new AnswerTool(toolCallId, $$"""{"{{what}}":false,"because":"{{JsonEncodedText.Encode(because)}}"}"""));
