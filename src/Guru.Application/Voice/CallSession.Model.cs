@@ -168,7 +168,7 @@ public sealed partial class CallSession
             RecordCaller(turn, text, language, outcome);
             if (text.Length > 0 && language is not null && _language.Hear(language))
             {
-                Speak(language, "call");
+                ChangeLanguage(language, "call");
             }
         }
     }
