@@ -1,6 +1,8 @@
 using FluentValidation;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Application.Work;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -14,8 +16,12 @@ public static class Registration
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<CallerMemory>();
-        services.AddSingleton<Replier>();
+        services.AddSingleton<Outbox>();
+        services.AddSingleton<IWork, Replier>();
+        services.AddSingleton<IWork, CallSummarizer>();
+        services.AddSingleton<IWork, Digester>();
         services.AddSingleton<Switchboard>();
+        services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);
         services.AddSingleton(typeof(IPipelineBehavior<,>), typeof(Tracing<,>));

@@ -7,9 +7,11 @@ using Guru.Api.Conversations;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
 using Guru.Api.Transcripts;
+using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain;
 using Guru.Infrastructure.OpenAI;
@@ -111,8 +113,10 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
         builder.Services.AddPostgres(database, settings.Prices);
-        builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
-            settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
+        builder.Services.AddSingleton(settings.OpenAI);
+        builder.Services.AddSingleton<RealtimeDialer>();
+        builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
+        builder.Services.AddSingleton<IBrowserSessions, RealtimeBrowserSessions>();
         builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
             settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
         builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(
@@ -124,6 +128,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(settings.Agents);
         builder.Services.AddSingleton(Options.Create(settings.Memory));
         builder.Services.AddSingleton(Options.Create(settings.Replies));
+        builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();
@@ -134,7 +139,10 @@ internal sealed class GuruHost : IAsyncDisposable
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
         builder.Services.AddAuthorizationBuilder()
             .AddPolicy(Roles.Analyst, policy => policy.RequireRole(Roles.Analyst))
-            .AddPolicy(Roles.Operator, policy => policy.RequireRole(Roles.Operator));
+            .AddPolicy(Roles.Operator, policy => policy.RequireRole(Roles.Operator))
+            .AddPolicy(Roles.Webapp, policy => policy.RequireRole(Roles.Webapp))
+            .AddPolicy(Roles.WebappUser, policy => policy.RequireRole(Roles.Webapp, Roles.WebappUser));
+        builder.Services.AddVoiceAgent(settings.Webapp);
         builder.Services.ConfigureHttpJsonOptions(json =>
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase)));
         builder.Services.AddProblemDetails();
@@ -151,14 +159,17 @@ internal sealed class GuruHost : IAsyncDisposable
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        app.UseCors();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseRateLimiter();
         app.UseWebSockets();
 
         app.MapVoiceWebhooks();
         app.MapMessageWebhooks();
         app.MapCalls();
         app.MapConversations();
+        app.MapVoiceAgent();
         app.MapTranscripts();
         app.MapAnalytics();
         app.MapExports();
@@ -178,6 +189,7 @@ internal sealed class Refusals : IExceptionHandler
         {
             ValidationException e => Results.ValidationProblem(
                 e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
+            VoiceModelException e => ModelProblems.Of(e, context.Response),
             RuleException e => Results.Problem(statusCode: StatusCodes.Status409Conflict, title: "Not possible now.", detail: e.Message),
             BadHttpRequestException e => Results.Problem(statusCode: e.StatusCode, title: "The request cannot be read."),
             InvalidDataException => Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "The form is too large or malformed."),

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
+using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
@@ -34,9 +35,11 @@ internal sealed record GuruSettings(
     PriceTable Prices,
     MemorySettings Memory,
     ReplyRules Replies,
+    MessageRules Messages,
     WorkRules Work,
     MessengerOptions Messenger,
-    TextModelSettings Text)
+    TextModelSettings Text,
+    WebappOptions Webapp)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -108,8 +111,7 @@ internal sealed record GuruSettings(
         }
 
         var baseUrl = Need("BASE_URL", "the public address of this server, such as https://guru.example.org.").TrimEnd('/');
-        if (baseUrl.Length > 0 && !(Uri.TryCreate(baseUrl, UriKind.Absolute, out var address)
-            && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0))
+        if (baseUrl.Length > 0 && !IsOrigin(baseUrl))
         {
             mistakes.Add("BASE_URL must be scheme and host, with a port where needed, and nothing more.");
         }
@@ -148,9 +150,13 @@ internal sealed record GuruSettings(
         var calls = Options<CallRules>(environment, "Calls", mistakes);
         var memory = Options<MemorySettings>(environment, "Memory", mistakes);
         var replies = Options<ReplyRules>(environment, "Replies", mistakes);
+        var messages = Options<MessageRules>(environment, "Messages", mistakes);
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
+        mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
+            $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var prices = PricesOf(environment["Guru:Prices:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
@@ -159,7 +165,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
-                replies, work, messenger, text)
+                replies, messages, work, messenger, text, webapp)
             : throw new SettingsException(mistakes);
     }
 
@@ -187,6 +193,11 @@ internal sealed record GuruSettings(
         mistakes.AddRange(results.Select(result => $"Guru__{section}__{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
         return options;
     }
+
+    /// <summary>Scheme and host, with a port where needed, and nothing more.</summary>
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var address)
+        && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0 && !text.EndsWith('/');
 
     private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
     {

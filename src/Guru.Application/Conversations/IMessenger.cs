@@ -1,3 +1,4 @@
+using System.Globalization;
 using Guru.Domain.Callers;
 
 namespace Guru.Application.Conversations;
@@ -42,17 +43,15 @@ public sealed record MessageMedia(string ContentType, ReadOnlyMemory<byte> Conte
 
 /// <summary>Why the carrier did not do what it was asked.</summary>
 /// <param name="code">The carrier's error code, the HTTP status where it gave none, or null where it did not answer.</param>
-/// <param name="transient">Trying again may help.</param>
 /// <param name="unknown">It may have been done: the answer was lost.</param>
-/// <param name="retryAfter">As asked for by the carrier.</param>
+/// <inheritdoc/>
 public sealed class MessengerException(int? code, bool transient, bool unknown = false, TimeSpan? retryAfter = null, Exception? inner = null)
-    : Exception($"The messenger failed: {code?.ToString() ?? "no answer"}.", inner)
+    : OutsideException($"messenger {code?.ToString(CultureInfo.InvariantCulture) ?? "silent"}", transient, retryAfter, inner)
 {
     public int? Code { get; } = code;
 
-    public bool Transient { get; } = transient;
-
     public bool Unknown { get; } = unknown;
 
-    public TimeSpan? RetryAfter { get; } = retryAfter;
+    /// <summary>What was to be sent, with what of it was.</summary>
+    public Draft? Unsent { get; init; }
 }

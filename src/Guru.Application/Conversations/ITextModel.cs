@@ -15,7 +15,7 @@ public interface ITextModel
     Task<TranscribedNote> TranscribeAsync(ReadOnlyMemory<byte> audio, string contentType, CancellationToken cancellationToken);
 }
 
-/// <param name="Purpose">reply, route or summary: names the cache of the instructions, and the metric.</param>
+/// <param name="Purpose">reply, route, summary or digest: names the cache of the instructions, and the metric.</param>
 /// <param name="Schema">Strict JSON schema of the answer; null for plain text.</param>
 /// <param name="SafetyIdentifier">A keyed hash that tells callers apart for the model's operator.</param>
 public sealed record TextRequest(
@@ -43,13 +43,6 @@ public sealed record TranscribedNote(string Text, string? Language, string Model
 /// <summary>Why the model gave no usable answer.</summary>
 /// <param name="code">The model's error code; refused, cut_off or timeout for our own findings.</param>
 /// <param name="transient">Trying again may help; not for an exhausted quota or a wrong key.</param>
-/// <param name="retryAfter">As asked for by the model.</param>
+/// <inheritdoc/>
 public sealed class TextModelException(string code, bool transient, TimeSpan? retryAfter = null, Exception? inner = null)
-    : Exception($"The text model failed: {code}.", inner)
-{
-    public string Code { get; } = code;
-
-    public bool Transient { get; } = transient;
-
-    public TimeSpan? RetryAfter { get; } = retryAfter;
-}
+    : OutsideException(code, transient, retryAfter, inner);

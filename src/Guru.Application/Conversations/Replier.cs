@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
-using System.Text.Json;
 using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
@@ -14,14 +13,6 @@ namespace Guru.Application.Conversations;
 /// <summary>How messages are answered; section <c>Guru:Replies</c>.</summary>
 public sealed class ReplyRules
 {
-    /// <summary>How often an answer is tried before the caller is told that there is none.</summary>
-    [Range(1, 20)]
-    public int MostAttempts { get; set; } = 6;
-
-    /// <summary>The first wait after a failure; it doubles, up to a minute.</summary>
-    [Range(0.01, 60)]
-    public double RetrySeconds { get; set; } = 2;
-
     /// <summary>How long routing may take; then the present agent stays.</summary>
     [Range(0.1, 30)]
     public double RoutingSeconds { get; set; } = 5;
@@ -29,10 +20,6 @@ public sealed class ReplyRules
     /// <summary>The largest voice note that is fetched.</summary>
     [Range(1000, 25_000_000)]
     public int MostMediaBytes { get; set; } = 16_000_000;
-
-    /// <summary>How long a message just sent may be missing from the carrier's list.</summary>
-    [Range(0, 60)]
-    public double ListDelaySeconds { get; set; } = 5;
 
     /// <summary>The longest reply, in tokens.</summary>
     [Range(50, 4000)]
@@ -45,65 +32,142 @@ public sealed class ReplyRules
 /// </summary>
 public sealed partial class Replier(
     IEventStore store,
-    IWorkQueue queue,
     IMessenger messenger,
     ITextModel model,
     CallerMemory memory,
     AgentCatalog agents,
     IFixedTexts texts,
-    PublicAddress address,
+    Outbox outbox,
     IOptions<ReplyRules> rules,
     TimeProvider time,
-    ILogger<Replier> logger)
+    ILogger<Replier> logger) : IWork
 {
-    /// <summary>For the slowest step; renewed before each.</summary>
-    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(90);
+    public string Kind => WorkItem.Reply;
 
-    private static readonly TimeSpan Window = TimeSpan.FromHours(24);
-    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
-
-    /// <exception cref="LeaseLostException">Another node took over.</exception>
     public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
     {
         var log = new ConversationLog(store, item.CallerId);
         await log.ReadAsync(cancellationToken);
-        try
+        if (BegunOf(item, log.State) is { } begun)
         {
-            if (!log.State.Open.IsEmpty)
-            {
-                await AnswerAsync(item, log, cancellationToken);
-            }
+            await SendAsync(item, log, begun, resumed: true, cancellationToken);
+        }
+        else if (item is { Intent: null, IntentAt: { } at })
+        {
+            // Its words were erased since, and it may have been sent: nobody can tell any more.
+            await RecordFailureAsync(item.CallerId, log, SidsOf(log.State.Open.Where(message => message.At <= at)), "erased", draft: null, cancellationToken);
+        }
 
-            await queue.CompleteAsync(item, cancellationToken);
-        }
-        catch (MessengerException error) when (error.Transient && item.Attempts < rules.Value.MostAttempts)
+        if (!log.State.Open.IsEmpty)
         {
-            await RetryAsync(item, error.RetryAfter, $"messenger {error.Code}", cancellationToken);
-        }
-        catch (TextModelException error) when (error.Transient && item.Attempts < rules.Value.MostAttempts)
-        {
-            await RetryAsync(item, error.RetryAfter, error.Code, cancellationToken);
-        }
-        catch (Exception error) when (error is MessengerException or TextModelException)
-        {
-            await GiveUpAsync(item, log, error, cancellationToken);
+            await SendAsync(item, log, await WriteAsync(item.CallerId, log, cancellationToken), resumed: false, cancellationToken);
         }
     }
 
-    private async Task AnswerAsync(WorkItem item, ConversationLog log, CancellationToken cancellationToken)
+    /// <summary>The caller is told where that is possible, and the record says so.</summary>
+    public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
-        var intent = item.Intent is null ? null : JsonSerializer.Deserialize<ReplyIntent>(item.Intent);
-        var resumed = intent is not null && log.State.Open.Exists(message => intent.Answers.Contains(message.MessageSid));
-        if (!resumed)
+        if (error is MessengerException { Unknown: true })
         {
-            await WriteDownAsync(item.CallerId, log, cancellationToken);
-            await ShowTypingAsync(log, cancellationToken);
-            await RouteAsync(item.CallerId, log, cancellationToken);
-            intent = await ComposeAsync(item.CallerId, log, cancellationToken);
-            await queue.SaveIntentAsync(item, JsonSerializer.Serialize(intent), Lease, cancellationToken);
+            throw error; // The list will tell, the next time.
         }
 
-        await SendAsync(item, log, intent!, adopt: resumed, cancellationToken);
+        var log = new ConversationLog(store, item.CallerId);
+        await log.ReadAsync(cancellationToken);
+        if (log.State.Open.IsEmpty)
+        {
+            return;
+        }
+
+        LogGivenUp(item.CallerId, error.Reason);
+        var draft = (error as MessengerException)?.Unsent;
+        if (draft is null && BegunOf(item, log.State) is { } begun)
+        {
+            draft = await outbox.AdoptAsync(item, log.State, begun, cancellationToken);
+        }
+        else if (draft is null && error is not MessengerException && item.IntentAt is null)
+        {
+            draft = await ApologizeAsync(item, log.State, error.Reason, cancellationToken);
+        }
+
+        if (draft is { Failure: null } && draft.Parts.TrueForAll(part => part.MessageSid is not null))
+        {
+            await RecordAsync(item.CallerId, log, draft, cancellationToken);
+            draft = null;
+        }
+
+        await RecordFailureAsync(item.CallerId, log, SidsOf(log.State.Open), draft?.Failure ?? error.Reason, draft, cancellationToken);
+    }
+
+    /// <summary>What an earlier claim was about to send, unless it is on record as sent.</summary>
+    private static Draft? BegunOf(WorkItem item, Conversation conversation) =>
+        Outbox.Begun(item) is { } draft && conversation.Open.Exists(message => draft.Answers.Contains(message.MessageSid)) ? draft : null;
+
+    private async Task SendAsync(WorkItem item, ConversationLog log, Draft draft, bool resumed, CancellationToken cancellationToken) =>
+        await RecordAsync(item.CallerId, log, await outbox.SendAsync(item, log.State, draft, resumed, cancellationToken), cancellationToken);
+
+    /// <summary>A draft that was sent is a reply, or the apology for one.</summary>
+    private async Task RecordAsync(CallerId callerId, ConversationLog log, Draft sent, CancellationToken cancellationToken)
+    {
+        if (sent.Failure is { } reason)
+        {
+            await RecordFailureAsync(callerId, log, sent.Answers, reason, sent, cancellationToken);
+            return;
+        }
+
+        await log.AppendAsync(
+            new RecordReply(new MessageReplied(sent.Answers, callerId, sent.SentSids, sent.Agent, sent.SentText, time.GetUtcNow())), cancellationToken);
+    }
+
+    /// <param name="draft">What was sent all the same stands in it.</param>
+    private async Task RecordFailureAsync(
+        CallerId callerId, ConversationLog log, ImmutableArray<string> answers, string reason, Draft? draft, CancellationToken cancellationToken)
+    {
+        var failed = new MessageReplyFailed(answers, callerId, reason, time.GetUtcNow());
+        if (draft is { SentSids.IsEmpty: false })
+        {
+            failed = failed with { ReplySids = draft.SentSids, Agent = draft.Agent, Text = draft.SentText };
+        }
+
+        await log.AppendAsync(new GiveUpReply(failed), cancellationToken);
+    }
+
+    /// <returns>Null: nothing can be sent.</returns>
+    private async Task<Draft?> ApologizeAsync(WorkItem item, Conversation conversation, string reason, CancellationToken cancellationToken)
+    {
+        if (!outbox.IsOpen(conversation))
+        {
+            return null;
+        }
+
+        var apology = Draft.Of(SidsOf(conversation.Open), conversation.Agent ?? AgentCatalog.GeneralName, texts.ReplyFailed(conversation.Language)) with { Failure = reason };
+        try
+        {
+            return await outbox.SendAsync(item, conversation, apology, resumed: false, cancellationToken);
+        }
+        catch (MessengerException error) when (!error.Transient)
+        {
+            LogNoApology(item.CallerId, error.Code);
+            return error.Unsent;
+        }
+    }
+
+    private async Task<Draft> WriteAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
+    {
+        using var writing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var typing = ShowTypingAsync(log.State.Open[^1].MessageSid, writing.Token);
+        try
+        {
+            await WriteDownAsync(callerId, log, cancellationToken);
+            await RouteAsync(callerId, log, cancellationToken);
+            return await ComposeAsync(callerId, log, cancellationToken);
+        }
+        finally
+        {
+            // Nobody waits for it.
+            await writing.CancelAsync();
+            await typing;
+        }
     }
 
     /// <summary>A voice note becomes text, in whatever language it is; one that cannot be had is answered as such.</summary>
@@ -114,12 +178,15 @@ public sealed partial class Replier(
             TranscribedNote? note = null;
             try
             {
-                var media = await messenger.DownloadAsync(new Uri(message.MediaUrl!), rules.Value.MostMediaBytes, cancellationToken);
-                note = await model.TranscribeAsync(media.Content, message.MediaType ?? media.ContentType, cancellationToken);
+                if (Uri.TryCreate(message.MediaUrl, UriKind.Absolute, out var address))
+                {
+                    var media = await messenger.DownloadAsync(address, rules.Value.MostMediaBytes, cancellationToken);
+                    note = await model.TranscribeAsync(media.Content, message.MediaType ?? media.ContentType, cancellationToken);
+                }
             }
-            catch (Exception error) when (error is MessengerException { Transient: false } or TextModelException { Transient: false })
+            catch (OutsideException error) when (!error.Transient)
             {
-                LogNotUnderstood(message.MessageSid, error.Message);
+                LogNotUnderstood(message.MessageSid, error.Reason);
             }
 
             await log.AppendAsync(
@@ -130,29 +197,33 @@ public sealed partial class Replier(
         }
     }
 
-    private async Task ShowTypingAsync(ConversationLog log, CancellationToken cancellationToken)
+    private async Task ShowTypingAsync(string messageSid, CancellationToken cancellationToken)
     {
         try
         {
-            await messenger.ShowTypingAsync(log.State.Open[^1].MessageSid, cancellationToken);
+            await messenger.ShowTypingAsync(messageSid, cancellationToken);
         }
         catch (MessengerException error)
         {
-            LogNoTyping(log.State.Open[^1].MessageSid, error.Code);
+            LogNoTyping(messageSid, error.Code);
+        }
+        catch (OperationCanceledException)
+        {
+            // The reply is there already.
         }
     }
 
     /// <summary>Routes what was written in one go. When the router does not answer in time, the present agent stays.</summary>
     private async Task RouteAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
     {
-        var unrouted = log.State.Open.Where(message => !message.Routed).ToList();
+        var unrouted = log.State.Open.Where(message => message is { Routed: false, Text: not null }).ToList();
         if (unrouted.Count == 0)
         {
             return;
         }
 
         var known = await memory.OfAsync(callerId, entry => IsOpen(log.State, entry), cancellationToken);
-        var present = known.Session.Count > 0 ? log.State.Agent : null;
+        var present = known.Session.Count > 0 ? known.Agent : null; // A call may have handed over since the last message.
         var words = string.Join('\n', unrouted.Select(Words).Where(words => words.Length > 0));
         RoutingDecision? decision = null;
         if (words.Length > 0)
@@ -177,7 +248,7 @@ public sealed partial class Replier(
             callerId,
             agent,
             decision?.Confidence ?? 0,
-            decision is null ? "The router did not answer; the present agent stays." : decision.Reason,
+            decision?.Reason ?? (words.Length == 0 ? "There are no words to go by; the present agent stays." : "The router did not answer; the present agent stays."),
             alternatives,
             Routing.PromptVersion,
             time.GetUtcNow()))).ToList();
@@ -185,9 +256,10 @@ public sealed partial class Replier(
         await SpeakAsync(callerId, log, decision?.Language, "text", cancellationToken);
     }
 
-    private async Task<ReplyIntent> ComposeAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
+    /// <summary>Answers what was written down and routed. What has come in since is answered next.</summary>
+    private async Task<Draft> ComposeAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
     {
-        var open = log.State.Open;
+        var open = log.State.Open.TakeWhile(message => message is { Routed: true, Text: not null }).ToList();
         var known = await memory.OfAsync(callerId, entry => IsOpen(log.State, entry), cancellationToken);
         var agent = agents[log.State.Agent];
         var instructions =
@@ -204,48 +276,8 @@ public sealed partial class Replier(
         var request = new TextRequest(
             "reply", instructions.Trim(), [.. open.Select(message => new TextTurn(Speaker.Caller, Said(message)))], Schema: null, rules.Value.MostTokens, callerId.Value);
         var answer = await model.AnswerAsync(request, cancellationToken);
-        return new ReplyIntent(
-            [.. open.Select(message => message.MessageSid)], agent.Name, [.. ReplyText.Split(answer.Text).Select(body => new ReplyPart(body, MessageSid: null))]);
-    }
-
-    /// <summary>Sends what is left to send. Who takes over looks first whether it was sent: the carrier takes no idempotency key.</summary>
-    private async Task SendAsync(WorkItem item, ConversationLog log, ReplyIntent intent, bool adopt, CancellationToken cancellationToken)
-    {
-        var state = log.State;
-        if (time.GetUtcNow() - state.LastReceivedAt > Window)
-        {
-            throw new MessengerException(code: 63016, transient: false);
-        }
-
-        var to = CallerAddress.Parse(state.Address);
-        var sent = adopt ? await FindSentAsync(item, to, cancellationToken) : [];
-        foreach (var (part, index) in intent.Parts.Select((part, index) => (part, index)).Where(pair => pair.part.MessageSid is null).ToList())
-        {
-            var known = sent.FirstOrDefault(message => message.Body == part.Body && intent.Parts.All(other => other.MessageSid != message.MessageSid));
-            var sid = known?.MessageSid ?? (await messenger.SendAsync(new OutgoingMessage(to, part.Body, address.MessageStatus), cancellationToken)).MessageSid;
-            intent = intent with { Parts = intent.Parts.SetItem(index, part with { MessageSid = sid }) };
-            await queue.SaveIntentAsync(item, JsonSerializer.Serialize(intent), Lease, cancellationToken);
-        }
-
-        await log.AppendAsync(
-            new RecordReply(new MessageReplied(
-                intent.Answers, item.CallerId, [.. intent.Parts.Select(part => part.MessageSid!)], intent.Agent,
-                string.Join("\n\n", intent.Parts.Select(part => part.Body)), time.GetUtcNow())),
-            cancellationToken);
-        await queue.SaveIntentAsync(item, intent: null, Lease, cancellationToken);
-    }
-
-    private async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken)
-    {
-        // A message just created may be listed with a delay: it is looked for once that has passed.
-        var since = item.IntentAt ?? time.GetUtcNow();
-        var settled = since + TimeSpan.FromSeconds(rules.Value.ListDelaySeconds) - time.GetUtcNow();
-        if (settled > TimeSpan.Zero)
-        {
-            await Task.Delay(settled, time, cancellationToken);
-        }
-
-        return await messenger.FindSentAsync(to, since - TimeSpan.FromMinutes(1), cancellationToken);
+        var draft = Draft.Of(SidsOf(open), agent.Name, answer.Text);
+        return draft.Parts.IsEmpty ? throw new TextModelException("empty", transient: true) : draft;
     }
 
     private async Task SpeakAsync(CallerId callerId, ConversationLog log, string? language, string evidence, CancellationToken cancellationToken)
@@ -256,39 +288,10 @@ public sealed partial class Replier(
         }
     }
 
-    private async Task RetryAsync(WorkItem item, TimeSpan? after, string error, CancellationToken cancellationToken)
-    {
-        var wait = TimeSpan.FromSeconds(rules.Value.RetrySeconds * Math.Pow(2, item.Attempts));
-        LogRetry(item.CallerId, item.Attempts + 1, error);
-        await queue.RetryAsync(item, after ?? (wait < LongestWait ? wait : LongestWait), error, cancellationToken);
-    }
-
-    /// <summary>For good: the caller is told where that is possible, and the record says so.</summary>
-    private async Task GiveUpAsync(WorkItem item, ConversationLog log, Exception error, CancellationToken cancellationToken)
-    {
-        var reason = error is MessengerException messaging ? $"messenger {messaging.Code}" : ((TextModelException)error).Code;
-        LogGivenUp(item.CallerId, reason);
-        if (error is TextModelException && log.State.Address.Length > 0)
-        {
-            try
-            {
-                var apology = new OutgoingMessage(CallerAddress.Parse(log.State.Address), texts.ReplyFailed(log.State.Language), address.MessageStatus);
-                await messenger.SendAsync(apology, cancellationToken);
-            }
-            catch (MessengerException unsent)
-            {
-                LogNoApology(item.CallerId, unsent.Code);
-            }
-        }
-
-        await log.AppendAsync(
-            new GiveUpReply(new MessageReplyFailed([.. log.State.Open.Select(message => message.MessageSid)], item.CallerId, reason, time.GetUtcNow())), cancellationToken);
-        await queue.SaveIntentAsync(item, intent: null, Lease, cancellationToken);
-        await queue.CompleteAsync(item, cancellationToken);
-    }
-
     private static bool IsOpen(Conversation conversation, TimelineEntry entry) =>
         entry.MessageSid is { } sid && conversation.Open.Exists(message => message.MessageSid == sid);
+
+    private static ImmutableArray<string> SidsOf(IEnumerable<OpenMessage> messages) => [.. messages.Select(message => message.MessageSid)];
 
     private static string Words(OpenMessage message) => message.Text ?? "";
 
@@ -301,7 +304,7 @@ public sealed partial class Replier(
         MessageKind.Document => $"[a document, which you cannot open] {message.Text}".Trim(),
         MessageKind.Location => $"[a location] {message.Text}".Trim(),
         MessageKind.Other => $"[something that is not text] {message.Text}".Trim(),
-        _ => message.Text ?? "",
+        _ => string.IsNullOrWhiteSpace(message.Text) ? "[an empty message]" : message.Text,
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Message {MessageSid}: the voice note could not be written down: {Reason}")]
@@ -313,9 +316,6 @@ public sealed partial class Replier(
     [LoggerMessage(Level = LogLevel.Warning, Message = "Caller {CallerId}: the router did not answer ({Error}); the present agent stays")]
     private partial void LogNotRouted(CallerId callerId, string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Caller {CallerId}: attempt {Attempt} to reply failed ({Error}); again later")]
-    private partial void LogRetry(CallerId callerId, int attempt, string error);
-
     [LoggerMessage(Level = LogLevel.Error, Message = "Caller {CallerId}: no reply could be sent, for good: {Reason}")]
     private partial void LogGivenUp(CallerId callerId, string reason);
 
@@ -323,26 +323,9 @@ public sealed partial class Replier(
     private partial void LogNoApology(CallerId callerId, int? code);
 }
 
-/// <summary>A reply that is about to be sent, exactly.</summary>
-internal sealed record ReplyIntent(ImmutableArray<string> Answers, string Agent, ImmutableList<ReplyPart> Parts)
-{
-    public override string ToString() => $"{nameof(ReplyIntent)} to {Answers.Length}";
-}
-
-internal sealed record ReplyPart(string Body, string? MessageSid)
-{
-    public override string ToString() => $"{nameof(ReplyPart)} {MessageSid}";
-}
-
 /// <summary>What Guru writes without a model.</summary>
 public interface IFixedTexts
 {
     /// <param name="language">ISO 639-1; English where it is null or not listed.</param>
     string ReplyFailed(string? language);
-}
-
-/// <summary>Where Guru is reached from outside (BASE_URL).</summary>
-public sealed record PublicAddress(string BaseUrl)
-{
-    public Uri MessageStatus { get; } = new($"{BaseUrl}/api/whatsapp/status");
 }

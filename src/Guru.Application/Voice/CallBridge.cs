@@ -1,3 +1,4 @@
+using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
 using Microsoft.Extensions.Logging;
 
@@ -21,9 +22,10 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly ICallerLine _line;
     private readonly CallSession _session;
     private readonly CallRecorder _recorder;
-    private readonly Func<CancellationToken, Task<IVoiceModel>> _dial;
+    private readonly Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> _dial;
     private readonly CallSid _callSid;
     private readonly Action<HeardTurn> _heardLate;
+    private readonly ICallWatcher? _watcher;
     private readonly CallRules _rules;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -48,7 +50,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         CallSession session,
         CallRecorder recorder,
         DateTimeOffset zero,
-        Func<CancellationToken, Task<IVoiceModel>> dial,
+        Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> dial,
         Action<HeardTurn> heardLate,
         CallRules rules,
         TimeProvider time,
@@ -56,6 +58,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         (_callSid, _line, _session, _recorder, _dial, _heardLate, _rules, _time, _logger) =
             (callSid, line, session, recorder, dial, heardLate, rules, time, logger);
+        _watcher = line as ICallWatcher;
         _started = time.GetTimestamp();
         _startedAt = time.GetUtcNow() - zero;
         _timer = time.CreateTimer(static bridge => ((CallBridge)bridge!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -70,7 +73,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     /// <returns>Why the call ended; null where the stream was lost and the call may go on over another.</returns>
     public async Task<CallEndReason?> RunAsync()
     {
-        Beside(DialAsync());
+        Beside(DialAsync(_session.Configured));
         var fromCaller = PumpCallerAsync();
         var reason = await _finished.Task;
         await _over.CancelAsync();
@@ -200,12 +203,12 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
     }
 
-    private async Task DialAsync()
+    private async Task DialAsync(VoiceConfiguration configuration)
     {
         CallInput outcome;
         try
         {
-            var model = await _dial(_over.Token);
+            var model = await _dial(configuration, _over.Token);
             lock (_gate)
             {
                 (var replaced, _dialed) = (_dialed, model);
@@ -349,6 +352,7 @@ public sealed partial class CallBridge : IAsyncDisposable
             }
 
             LogTrouble(@event);
+            _watcher?.OnModelEvent(@event);
             _session.Handle(new FromModel(@event), Now);
             if (@event is ModelClosed && model == _model)
             {
@@ -396,14 +400,23 @@ public sealed partial class CallBridge : IAsyncDisposable
                     break;
                 case Record d:
                     _recorder.Record(d.Fact);
+                    _watcher?.OnFact(d.Fact);
                     if (_session.LineIsGone && d.Fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
                     {
                         _heardLate(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
                     }
 
                     break;
-                case DialModel:
-                    Beside(Task.Run(DialAsync, CancellationToken.None));
+                case DialModel d:
+                    var configuration = _session.Configuration(d.Agent, d.Language);
+                    Beside(Task.Run(() => DialAsync(configuration), CancellationToken.None));
+                    break;
+                case DropModel:
+                    Beside(_dialed!.DisposeAsync().AsTask());
+                    _dialed = null;
+                    break;
+                case ConfigureModel d:
+                    _model?.Send(new Configure(_session.Configuration(d.Agent, d.Language), d.IsFresh));
                     break;
                 case UseModel:
                     Use();

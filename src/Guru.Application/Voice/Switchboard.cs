@@ -18,6 +18,7 @@ public sealed partial class Switchboard(
     IEventStore store,
     CallerMemory memory,
     IVoiceModelDialer dialer,
+    IBrowserSessions browsers,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
@@ -93,7 +94,7 @@ public sealed partial class Switchboard(
     /// <summary>Stores a fact of a call that is not here as soon as the database answers.</summary>
     public void RecordLater(CallSid callSid, CallCommand fact)
     {
-        var recorder = new CallRecorder(new CallLog(store, callSid), callSid, _ => { }, time, logger);
+        var recorder = new CallRecorder(store, new CallLog(store, callSid), callSid, _ => { }, time, logger);
         recorder.Record(fact);
         recorder.Complete();
         Paperwork(callSid, recorder.Completion);
@@ -244,23 +245,31 @@ public sealed partial class Switchboard(
     private async Task<CallEndReason?> CarryAsync(ICallerLine line, LiveCall live, DateTimeOffset connectedAt)
     {
         var call = live.Call;
-        var configuration = Configuration(call);
         var zero = call.Earlier?.Zero ?? connectedAt;
         var session = new CallSession(
             new CallSessionStart(
                 zero,
-                configuration.Agent,
-                configuration.Model,
-                configuration.Transcription.Model,
-                configuration.TurnDetection.SilenceDurationMs,
-                CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null, call.Language),
+                agents,
+                voice.Value,
+                agents[call.Agent].Name,
+                call.Language,
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,
-                call.Memory),
+                call.Memory,
+                Sideband: call.CallSid.IsWebapp),
             rules.Value);
         await using var bridge = new CallBridge(
-            call.CallSid, line, session, live.Recorder!, zero, token => live.DialAsync(inner => DialAsync(call, inner), token), turn => HearLate(live, turn), rules.Value, time, logger);
+            call.CallSid,
+            line,
+            session,
+            live.Recorder!,
+            zero,
+            (configuration, token) => live.DialAsync(inner => DialAsync(call, configuration, inner), token),
+            turn => HearLate(live, turn),
+            rules.Value,
+            time,
+            logger);
         live.Attach(bridge);
         if (_draining is { } draining)
         {
@@ -305,11 +314,15 @@ public sealed partial class Switchboard(
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
-        dialer.DialAsync(Configuration(call), call.CallerId.Value, cancellationToken);
+        DialAsync(call, voice.Value.For(agents, call.Agent, call.Language), cancellationToken);
 
-    private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(agents, call.Agent, call.Language);
+    private Task<IVoiceModel> DialAsync(ExpectedCall call, VoiceConfiguration configuration, CancellationToken cancellationToken) =>
+        call.CallSid.IsWebapp
+            ? browsers.AttendAsync(call.CallSid, cancellationToken)
+            : dialer.DialAsync(configuration, call.CallerId.Value, cancellationToken);
 
     private CallRecorder Recorder(CallSid callSid, CallLog log, LiveCall live) => new(
+        store,
         log,
         callSid,
         refused =>

@@ -3,9 +3,12 @@ using System.Text;
 namespace Guru.Application.Voice;
 
 /// <summary>A stretch of the caller's speech, from the model's voice detection to its transcript.</summary>
-internal sealed class CallerTurn(string key, long startMs)
+/// <param name="agent">Who was spoken to.</param>
+internal sealed class CallerTurn(string key, string agent, long startMs)
 {
     public string Key { get; } = key;
+
+    public string Agent { get; } = agent;
 
     public long StartMs { get; } = startMs;
 
@@ -14,12 +17,14 @@ internal sealed class CallerTurn(string key, long startMs)
 }
 
 /// <summary>An item of the model's speech: its audio's way to the caller, and its words.</summary>
-internal sealed class AgentTurn(string key, string itemId, string responseId, int epoch)
+internal sealed class AgentTurn(string key, string agent, string itemId, string responseId, int epoch)
 {
     private StringBuilder? _deltas;
     private string? _said;
 
     public string Key { get; } = key;
+
+    public string Agent { get; } = agent;
 
     /// <summary>The key of its response, as that response's usage has it.</summary>
     public string ResponseKey { get; } = key[..^itemId.Length] + responseId;
@@ -32,7 +37,13 @@ internal sealed class AgentTurn(string key, string itemId, string responseId, in
     /// <summary>Bytes of audio the model made, those dropped after a cut included.</summary>
     public long Generated { get; set; }
 
+    /// <summary>Some of it was made, whether or not its audio passed here.</summary>
+    public bool HasSpeech => Generated > 0 || Said.Length > 0;
+
     public bool IsTruncated { get; set; }
+
+    /// <summary>Until then more may be told of how it was heard.</summary>
+    public TimeSpan? HeldUntil { get; set; }
 
     public bool IsTranscribed { get; private set; }
 

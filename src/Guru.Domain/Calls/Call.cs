@@ -27,6 +27,9 @@ public sealed record Call(
             Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
             ResumeRequestedAt: null, StreamSid: null, StreamTokenHash: null, StreamsRequested: 0, OpenTokens: [], Recorded: [], Statuses: []);
 
+    /// <summary>Null until the call was summarised; it is once.</summary>
+    public CallSummarized? Summary { get; init; }
+
     /// <summary>How long a call without a Media Stream waits for the next step before it has ended.</summary>
     public static readonly TimeSpan ResumeWindow = TimeSpan.FromSeconds(15);
 
@@ -46,6 +49,8 @@ public sealed record Call(
             OpenTokens = e.StreamTokenHash is null ? call.OpenTokens : call.OpenTokens.Add(e.StreamTokenHash),
         },
         AgentRouted e => call with { Agent = e.Agent },
+        AgentHandedOff e => call with { Agent = e.To, Recorded = call.Recorded.Add(HandOffKey(e)) },
+        CallLanguageDetermined e => call with { Language = e.Language, Recorded = call.Recorded.Add(LanguageKey(e)) },
         MediaStreamRequested e => call with
         {
             StreamsRequested = call.StreamsRequested + 1,
@@ -64,12 +69,13 @@ public sealed record Call(
         UtteranceTranscribed e => call with
         {
             Recorded = call.Recorded.Add(e.UtteranceId),
-            Language = e.Speaker == Speaker.Caller ? e.Language ?? call.Language : call.Language,
+            Language = e.Speaker == Speaker.Caller ? call.Language ?? e.Language : call.Language, // One utterance proves little.
         },
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
         CallEnded e => call with { Ended = e.Reason, EndedAt = e.At },
+        CallSummarized e => call with { Summary = e },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
 
@@ -109,10 +115,16 @@ public sealed record Call(
         RecordUsage c => call.Recorded.Contains(UsageKey(c.Usage)) ? [] : [c.Usage],
         RecordReconnect c => call.Recorded.Contains(ReconnectKey(c.Reconnect)) ? [] : [c.Reconnect],
 
+        RecordHandOff c => call.Recorded.Contains(HandOffKey(c.HandOff)) ? [] : [c.HandOff],
+        RecordLanguage c => call.Recorded.Contains(LanguageKey(c.Language)) ? [] : [c.Language],
+
         EndCall when call.Ended is not null => [],
         EndCall { StreamSid: not null } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
         EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
         EndCall c => [new CallEnded(c.Reason, c.At)],
+
+        RecordCallSummary when call.Ended is null => throw new RuleException("The call goes on."),
+        RecordCallSummary c => call.Summary is null ? [c.Summary] : [],
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
     };
 
@@ -131,6 +143,11 @@ public sealed record Call(
 
     private static long GapMs(Call call, DateTimeOffset at) =>
         call.ResumeRequestedAt is { } lost ? Math.Max(0, (long)(at - lost).TotalMilliseconds) : 0;
+
+    /// <summary>By its moment, since a call may go to an agent, away, and back.</summary>
+    private static string HandOffKey(AgentHandedOff handOff) => $"agent:{handOff.To}:{handOff.At.UtcTicks}";
+
+    private static string LanguageKey(CallLanguageDetermined language) => $"language:{language.Language}:{language.At.UtcTicks}";
 
     private static string ReconnectKey(VoiceModelReconnected reconnect) => $"model:{reconnect.ModelSessionId}";
 

@@ -30,7 +30,13 @@ public sealed record RecordUsage(UsageRecorded Usage) : CallCommand(Usage.At);
 
 public sealed record RecordReconnect(VoiceModelReconnected Reconnect) : CallCommand(Reconnect.At);
 
+public sealed record RecordHandOff(AgentHandedOff HandOff) : CallCommand(HandOff.At);
+
+public sealed record RecordLanguage(CallLanguageDetermined Language) : CallCommand(Language.At);
+
 public sealed record RecordStatus(CallStatusChanged Change) : CallCommand(Change.At);
 
 /// <param name="StreamSid">For <see cref="CallEndReason.StreamLost"/>: the stream that was lost. A call that has gone on over another does not end.</param>
 public sealed record EndCall(CallEndReason Reason, DateTimeOffset At, string? StreamSid = null) : CallCommand(At);
+
+public sealed record RecordCallSummary(CallSummarized Summary) : CallCommand(Summary.At);

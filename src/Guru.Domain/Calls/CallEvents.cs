@@ -26,6 +26,19 @@ public sealed record AgentRouted(
     [property: PersonalData(PersonalDataKind.Words)] string Reason,
     DateTimeOffset At) : CallEvent(At);
 
+/// <summary>Another agent goes on with the call.</summary>
+/// <param name="Reason">As the agent gave it that handed over.</param>
+public sealed record AgentHandedOff(
+    string From,
+    string To,
+    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    DateTimeOffset At) : CallEvent(At);
+
+/// <summary>The caller asked for a language, or turned out to speak it.</summary>
+/// <param name="Language">ISO 639-1.</param>
+/// <param name="Evidence">request or call.</param>
+public sealed record CallLanguageDetermined(string Language, string Evidence, DateTimeOffset At) : CallEvent(At);
+
 /// <summary>TwiML was answered that asks for a new Media Stream after one was lost.</summary>
 /// <param name="Attempt">1 for the first stream after the one asked for by <see cref="CallStarted"/>.</param>
 public sealed record MediaStreamRequested(string StreamTokenHash, int Attempt, DateTimeOffset At) : CallEvent(At);
@@ -71,7 +84,7 @@ public sealed record UtteranceTranscribed(
     string? ResponseId = null) : CallEvent(At);
 
 /// <summary>The model's socket was replaced in mid call.</summary>
-/// <param name="Reason">dropped, expiring, expired or error.</param>
+/// <param name="Reason">dropped, expiring, expired, error or handOff.</param>
 /// <param name="GapMs">How long no model listened; the caller's audio of that time was kept and delivered.</param>
 public sealed record VoiceModelReconnected(string Reason, int Attempts, long GapMs, string ModelSessionId, DateTimeOffset At) : CallEvent(At);
 
@@ -113,3 +126,17 @@ public sealed record CallStatusChanged(
     DateTimeOffset At) : CallEvent(At);
 
 public sealed record CallEnded(CallEndReason Reason, DateTimeOffset At) : CallEvent(At);
+
+/// <summary>What a call came to, by what was said and heard in it. The lists hold one thing on each line.</summary>
+/// <param name="Language">ISO 639-1 of the texts, where the caller's language was known.</param>
+/// <param name="Agreed">What somebody said they would do next.</param>
+/// <param name="Documents">To bring, send or ask for.</param>
+public sealed record CallSummarized(
+    string? Language,
+    [property: PersonalData(PersonalDataKind.Words)] string Summary,
+    [property: PersonalData(PersonalDataKind.Words)] string Agreed,
+    [property: PersonalData(PersonalDataKind.Words)] string Addresses,
+    [property: PersonalData(PersonalDataKind.Words)] string PhoneNumbers,
+    [property: PersonalData(PersonalDataKind.Words)] string Deadlines,
+    [property: PersonalData(PersonalDataKind.Words)] string Documents,
+    DateTimeOffset At) : CallEvent(At);

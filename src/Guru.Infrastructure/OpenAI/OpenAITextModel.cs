@@ -114,8 +114,8 @@ public sealed partial class OpenAITextModel : ITextModel, IDisposable
         }
         catch (TextModelException e)
         {
-            Measure(purpose, e.Code, started);
-            LogFailed(purpose, e.Code, e.Transient, requestId, (long)_time.GetElapsedTime(started).TotalMilliseconds);
+            Measure(purpose, e.Reason, started);
+            LogFailed(purpose, e.Reason, e.Transient, requestId, (long)_time.GetElapsedTime(started).TotalMilliseconds);
             throw;
         }
     }

@@ -14,7 +14,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         "select caller_id, language, agent, last_activity_at from guru.conversations where last_activity_at is not null";
 
     private const string Entries =
-        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, source_id from guru.messages where caller_id = $1";
+        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
 
     public async Task<Page<ConversationSummary>> ListAsync(
         CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
@@ -58,7 +58,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         var entries = new List<(TimelineEntry Entry, string SourceId)>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            entries.Add((Entry(reader), reader.GetString(8)));
+            entries.Add((Entry(reader), reader.GetString(9)));
         }
 
         var page = Page.Of(entries, limit, last => TimeCursor.Of(last.Entry.At, last.SourceId));
@@ -67,6 +67,19 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
 
     public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
     {
+        var memory = await MemoryAsync($"{Entries} order by at desc, source_id desc limit $2", callerId, most, cancellationToken);
+        return memory with { Entries = [.. memory.Entries.Reverse()] };
+    }
+
+    public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => MemoryAsync(
+        $"""
+        {Entries} and at >= coalesce((select summarized_up_to from guru.conversations where caller_id = $1), '-infinity')
+        order by at, source_id limit $2
+        """,
+        callerId, most, cancellationToken);
+
+    private async Task<Memory> MemoryAsync(string entries, CallerId callerId, int most, CancellationToken cancellationToken)
+    {
         // Both in one round trip: somebody is waiting for the first word.
         await using var batch = dataSource.CreateBatch();
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
@@ -74,7 +87,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         {
             Parameters = { new() { Value = callerId.Value } },
         });
-        batch.BatchCommands.Add(new NpgsqlBatchCommand($"{Entries} order by at desc, source_id desc limit $2")
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(entries)
         {
             Parameters = { new() { Value = callerId.Value }, new() { Value = Math.Max(0, most) } },
         });
@@ -83,14 +96,13 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
             ? new Memory(reader.TextOrNull(0), reader.TextOrNull(1), reader.TextOrNull(2), reader.ValueOrNull<DateTimeOffset>(3), [])
             : Memory.None;
         await reader.NextResultAsync(cancellationToken);
-        var entries = new List<TimelineEntry>();
+        var found = new List<TimelineEntry>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            entries.Add(Entry(reader));
+            found.Add(Entry(reader));
         }
 
-        entries.Reverse();
-        return memory with { Entries = entries };
+        return memory with { Entries = found };
     }
 
     private static void AddCursor(NpgsqlParameterCollection parameters, string? cursor, (DateTimeOffset At, string Id) after)
@@ -126,5 +138,8 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         Agent: reader.TextOrNull(4),
         CallSid: reader.TextOrNull(5),
         MessageSid: reader.TextOrNull(6),
-        Delivery: reader.TextOrNull(7));
+        Delivery: reader.TextOrNull(7))
+    {
+        Failure = reader.TextOrNull(8),
+    };
 }

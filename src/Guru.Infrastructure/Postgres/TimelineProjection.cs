@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
@@ -32,6 +33,14 @@ internal sealed class TimelineProjection(string schema) : IProjection
         update {schema}.messages m set text = t.text
         from unnest($1, $2, $3) as t (caller_id, source_id, text)
         where m.caller_id = t.caller_id and m.source_id = t.source_id
+        """,
+        Text, Text, Text);
+
+    private readonly SqlStatement _failure = new(
+        $"""
+        update {schema}.messages m set failure = f.reason
+        from unnest($1, $2, $3) as f (caller_id, source_id, reason)
+        where m.caller_id = f.caller_id and m.source_id = f.source_id
         """,
         Text, Text, Text);
 
@@ -93,7 +102,9 @@ internal sealed class TimelineProjection(string schema) : IProjection
         [
             new SqlCommand(_transcript, MessageKey(e.CallerId.Value, e.MessageSid), e.CallerId.Value, e.MessageSid, e.Text ?? ""),
         ],
-        MessageReplied { ReplySids: [var first, ..] } e => Reply(e, first),
+        MessageReplied { ReplySids: [_, ..] } e => Ours(e.CallerId.Value, e.ReplySids, e.Agent, e.Text, e.At),
+        MessageSent { MessageSids: [_, ..] } e => Ours(e.CallerId.Value, e.MessageSids, e.Agent, e.Text, e.At),
+        MessageReplyFailed e => NotAnswered(e),
         MessageDeliveryChanged e => Delivery(e),
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
@@ -107,18 +118,26 @@ internal sealed class TimelineProjection(string schema) : IProjection
         _ => [],
     };
 
-    private IEnumerable<SqlCommand> Reply(MessageReplied reply, string first)
+    private IEnumerable<SqlCommand> Ours(string caller, ImmutableArray<string> sids, string? agent, string? text, DateTimeOffset at)
     {
-        var caller = reply.CallerId.Value;
+        var first = sids[0];
         yield return new SqlCommand(
             _message, MessageKey(caller, first),
-            caller, first, reply.At, Whatsapp, EnumText.Of(Speaker.Agent), reply.Text ?? "", reply.Agent, first,
-            string.Join(' ', reply.ReplySids));
-        foreach (var sid in reply.ReplySids)
+            caller, first, at, Whatsapp, EnumText.Of(Speaker.Agent), text ?? "", agent, first, string.Join(' ', sids));
+        foreach (var sid in sids)
         {
             yield return new SqlCommand(_part, DeliveryKey(caller, sid), caller, sid, first);
             yield return new SqlCommand(_show, DeliveryKey(caller, sid), caller, sid) { Reads = MessageKey(caller, first) };
         }
+    }
+
+    /// <summary>The caller's messages say that nothing answers them; what was sent all the same is an entry like any other.</summary>
+    private IEnumerable<SqlCommand> NotAnswered(MessageReplyFailed failed)
+    {
+        var caller = failed.CallerId.Value;
+        return failed.Answers
+            .Select(sid => new SqlCommand(_failure, MessageKey(caller, sid), caller, sid, failed.Reason))
+            .Concat(failed.ReplySids.IsEmpty ? [] : Ours(caller, failed.ReplySids, failed.Agent, failed.Text, failed.At));
     }
 
     private IEnumerable<SqlCommand> Delivery(MessageDeliveryChanged change)

@@ -1,4 +1,6 @@
 using Guru.Application.Work;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
 
@@ -13,14 +15,63 @@ internal sealed class WorkProjection : IProjection
     /// <summary>Who writes in bursts seldom pauses for longer.</summary>
     private const string EndOfBurst = "interval '1.5 seconds'";
 
+    /// <summary>Who writes without a pause is answered in between.</summary>
+    private const string LongestBurst = "interval '10 seconds'";
+
+    /// <summary>The last words of a call are transcribed after its end.</summary>
+    private const string LastFacts = "interval '5 seconds'";
+
+    /// <summary>A session is over when nothing happened for an hour; the nodes' clocks may differ a little.</summary>
+    private static readonly TimeSpan SessionIsOver = TimeSpan.FromMinutes(61);
+
+    /// <summary>A digest in the midst of a session, where more was said than an agent can be told word for word.</summary>
+    private const string Now = "now:";
+
+    /// <summary>What is being done is finished first.</summary>
+    private const string Later = "case when w.lease_until > now() then w.due_at else greatest(w.due_at, excluded.due_at) end";
+
     private static readonly SqlStatement Reply = new(
         $"""
-        insert into guru.work as w (id, kind, caller_id, subject, due_at)
-        select '{WorkItem.Reply}:' || m.caller_id, '{WorkItem.Reply}', m.caller_id, m.caller_id, m.at + {EndOfBurst}
+        insert into guru.work as w (id, kind, caller_id, subject, due_at, due_by)
+        select '{WorkItem.Reply}:' || m.caller_id, '{WorkItem.Reply}', m.caller_id, m.caller_id, m.at + {EndOfBurst}, m.at + {LongestBurst}
         from unnest($1, $2) as m (caller_id, at)
         on conflict (id) do update set
             round = w.round + 1,
-            due_at = case when w.lease_until > now() then w.due_at else greatest(w.due_at, excluded.due_at) end
+            due_at = case when w.lease_until > now() then w.due_at else greatest(w.due_at, least(excluded.due_at, w.due_by)) end
+        """,
+        Text, TimestampTz);
+
+    /// <summary>Every message is answered, or it is on record that it could not be: that is when it is asked for.</summary>
+    private static readonly SqlStatement Digest = new(
+        $"""
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select '{WorkItem.Digest}:' || m.part || m.caller_id, '{WorkItem.Digest}', m.caller_id, m.caller_id, m.due_at
+        from unnest($1, $2, $3) as m (part, caller_id, due_at)
+        on conflict (id) do update set round = w.round + 1, due_at = {Later}
+        """,
+        Text, Text, TimestampTz);
+
+    /// <summary>A call has items of its own, so that its transactions and those of texts do not wait for each other.</summary>
+    private static readonly SqlStatement AfterCall = new(
+        $"""
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select due.kind || ':' || due.part || e.call_sid, due.kind, c.caller_id, due.subject, e.at + due.wait
+        from unnest($1, $2) as e (call_sid, at)
+        join guru.calls c on c.call_sid = e.call_sid and c.caller_id is not null
+        cross join lateral (values
+            ('{WorkItem.Summary}', '', e.call_sid, {LastFacts}),
+            ('{WorkItem.Digest}', '{Now}', c.caller_id, {LastFacts}),
+            ('{WorkItem.Digest}', '', c.caller_id, interval '{SessionIsOver.TotalMinutes} minutes')) as due (kind, part, subject, wait)
+        on conflict do nothing
+        """,
+        Text, TimestampTz);
+
+    /// <summary>What is recorded after the end of a call belongs in its summary.</summary>
+    private static readonly SqlStatement LateFact = new(
+        $"""
+        update guru.work w set round = w.round + 1, due_at = {Later}
+        from (select '{WorkItem.Summary}:' || call_sid as id, at + {LastFacts} as due_at from unnest($1, $2) as e (call_sid, at)) as excluded
+        where w.id = excluded.id
         """,
         Text, TimestampTz);
 
@@ -29,6 +80,20 @@ internal sealed class WorkProjection : IProjection
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],
+        MessageReplied e => [DigestOf(e.CallerId, "", e.At + SessionIsOver), DigestOf(e.CallerId, Now, e.At)],
+        MessageReplyFailed e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
+        MessageSent e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
+        CallEnded e when CallStream.SidOf(@event.StreamId) is { } callSid =>
+        [
+            new SqlCommand(AfterCall, $"work/{callSid}", callSid, e.At) { Reads = callSid },
+        ],
+        UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
+        [
+            new SqlCommand(LateFact, $"work/{callSid}", callSid, e.At),
+        ],
         _ => [],
     };
+
+    private static SqlCommand DigestOf(CallerId callerId, string part, DateTimeOffset dueAt) =>
+        new(Digest, $"work/{WorkItem.Digest}:{part}{callerId}", part, callerId.Value, dueAt);
 }

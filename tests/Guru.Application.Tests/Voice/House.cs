@@ -24,12 +24,16 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
         "house", "spoken", "written",
-        [new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."), new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null)]);
+        [
+            new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."),
+            new Agent("legal", "Law.", "You are the legal advisor.", Voice: "cedar", GreetingHint: null),
+            new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null),
+        ]);
 
     /// <summary>What the read model knows of callers.</summary>
     public ScriptedConversations Known { get; } = new();
@@ -43,6 +47,8 @@ internal sealed class House
     public MemoryStore Store { get; }
 
     public ScriptedDialer Dialer { get; }
+
+    public ScriptedBrowsers Browsers { get; } = new();
 
     public IOptions<CallRules> Rules { get; }
 

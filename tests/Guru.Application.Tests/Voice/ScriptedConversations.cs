@@ -1,4 +1,3 @@
-using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 
@@ -10,6 +9,8 @@ internal sealed class ScriptedConversations : IConversationQueries
     public Memory Memory { get; set; } = Memory.None;
 
     public Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken) => Task.FromResult(Memory);
+
+    public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken) =>
         throw new NotSupportedException();

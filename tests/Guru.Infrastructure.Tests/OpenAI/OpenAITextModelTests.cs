@@ -117,7 +117,7 @@ public sealed class AskingTheTextModel
     {
         var refusal = await RefusalAsync(Answers.Json(body));
 
-        (refusal.Code, refusal.Transient).ShouldBe((code, transient));
+        (refusal.Reason, refusal.Transient).ShouldBe((code, transient));
     }
 
     [Theory]
@@ -147,7 +147,7 @@ public sealed class AskingTheTextModel
     {
         var refusal = await RefusalAsync(Answers.Json(TextModels.Error(type, code), status));
 
-        (refusal.Code, refusal.Transient, refusal.RetryAfter).ShouldBe((told, transient, null));
+        (refusal.Reason, refusal.Transient, refusal.RetryAfter).ShouldBe((told, transient, null));
     }
 
     [Theory]
@@ -161,7 +161,7 @@ public sealed class AskingTheTextModel
         foreach (var answer in new[] { Answers.Html(status), Answers.Empty(status), Answers.Json("""{"error":"no"}""", status) })
         {
             var refusal = await RefusalAsync(answer);
-            (refusal.Code, refusal.Transient).ShouldBe((status.ToString(System.Globalization.CultureInfo.InvariantCulture), transient));
+            (refusal.Reason, refusal.Transient).ShouldBe((status.ToString(System.Globalization.CultureInfo.InvariantCulture), transient));
         }
     }
 
@@ -181,7 +181,7 @@ public sealed class AskingTheTextModel
     {
         var refusal = await RefusalAsync(Answers.Never, new TextModelSettings { TimeoutSeconds = 0.2 });
 
-        (refusal.Code, refusal.Transient).ShouldBe(("timeout", true));
+        (refusal.Reason, refusal.Transient).ShouldBe(("timeout", true));
     }
 
     [Fact]
@@ -197,7 +197,7 @@ public sealed class AskingTheTextModel
             },
             new TextModelSettings { TimeoutSeconds = 0.2 });
 
-        (refusal.Code, refusal.Transient).ShouldBe(("timeout", true));
+        (refusal.Reason, refusal.Transient).ShouldBe(("timeout", true));
     }
 
     [Fact]
@@ -206,7 +206,7 @@ public sealed class AskingTheTextModel
         foreach (var answer in new[] { Answers.Lost, Answers.CutOff(200) })
         {
             var refusal = await RefusalAsync(answer);
-            (refusal.Code, refusal.Transient).ShouldBe(("unreachable", true));
+            (refusal.Reason, refusal.Transient).ShouldBe(("unreachable", true));
         }
     }
 
@@ -219,7 +219,7 @@ public sealed class AskingTheTextModel
 
         var refusal = await Should.ThrowAsync<TextModelException>(() => model.AnswerAsync(Route, default));
 
-        (refusal.Code, refusal.Transient).ShouldBe(("unreachable", true));
+        (refusal.Reason, refusal.Transient).ShouldBe(("unreachable", true));
     }
 
     [Fact]
@@ -360,7 +360,7 @@ public sealed class WritingDownAVoiceNote
 
         var refusal = await Should.ThrowAsync<TextModelException>(() => model.TranscribeAsync(VoiceNote, contentType, default));
 
-        (refusal.Code, refusal.Transient).ShouldBe(("unsupported_audio", false));
+        (refusal.Reason, refusal.Transient).ShouldBe(("unsupported_audio", false));
         server.Asked.ShouldBeEmpty();
     }
 
@@ -372,7 +372,7 @@ public sealed class WritingDownAVoiceNote
 
         var refusal = await Should.ThrowAsync<TextModelException>(() => model.TranscribeAsync(new byte[(25 * 1024 * 1024) + 1], "audio/ogg", default));
 
-        (refusal.Code, refusal.Transient).ShouldBe(("audio_too_large", false));
+        (refusal.Reason, refusal.Transient).ShouldBe(("audio_too_large", false));
         server.Asked.ShouldBeEmpty();
     }
 
@@ -409,7 +409,7 @@ public sealed class WritingDownAVoiceNote
 
         var refusal = await Should.ThrowAsync<TextModelException>(() => model.TranscribeAsync(VoiceNote, "audio/ogg", default));
 
-        (refusal.Code, refusal.Transient).ShouldBe((code, transient));
+        (refusal.Reason, refusal.Transient).ShouldBe((code, transient));
         server.Asked.Count.ShouldBe(1);
     }
 
@@ -422,7 +422,7 @@ public sealed class WritingDownAVoiceNote
         var refusal = await Should.ThrowAsync<TextModelException>(() =>
             model.TranscribeAsync(VoiceNote, "audio/ogg", default).WaitAsync(RawSockets.Patience));
 
-        (refusal.Code, refusal.Transient).ShouldBe(("timeout", true));
+        (refusal.Reason, refusal.Transient).ShouldBe(("timeout", true));
     }
 
     private static async Task<List<(string? Disposition, string? ContentType, string Hex)>> PartsAsync(AskedRequest asked)

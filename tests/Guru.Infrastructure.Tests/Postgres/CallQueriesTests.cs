@@ -31,6 +31,27 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_call_shows_the_agent_it_was_handed_to_and_each_utterance_its_own()
+    {
+        await AppendAsync(
+            Started(), new AgentRouted("general", "why", Noon), Connected(2), Said("a", 100) with { Agent = "general" },
+            new AgentHandedOff("general", "legal", "a visa", At(5)), Said("b", 9000) with { Agent = "legal" });
+
+        (await FindAsync())!.Agent.ShouldBe("legal");
+        (await _database.OneAsync("select string_agg(agent, ' ' order by start_ms) from guru.utterances")).ShouldBe("general legal");
+    }
+
+    [Fact]
+    public async Task A_call_shows_the_language_that_was_determined_and_before_that_the_first_one_heard()
+    {
+        await AppendAsync(Started(), Connected(2), Heard("a", 100, language: null), Heard("b", 200, "es"), Heard("c", 300, "ht"));
+        (await FindAsync())!.Language.ShouldBe("es");
+
+        await AppendAsync(new CallLanguageDetermined("ht", "call", At(9)), Heard("d", 400, "en"));
+        (await FindAsync())!.Language.ShouldBe("ht");
+    }
+
+    [Fact]
     public async Task The_callers_number_is_masked_in_the_read_model()
     {
         await AppendAsync(Started());
@@ -210,6 +231,8 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     private static UtteranceTranscribed Said(string id, long startMs) => new(
         id, Speaker.Agent, "general", $"said {id}", $"said {id}", Interrupted: false, TranscriptionOutcome.Completed, startMs, startMs + 50, 50, 40,
         Language: null, FirstAudioMs: null, FirstHeardMs: null, Noon);
+
+    private static UtteranceTranscribed Heard(string id, long startMs, string? language) => Said(id, startMs) with { Speaker = Speaker.Caller, Language = language };
 
     private Task AppendAsync(params object[] events) => _database.Store.AppendAsync(Call.StreamId(Sid), ExpectedVersion.Any, Maria, events, default);
 

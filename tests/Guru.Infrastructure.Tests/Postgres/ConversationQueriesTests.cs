@@ -99,8 +99,25 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     {
         await WriteAsync(Message("SM1", 0, "hello"), Reply(1, "unsent"), new MessageReplyFailed(["SM1"], Maria, "windowClosed", At(2)));
 
-        (await TimelineAsync()).ShouldHaveSingleItem().Text.ShouldBe("hello");
+        var entry = (await TimelineAsync()).ShouldHaveSingleItem();
+        (entry.Text, entry.Failure).ShouldBe(("hello", "windowClosed"));
         (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
+    }
+
+    [Fact]
+    public async Task A_message_that_got_no_reply_says_so_and_the_apology_is_an_entry_of_its_own()
+    {
+        await WriteAsync(
+            Message("SM1", 0, "hello"), Message("SM2", 1, "are you there?"), Change("SM3 read"),
+            new MessageReplyFailed(["SM1", "SM2"], Maria, "insufficient_quota", At(2)) { ReplySids = ["SM3"], Agent = "legal", Text = "Sorry." });
+
+        (await TimelineAsync()).ShouldBe(
+        [
+            new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Caller, "hello", Agent: null, CallSid: null, "SM1", Delivery: null) { Failure = "insufficient_quota" },
+            new TimelineEntry(At(1), TimelineChannel.Whatsapp, Speaker.Caller, "are you there?", Agent: null, CallSid: null, "SM2", Delivery: null) { Failure = "insufficient_quota" },
+            new TimelineEntry(At(2), TimelineChannel.Whatsapp, Speaker.Agent, "Sorry.", "legal", CallSid: null, "SM3", "read"),
+        ]);
+        (await FindAsync())!.LastActivityAt.ShouldBe(At(2));
     }
 
     [Theory]
@@ -154,6 +171,18 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     }
 
     [Fact]
+    public async Task What_guru_writes_of_itself_is_an_entry_that_shows_how_far_it_has_come()
+    {
+        await WriteAsync(
+            new MessageSent("callSummary", "CA1", Maria, ["SM2", "SM3"], "legal", "We talked.", Noon), new MessageNotSent("callSummary", "CA2", Maria, "windowClosed", At(1)),
+            Change("SM2 delivered"), Change("SM3 failed"));
+
+        (await TimelineAsync()).ShouldBe(
+            [new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Agent, "We talked.", "legal", CallSid: null, "SM2", Delivery: "failed")]);
+        (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
+    }
+
+    [Fact]
     public async Task A_conversation_knows_its_last_agent_language_and_activity()
     {
         await WriteAsync(
@@ -180,8 +209,27 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
 
         await SpeakAsync(new AgentRouted("legal", "why", Noon), Connected(10), Said("b", 60_000), Said("a", 5_000));
 
-        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, Agent: null, At(70)));
+        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, "legal", At(70)));
         (await _database.OneAsync("select address_masked from guru.conversations")).ShouldBe("+1***01");
+    }
+
+    [Fact]
+    public async Task The_agent_that_a_call_was_handed_to_has_the_conversation_until_another_is_selected()
+    {
+        await WriteAsync(Message("SM1", 0, "hello"), Selected("SM1", 1, "healthcare"));
+        await SpeakAsync(Started(), new AgentRouted("healthcare", "why", At(2)), new AgentHandedOff("healthcare", "legal", "a visa", At(30)));
+        (await FindAsync())!.Agent.ShouldBe("legal");
+
+        await SpeakAsync(new AgentHandedOff("legal", "general", "school", At(40)), new AgentHandedOff("general", "financial", "money", At(50)));
+        (await FindAsync())!.Agent.ShouldBe("financial");
+
+        await WriteAsync(Selected("SM1", 45, "healthcare")); // It was selected before, and its append came after.
+        (await FindAsync())!.Agent.ShouldBe("financial");
+        await WriteAsync(Selected("SM1", 60, "healthcare"));
+        (await FindAsync())!.Agent.ShouldBe("healthcare");
+
+        await _database.Rebuild.RebuildAsync(progress: null, default);
+        (await FindAsync())!.Agent.ShouldBe("healthcare");
     }
 
     [Fact]
@@ -270,6 +318,19 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
 
         memory.Entries.Select(entry => entry.Text).ShouldBe(["17", "18", "19"]);
         (memory.Agent, memory.Language, memory.Summary, memory.SummarizedUpTo).ShouldBe(("legal", "pt", "A long story.", At(15)));
+    }
+
+    [Fact]
+    public async Task What_is_in_no_summary_yet_is_found_oldest_first()
+    {
+        await WriteAsync([.. Enumerable.Range(0, 20).Select(number => Message($"SM{number:00}", number, $"{number}"))]);
+        (await _database.Conversations.UnsummarizedAsync(Maria, 3, default)).Entries.Select(entry => entry.Text).ShouldBe(["0", "1", "2"]);
+
+        await WriteAsync(new ConversationSummarized(Maria, "A long story.", At(15).AddMicroseconds(1), At(21)));
+
+        var memory = await _database.Conversations.UnsummarizedAsync(Maria, 10, default);
+        memory.Summary.ShouldBe("A long story.");
+        memory.Entries.Select(entry => entry.Text).ShouldBe(["16", "17", "18", "19"]);
     }
 
     [Fact]

@@ -1,0 +1,111 @@
+using Guru.Application.Calls;
+using Guru.Application.Work;
+using Guru.Domain.Agents;
+using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Guru.Application.Conversations;
+
+/// <summary>
+/// When a call is over: writes down what it came to, and sends it to the caller. Each step is on record before the next, so that
+/// another node goes on where this one died. docs/conversation.md, steps 9 and 10.
+/// </summary>
+public sealed partial class CallSummarizer(
+    IEventStore store,
+    ITextModel model,
+    AgentCatalog agents,
+    Outbox outbox,
+    IOptions<MessageRules> rules,
+    TimeProvider time,
+    ILogger<CallSummarizer> logger) : IWork
+{
+    /// <summary>In <see cref="MessageSent"/>, beside the call's SID.</summary>
+    private const string Occasion = "callSummary";
+
+    public string Kind => WorkItem.Summary;
+
+    public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
+    {
+        var call = new CallLog(store, CallSid.Parse(item.Subject));
+        var events = await call.ReadAsync(cancellationToken);
+        var turns = events.OfType<UtteranceTranscribed>().Where(turn => !string.IsNullOrWhiteSpace(turn.Heard)).OrderBy(turn => turn.StartMs).ToList();
+        if (call.State.Summary is null && turns.Exists(turn => turn.Speaker == Speaker.Caller))
+        {
+            await SummarizeAsync(item, call, turns, cancellationToken);
+        }
+
+        // Without words it was erased meanwhile.
+        if (rules.Value.SummaryAfterCall && call.State.Summary is { Summary.Length: > 0 } summary)
+        {
+            await SendAsync(item, events, call.State.Agent, summary, cancellationToken);
+        }
+    }
+
+    public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
+    {
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time.
+        }
+
+        LogGivenUp(item.Subject, error.Reason);
+        var log = new ConversationLog(store, item.CallerId);
+        await log.ReadAsync(cancellationToken);
+        var draft = (error as MessengerException)?.Unsent;
+        if (draft is null && Outbox.Begun(item) is { } begun)
+        {
+            var events = await new CallLog(store, CallSid.Parse(item.Subject)).ReadAsync(cancellationToken);
+            draft = await outbox.AdoptAsync(item, Recipient(log.State, events), begun, cancellationToken);
+        }
+
+        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft) : NotSent(item, error.Reason), cancellationToken);
+    }
+
+    private async Task SummarizeAsync(WorkItem item, CallLog call, IReadOnlyList<UtteranceTranscribed> turns, CancellationToken cancellationToken)
+    {
+        var (agent, language) = (agents[call.State.Agent], call.State.Language);
+        var answer = await model.AnswerAsync(CallSummary.Request(agent, language, turns, item.CallerId), cancellationToken);
+        var summary = CallSummary.Read(answer.Text, language, turns, time.GetUtcNow()) ?? throw new TextModelException("malformed", transient: true);
+        await call.AppendAsync(new RecordCallSummary(summary), cancellationToken);
+    }
+
+    private async Task SendAsync(WorkItem item, IEnumerable<CallEvent> call, string agent, CallSummarized summary, CancellationToken cancellationToken)
+    {
+        var log = new ConversationLog(store, item.CallerId);
+        await log.ReadAsync(cancellationToken);
+        if (log.State.Settled.Contains((Occasion, item.Subject)))
+        {
+            return;
+        }
+
+        var (to, begun) = (Recipient(log.State, call), Outbox.Begun(item));
+        if (begun is null && item.IntentAt is not null)
+        {
+            // Its words were erased since, and it may have been sent: nobody can tell any more.
+            await log.AppendAsync(NotSent(item, "erased"), cancellationToken);
+        }
+        else if (begun is null && !outbox.IsOpen(to))
+        {
+            await log.AppendAsync(NotSent(item, "windowClosed"), cancellationToken);
+        }
+        else
+        {
+            var draft = begun ?? Draft.Of([], agent, CallSummary.Message(summary));
+            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken)), cancellationToken);
+        }
+    }
+
+    private static Conversation Recipient(Conversation conversation, IEnumerable<CallEvent> call) =>
+        call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
+
+    private RecordSent Sent(WorkItem item, Draft draft) =>
+        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, time.GetUtcNow()));
+
+    private RecordNotSent NotSent(WorkItem item, string reason) =>
+        new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its summary could not be made or sent, for good: {Reason}")]
+    private partial void LogGivenUp(string callSid, string reason);
+}
