@@ -14,7 +14,9 @@ public sealed partial class CallSession
     /// <summary>Another agent is to go on with the call, once what is being said has been heard.</summary>
     /// <param name="Request">What the caller asks for.</param>
     /// <param name="ResponseId">The response in which the agent asked for it.</param>
-    /// <param name="NeedsSession">The other's voice is another one, which a session that has spoken cannot take.</param>
+    /// <param name="NeedsSession">
+    /// The other's voice is another one, which a session that has spoken cannot take. A browser's call has one session, and keeps its voice.
+    /// </param>
     /// <param name="Limit">When the other's session must be there, and when transcripts are not waited for any longer.</param>
     private sealed record HandOver(
         string To, string Reason, string Request, string ToolCallId, string ResponseId, bool NeedsSession, TimeSpan Limit);
@@ -68,7 +70,7 @@ public sealed partial class CallSession
             Speak(language, "request");
         }
 
-        if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.Generated > 0))
+        if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
         {
             Want("tool", instructions: null, tools: false);
         }
@@ -112,7 +114,7 @@ public sealed partial class CallSession
 
     private void BeginHandOver(ToolCalled e, string to)
     {
-        var needsSession = Configuration(to).Voice != Configuration(_agent).Voice;
+        var needsSession = !start.Sideband && Configuration(to).Voice != Configuration(_agent).Voice;
         _handOver = new HandOver(
             to,
             VoiceTools.Argument(e.Arguments, "reason") ?? "",

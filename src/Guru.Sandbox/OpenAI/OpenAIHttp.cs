@@ -231,7 +231,7 @@ public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
         }
     }
 
-    static IResult Bad(string code, string message, string? param = null, int status = 400) => Json(
+    internal static IResult Bad(string code, string message, string? param = null, int status = 400) => Json(
         new JsonObject
         {
             ["error"] = new JsonObject { ["message"] = message, ["type"] = "invalid_request_error", ["param"] = param, ["code"] = code },
@@ -242,5 +242,5 @@ public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
 
     static int Tokens(string? text) => (text?.Length ?? 0) / CharactersPerToken;
 
-    static string NewId(string prefix) => prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    internal static string NewId(string prefix) => prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 }
