@@ -3,6 +3,7 @@ using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
+using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.Postgres;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -29,7 +30,7 @@ internal static class ContextBench
                 .AddSingleton(Options.Create(new MemorySettings()))
                 .AddSingleton<CallerMemory>()
                 .AddSingleton(TimeProvider.System)
-                .AddPostgres(database)
+                .AddPostgres(database, PricesFile.Load(PricesFile.ShippedPath))
                 .BuildServiceProvider();
             Console.WriteLine($"{callers} callers with {messages} messages each in one session, seed {seed}");
             for (var caller = 0; caller < callers; caller++)

@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
@@ -20,6 +21,7 @@ public static class Registration
         services.AddSingleton<IWork, CallSummarizer>();
         services.AddSingleton<IWork, Digester>();
         services.AddSingleton<Switchboard>();
+        services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);
         services.AddSingleton(typeof(IPipelineBehavior<,>), typeof(Tracing<,>));

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
+using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
@@ -9,7 +10,9 @@ using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
+using Guru.Domain.Costs;
 using Guru.Infrastructure.Agents;
+using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -29,12 +32,14 @@ internal sealed record GuruSettings(
     CallRules Calls,
     VoiceSettings Voice,
     AgentCatalog Agents,
+    PriceTable Prices,
     MemorySettings Memory,
     ReplyRules Replies,
     MessageRules Messages,
     WorkRules Work,
     MessengerOptions Messenger,
-    TextModelSettings Text)
+    TextModelSettings Text,
+    WebappOptions Webapp)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -106,8 +111,7 @@ internal sealed record GuruSettings(
         }
 
         var baseUrl = Need("BASE_URL", "the public address of this server, such as https://guru.example.org.").TrimEnd('/');
-        if (baseUrl.Length > 0 && !(Uri.TryCreate(baseUrl, UriKind.Absolute, out var address)
-            && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0))
+        if (baseUrl.Length > 0 && !IsOrigin(baseUrl))
         {
             mistakes.Add("BASE_URL must be scheme and host, with a port where needed, and nothing more.");
         }
@@ -150,14 +154,18 @@ internal sealed record GuruSettings(
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
+        mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
+            $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
+        var prices = PricesOf(environment["Guru:Prices:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
             ? new GuruSettings(
-                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
-                replies, messages, work, messenger, text)
+                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
+                replies, messages, work, messenger, text, webapp)
             : throw new SettingsException(mistakes);
     }
 
@@ -186,6 +194,11 @@ internal sealed record GuruSettings(
         return options;
     }
 
+    /// <summary>Scheme and host, with a port where needed, and nothing more.</summary>
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var address)
+        && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0 && !text.EndsWith('/');
+
     private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
     {
         try
@@ -195,6 +208,19 @@ internal sealed record GuruSettings(
         catch (AgentsException error)
         {
             mistakes.AddRange(error.Mistakes.Select(mistake => $"agents: {mistake}"));
+            return null;
+        }
+    }
+
+    private static PriceTable? PricesOf(string? path, List<string> mistakes)
+    {
+        try
+        {
+            return PricesFile.Load(string.IsNullOrWhiteSpace(path) ? PricesFile.ShippedPath : path);
+        }
+        catch (PricesException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"prices: {mistake}"));
             return null;
         }
     }

@@ -83,19 +83,22 @@ public sealed partial class AnswerCallHandler(
         return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect);
     }
 
-    /// <summary>No model stands between ringing and the first word: the call begins with the agent that the conversation has.</summary>
-    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known) => new(
-        callSid,
-        callerId,
-        address.Value,
-        CallChannel.Whatsapp,
-        CallDirections.Parse(request.Direction),
-        known.Language,
-        StreamToken.Hash(token),
-        agents[known.Session.Count > 0 ? known.Agent : null].Name,
-        known.Session.Count > 0 && known.Agent is not null ? "The conversation has this agent." : "Nothing tells yet what it is about.",
-        time.GetUtcNow(),
-        switchboard.Refusal);
+    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known)
+    {
+        var (agent, because) = known.OpeningAgent(agents);
+        return new StartCall(
+            callSid,
+            callerId,
+            address.Value,
+            CallChannel.Whatsapp,
+            CallDirections.Parse(request.Direction),
+            known.Language,
+            StreamToken.Hash(token),
+            agent,
+            because,
+            time.GetUtcNow(),
+            switchboard.Refusal);
+    }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]
     private partial void LogNotStored(CallSid callSid, string error);

@@ -26,6 +26,8 @@ public sealed partial class CallSummarizer(
 
     public string Kind => WorkItem.Summary;
 
+    public bool CanWait => true;
+
     public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
     {
         var call = new CallLog(store, CallSid.Parse(item.Subject));
