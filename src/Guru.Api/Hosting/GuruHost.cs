@@ -166,6 +166,7 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapCalls();
         app.MapConversations();
         app.MapVoiceAgent();
+        app.MapVoicePage();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();
