@@ -31,7 +31,7 @@ internal static class CommandLine
         var settings = GuruSettings.Read(Environment(), serving: false);
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-        await using var services = new ServiceCollection().AddPostgres(database).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
         var events = await AnsiConsole.Progress().StartAsync(async progress =>
         {
             var task = progress.AddTask("Rebuilding the read models");

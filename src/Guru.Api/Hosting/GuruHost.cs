@@ -1,10 +1,12 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using FluentValidation;
+using Guru.Api.Analytics;
 using Guru.Api.Calls;
 using Guru.Api.Conversations;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
+using Guru.Api.Transcripts;
 using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Conversations;
@@ -110,7 +112,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database);
+        builder.Services.AddPostgres(database, settings.Prices);
         builder.Services.AddSingleton(settings.OpenAI);
         builder.Services.AddSingleton<RealtimeDialer>();
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
@@ -130,6 +132,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
@@ -147,6 +150,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddOpenApi(GuruOpenApi.Configure);
         builder.Services.AddHealthChecks()
             .AddCheck<PostgresHealth>("database", tags: ["ready"])
+            .AddCheck<OutdatedReadModels>("readModels", tags: ["ready"])
             .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
         builder.Services.AddHostedService<OtlpExport>();
     }
@@ -167,6 +171,10 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapConversations();
         app.MapVoiceAgent();
         app.MapVoicePage();
+        app.MapTranscripts();
+        app.MapAnalytics();
+        app.MapExports();
+        app.MapLive();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();

@@ -10,7 +10,9 @@ using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
+using Guru.Domain.Costs;
 using Guru.Infrastructure.Agents;
+using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -30,6 +32,7 @@ internal sealed record GuruSettings(
     CallRules Calls,
     VoiceSettings Voice,
     AgentCatalog Agents,
+    PriceTable Prices,
     MemorySettings Memory,
     ReplyRules Replies,
     MessageRules Messages,
@@ -155,12 +158,13 @@ internal sealed record GuruSettings(
         mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
             $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
+        var prices = PricesOf(environment["Guru:Prices:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
             ? new GuruSettings(
-                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
+                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
                 replies, messages, work, messenger, text, webapp)
             : throw new SettingsException(mistakes);
     }
@@ -204,6 +208,19 @@ internal sealed record GuruSettings(
         catch (AgentsException error)
         {
             mistakes.AddRange(error.Mistakes.Select(mistake => $"agents: {mistake}"));
+            return null;
+        }
+    }
+
+    private static PriceTable? PricesOf(string? path, List<string> mistakes)
+    {
+        try
+        {
+            return PricesFile.Load(string.IsNullOrWhiteSpace(path) ? PricesFile.ShippedPath : path);
+        }
+        catch (PricesException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"prices: {mistake}"));
             return null;
         }
     }

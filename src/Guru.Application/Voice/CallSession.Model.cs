@@ -159,7 +159,7 @@ public sealed partial class CallSession
 
         if (@event is CallerTranscribed { Usage: { } usage })
         {
-            RecordUsage(itemId, "transcription", start.Voice.TranscriptionModel, usage);
+            RecordUsage(itemId, UsageRecorded.Transcription, start.Voice.TranscriptionModel, usage);
         }
 
         if (_callerTurns.Remove(itemId, out var turn))
@@ -168,7 +168,7 @@ public sealed partial class CallSession
             RecordCaller(turn, text, language, outcome);
             if (text.Length > 0 && language is not null && _language.Hear(language))
             {
-                Speak(language, "call");
+                ChangeLanguage(language, "call");
             }
         }
     }
@@ -191,7 +191,7 @@ public sealed partial class CallSession
                 _responses.Done(e.ResponseId);
                 if (e.Usage is not null)
                 {
-                    RecordUsage(e.ResponseId, "response", start.Voice.Model, e.Usage);
+                    RecordUsage(e.ResponseId, UsageRecorded.Response, start.Voice.Model, e.Usage);
                 }
 
                 break;
@@ -231,7 +231,7 @@ public sealed partial class CallSession
 
         if (e.Usage is not null)
         {
-            RecordUsage(e.ResponseId, "response", start.Voice.Model, e.Usage);
+            RecordUsage(e.ResponseId, UsageRecorded.Response, start.Voice.Model, e.Usage);
         }
 
         if (_ending is not null && _ending.ResponseId == e.ResponseId)

@@ -85,7 +85,8 @@ public sealed partial class CallSession
             Language: null,
             FirstAudioMs: SinceSpeech(turn, turn.Played.FirstSentAt),
             FirstHeardMs: SinceSpeech(turn, turn.Played.FirstHeardAt),
-            At(_now)));
+            At(_now),
+            turn.ResponseKey));
     }
 
     private void RecordCaller(CallerTurn turn, string text, string? language, TranscriptionOutcome outcome)

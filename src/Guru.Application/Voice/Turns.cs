@@ -26,6 +26,9 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
 
     public string Agent { get; } = agent;
 
+    /// <summary>The key of its response, as that response's usage has it.</summary>
+    public string ResponseKey { get; } = key[..^itemId.Length] + responseId;
+
     /// <summary>Which model session it belongs to; another one knows nothing of the item.</summary>
     public int Epoch { get; } = epoch;
 

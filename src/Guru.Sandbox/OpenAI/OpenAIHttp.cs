@@ -142,6 +142,11 @@ public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
         try
         {
             await Task.Delay(fault.NeverAnswers ? Timeout.InfiniteTimeSpan : fault.Delay, context.RequestAborted);
+            if (fault.Hold is { } hold)
+            {
+                await hold.HoldAsync(context.RequestAborted);
+                context.RequestAborted.ThrowIfCancellationRequested();
+            }
         }
         catch (OperationCanceledException)
         {

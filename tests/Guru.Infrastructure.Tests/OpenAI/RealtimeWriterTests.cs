@@ -126,6 +126,28 @@ public sealed class WritingToTheModel
     }
 
     [Fact]
+    public void Changes_a_session_that_has_spoken_without_a_word_about_its_voice() =>
+        ShouldBeJson(Write(new Configure(Configuration, IsFresh: false)), """
+            {"type":"session.update","event_id":"id-1","session":{
+              "type":"realtime",
+              "instructions":"You are Guru. Réponds \"poliment\".",
+              "audio":{
+                "input":{
+                  "format":{"type":"audio/pcmu"},
+                  "noise_reduction":null,
+                  "transcription":{"model":"gpt-transcribe","languages":["en","fr"],"prompt":"A phone call about Medicaid"},
+                  "turn_detection":{"type":"server_vad","threshold":0.5,"prefix_padding_ms":300,"silence_duration_ms":500,
+                                    "idle_timeout_ms":null,"create_response":true,"interrupt_response":true}},
+                "output":{"format":{"type":"audio/pcmu"}}},
+              "tools":[{"type":"function","name":"hand_off","description":"Hands the call to another advisor.",
+                        "parameters":{"type":"object","properties":{"agent":{"type":"string"}},"required":["agent"]}}]}}
+            """);
+
+    [Fact]
+    public void Configures_a_session_that_has_not_spoken_anew_with_its_voice() =>
+        Write(new Configure(Configuration, IsFresh: true)).ShouldBe(Update(Configuration).Replace("session-0", "id-1"));
+
+    [Fact]
     public void Puts_audio_into_its_envelope() =>
         ShouldBeJson(
             Encoding.UTF8.GetString([.. RealtimeWriter.AppendPrefix, .. "//8A"u8, .. RealtimeWriter.AppendSuffix]),
