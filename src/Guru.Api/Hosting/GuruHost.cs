@@ -170,11 +170,11 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapCalls();
         app.MapConversations();
         app.MapVoiceAgent();
+        app.MapVoicePage();
         app.MapTranscripts();
         app.MapAnalytics();
         app.MapExports();
         app.MapLive();
-        app.MapVoicePage();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();
