@@ -101,7 +101,7 @@ public sealed partial class CallSummarizer(
         call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
 
     private RecordSent Sent(WorkItem item, Draft draft) =>
-        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, time.GetUtcNow()));
+        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, draft.SentAt ?? time.GetUtcNow()));
 
     private RecordNotSent NotSent(WorkItem item, string reason) =>
         new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));

@@ -181,17 +181,24 @@ public sealed class WorkingOffTheList : IAsyncDisposable
         await ManualTime.UntilAsync(() =>
         {
             listener.RecordObservableInstruments();
-            return told.ContainsKey("guru.work.items reply");
+            return told.GetValueOrDefault("guru.work.oldest reply") == 7; // Not what another loop had counted before.
         });
 
         told["guru.work.items reply"].ShouldBe(1);
-        told["guru.work.oldest reply"].ShouldBe(7);
     }
 
     private async Task WorkOffAsync(Action<WorkRules>? rules = null)
     {
         Start(rules);
-        await _time.PassUntilAsync(() => _queue.IsEmpty, TimeSpan.FromMinutes(30));
+        await ManualTime.UntilAsync(() =>
+        {
+            if (_queue.IsIdle)
+            {
+                _time.Jump(TimeSpan.FromSeconds(1));
+            }
+
+            return _queue.IsEmpty;
+        });
     }
 
     private void Start(Action<WorkRules>? change = null)
