@@ -62,7 +62,7 @@ public sealed partial class CallSummarizer(
             draft = await outbox.AdoptAsync(item, Recipient(log.State, events), begun, cancellationToken);
         }
 
-        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft, item.IntentAt ?? time.GetUtcNow()) : NotSent(item, error.Reason), cancellationToken);
+        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft) : NotSent(item, error.Reason), cancellationToken);
     }
 
     private async Task SummarizeAsync(WorkItem item, CallLog call, IReadOnlyList<UtteranceTranscribed> turns, CancellationToken cancellationToken)
@@ -94,17 +94,16 @@ public sealed partial class CallSummarizer(
         }
         else
         {
-            // The caller may answer before it is on record; the timeline shows it first all the same.
-            var (draft, at) = (begun ?? Draft.Of([], agent, CallSummary.Message(summary)), item.IntentAt ?? time.GetUtcNow());
-            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken), at), cancellationToken);
+            var draft = begun ?? Draft.Of([], agent, CallSummary.Message(summary));
+            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken)), cancellationToken);
         }
     }
 
     private static Conversation Recipient(Conversation conversation, IEnumerable<CallEvent> call) =>
         call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
 
-    private static RecordSent Sent(WorkItem item, Draft draft, DateTimeOffset at) =>
-        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, at));
+    private RecordSent Sent(WorkItem item, Draft draft) =>
+        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, draft.SentAt ?? time.GetUtcNow()));
 
     private RecordNotSent NotSent(WorkItem item, string reason) =>
         new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));

@@ -56,6 +56,7 @@ public sealed class Outbox(
             }
 
             // The item is ours at this moment, and whoever takes over knows what may have been sent.
+            draft = draft with { SentAt = draft.SentAt ?? time.GetUtcNow() };
             await SaveAsync(item, draft, cancellationToken);
             for (var index = 0; index < draft.Parts.Count; index++)
             {
@@ -114,7 +115,9 @@ public sealed class Outbox(
 /// <summary>What is about to be sent, exactly.</summary>
 /// <param name="Answers">The SIDs of the messages it answers; none where Guru writes of itself.</param>
 /// <param name="Failure">Why there is no reply, where this is the apology for it.</param>
-public sealed record Draft(ImmutableArray<string> Answers, string Agent, ImmutableList<DraftPart> Parts, string? Failure = null)
+/// <param name="SentAt">When the sending began. It may be on record much later, and what the person writes then comes after it.</param>
+public sealed record Draft(
+    ImmutableArray<string> Answers, string Agent, ImmutableList<DraftPart> Parts, string? Failure = null, DateTimeOffset? SentAt = null)
 {
     public static Draft Of(ImmutableArray<string> answers, string agent, string text) =>
         new(answers, agent, [.. ReplyText.Split(text).Select(body => new DraftPart(body, MessageSid: null))]);

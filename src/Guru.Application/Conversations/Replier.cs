@@ -116,7 +116,8 @@ public sealed partial class Replier(
         }
 
         await log.AppendAsync(
-            new RecordReply(new MessageReplied(sent.Answers, callerId, sent.SentSids, sent.Agent, sent.SentText, time.GetUtcNow())), cancellationToken);
+            new RecordReply(new MessageReplied(sent.Answers, callerId, sent.SentSids, sent.Agent, sent.SentText, sent.SentAt ?? time.GetUtcNow())),
+            cancellationToken);
     }
 
     /// <param name="draft">What was sent all the same stands in it.</param>
@@ -126,7 +127,7 @@ public sealed partial class Replier(
         var failed = new MessageReplyFailed(answers, callerId, reason, time.GetUtcNow());
         if (draft is { SentSids.IsEmpty: false })
         {
-            failed = failed with { ReplySids = draft.SentSids, Agent = draft.Agent, Text = draft.SentText };
+            failed = failed with { ReplySids = draft.SentSids, Agent = draft.Agent, Text = draft.SentText, At = draft.SentAt ?? failed.At };
         }
 
         await log.AppendAsync(new GiveUpReply(failed), cancellationToken);

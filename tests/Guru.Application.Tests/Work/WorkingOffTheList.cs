@@ -210,7 +210,15 @@ public sealed class WorkingOffTheList : IAsyncDisposable
     private async Task WorkOffAsync(Action<WorkRules>? rules = null)
     {
         Start(rules);
-        await _time.PassUntilAsync(() => _queue.IsEmpty, TimeSpan.FromMinutes(30));
+        await ManualTime.UntilAsync(() =>
+        {
+            if (_queue.IsIdle)
+            {
+                _time.Jump(TimeSpan.FromSeconds(1));
+            }
+
+            return _queue.IsEmpty;
+        });
     }
 
     private void Start(Action<WorkRules>? change = null, params IWork[] others)
