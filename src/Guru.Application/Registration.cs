@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.Work;
@@ -17,6 +18,9 @@ public static class Registration
         services.AddSingleton<CallerMemory>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<IWork, Replier>();
+        services.AddSingleton<IWork, PermissionAsker>();
+        services.AddSingleton<IWork, CallPlacer>();
+        services.AddSingleton<Callees>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);

@@ -1,5 +1,6 @@
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
@@ -20,6 +21,7 @@ internal static class ConversationEndpoints
         conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first; of one caller by phoneNumber.");
         conversations.MapGet("/{callerId}", FindAsync).WithSummary("One conversation.");
         conversations.MapGet("/{callerId}/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.");
+        conversations.MapGet("/{callerId}/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
     }
 
     private static async Task<Results<Ok<Page<ConversationSummary>>, ProblemHttpResult>> ListAsync(
@@ -50,6 +52,13 @@ internal static class ConversationEndpoints
         CallerId.TryParse(callerId, out var id) && await conversations.FindAsync(id, cancellationToken) is not null
             ? await PageAsync(limit, () => conversations.TimelineAsync(id, limit, cursor, cancellationToken))
             : Unknown();
+
+    private static async Task<Results<Ok<ConsentLedger>, ProblemHttpResult>> ConsentAsync(
+        IConsentQueries consent, IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
+        !CallerId.TryParse(callerId, out var id) ? Unknown()
+        : await consent.FindAsync(id, cancellationToken) is { } ledger ? TypedResults.Ok(ledger)
+        : await conversations.FindAsync(id, cancellationToken) is not null ? TypedResults.Ok(new ConsentLedger(callerId, "none", GrantId: null, ExpiresAt: null, []))
+        : Unknown();
 
     private static async Task<Results<Ok<Page<T>>, ProblemHttpResult>> PageAsync<T>(int limit, Func<Task<Page<T>>> read)
     {

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -10,6 +11,7 @@ using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
 using Guru.Infrastructure.Agents;
+using Guru.Infrastructure.Calling;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -34,7 +36,8 @@ internal sealed record GuruSettings(
     MessageRules Messages,
     WorkRules Work,
     MessengerOptions Messenger,
-    TextModelSettings Text)
+    TextModelSettings Text,
+    CallingTerms Calling)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -151,13 +154,14 @@ internal sealed record GuruSettings(
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
+        var calling = CallingOf(Options<CallingSettings>(environment, "Calling", mistakes), number, mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
-                replies, messages, work, messenger, text)
+                replies, messages, work, messenger, text, calling!)
             : throw new SettingsException(mistakes);
     }
 
@@ -195,6 +199,21 @@ internal sealed record GuruSettings(
         catch (AgentsException error)
         {
             mistakes.AddRange(error.Mistakes.Select(mistake => $"agents: {mistake}"));
+            return null;
+        }
+    }
+
+    /// <summary>Null where there are mistakes, or no sender (for commands that need none).</summary>
+    private static CallingTerms? CallingOf(CallingSettings settings, string sender, List<string> mistakes)
+    {
+        try
+        {
+            var rules = CallingRulesFile.Load(string.IsNullOrWhiteSpace(settings.RulesPath) ? null : settings.RulesPath);
+            return CallerAddress.TryParse(sender, out var address) ? new CallingTerms(address, rules, settings) : null;
+        }
+        catch (CallingRulesException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"calling rules: {mistake}"));
             return null;
         }
     }

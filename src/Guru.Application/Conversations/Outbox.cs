@@ -64,10 +64,9 @@ public sealed class Outbox(IWorkQueue queue, IMessenger messenger, PublicAddress
         return draft;
     }
 
-    private Task SaveAsync(WorkItem item, Draft draft, CancellationToken cancellationToken) =>
-        queue.SaveIntentAsync(item, JsonSerializer.Serialize(draft), WorkLoop.Lease, cancellationToken);
-
-    private async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken)
+    /// <summary>What may have been sent since the item's intent was saved.</summary>
+    /// <exception cref="MessengerException">The list could not be had.</exception>
+    public async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken)
     {
         // A message just created may be listed with a delay: it is looked for once that has passed.
         var since = item.IntentAt ?? time.GetUtcNow();
@@ -79,6 +78,9 @@ public sealed class Outbox(IWorkQueue queue, IMessenger messenger, PublicAddress
 
         return await messenger.FindSentAsync(to, since - TimeSpan.FromMinutes(1), cancellationToken);
     }
+
+    private Task SaveAsync(WorkItem item, Draft draft, CancellationToken cancellationToken) =>
+        queue.SaveIntentAsync(item, JsonSerializer.Serialize(draft), WorkLoop.Lease, cancellationToken);
 }
 
 /// <summary>What is about to be sent, exactly.</summary>
@@ -101,4 +103,8 @@ public sealed record DraftPart(string Body, string? MessageSid)
 public sealed record PublicAddress(string BaseUrl)
 {
     public Uri MessageStatus { get; } = new($"{BaseUrl}/api/whatsapp/status");
+
+    public Uri VoiceWebhook { get; } = new($"{BaseUrl}/api/whatsapp/voice/webhook");
+
+    public Uri CallStatus { get; } = new($"{BaseUrl}/api/whatsapp/voice/status");
 }

@@ -253,11 +253,13 @@ public sealed partial class Switchboard(
                 configuration.Model,
                 configuration.Transcription.Model,
                 configuration.TurnDetection.SilenceDurationMs,
-                CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null, call.Language),
+                call.Purpose is { } purpose
+                    ? CallPrompts.Calling(purpose, agents[call.Agent].GreetingHint, call.Language)
+                    : CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null, call.Language),
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,
-                call.Memory),
+                CallPrompts.Remember(call.Purpose, call.Memory)),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid, line, session, live.Recorder!, zero, token => live.DialAsync(inner => DialAsync(call, inner), token), turn => HearLate(live, turn), rules.Value, time, logger);

@@ -34,6 +34,15 @@ public interface IWorkQueue
 public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string Subject, int Attempts, string? Intent, DateTimeOffset? IntentAt, long Round, Guid Lease)
 {
     public const string Reply = "reply";
+
+    /// <summary>A person is asked for permission to call; the subject is the request.</summary>
+    public const string Permission = "permission";
+
+    /// <summary>A call is placed; the subject is the request, or the call-back.</summary>
+    public const string Call = "call";
+
+    /// <summary>What is left to do when a call is over, or was never had; the subject is the call.</summary>
+    public const string FollowUp = "followUp";
 }
 
 public sealed class LeaseLostException(string id) : Exception($"The work item {id} is somebody else's now.");

@@ -117,6 +117,13 @@ public sealed record CallConsent(
     public bool IsWantedNow(DateTimeOffset now) =>
         CallBacks.Values.Any(back => back.State == CallBackState.Confirmed && now >= back.DueAt && now < back.DueAt + CallBackLateness);
 
+    /// <summary>
+    /// The call with that SID. Its webhook or status may come before the answer to the request that placed it: then it is the one that
+    /// was allowed, since a person is called by one request at a time.
+    /// </summary>
+    public OutboundCall? CallOf(CallSid callSid) =>
+        Calls.Values.FirstOrDefault(call => call.CallSid == callSid) ?? Calls.Values.FirstOrDefault(call => call is { IsSettled: false, AllowedBy: not null });
+
     public static CallConsent Apply(CallConsent consent, ConsentEvent @event) => @event switch
     {
         CallPermissionRequested e => consent with { Requests = consent.Requests.Add(new PermissionRequest(e.RequestId, e.ContentSid, e.Variables, e.At)) },
@@ -222,7 +229,7 @@ public sealed record CallConsent(
         }
 
         var verdict = CallPolicy.MayAsk(conversation.At(command.Request.Address), command.Sender, command.At, command.Rules);
-        return verdict.IsAllowed ? [command.Request] : throw new CallRefusedException(verdict);
+        return verdict.IsAllowed ? [command.Request] : throw new CallRefusedException(verdict.Codes, verdict.PossibleFrom);
     }
 
     private static IReadOnlyList<ConsentEvent> Answer(Conversation conversation, AnswerPermission command)
@@ -306,9 +313,7 @@ public sealed record CallConsent(
 
     private static IReadOnlyList<ConsentEvent> End(CallConsent consent, RecordOutboundEnd command)
     {
-        // A status may come before the answer to the request that placed the call; a person is called by one request at a time.
-        var call = consent.Calls.Values.FirstOrDefault(call => call.CallSid == command.CallSid)
-            ?? consent.Calls.Values.FirstOrDefault(call => call is { IsSettled: false, AllowedBy: not null });
+        var call = consent.CallOf(command.CallSid);
         if (call is null or { Outcome: not null })
         {
             return [];
@@ -321,7 +326,6 @@ public sealed record CallConsent(
         return [.. placed, new OutboundCallEnded(call.RequestId, call.CallerId, command.CallSid, command.Outcome, command.ErrorCode, command.At), .. revoked];
     }
 
-    /// <summary>37000: the user has not granted permission, or it expired or was revoked.</summary>
     private static IEnumerable<CallPermissionRevoked> WithoutPermission(CallConsent consent, CallerId callerId, int? errorCode, DateTimeOffset at) =>
         errorCode == CarrierErrors.NoPermission && consent.Permission is { } permission ? [new CallPermissionRevoked(callerId, permission.GrantId, "carrier", at)] : [];
 
@@ -343,11 +347,19 @@ public sealed record CallConsent(
 /// <summary>The carrier's codes that mean something to the rules.</summary>
 public static class CarrierErrors
 {
+    /// <summary>The user has not granted permission, or it expired or was revoked.</summary>
     public const int NoPermission = 37000;
+
+    /// <summary>Calls are not available to senders of this country.</summary>
+    public const int SenderCountry = 37007;
 }
 
 /// <summary>The rules say no, and why.</summary>
-public sealed class CallRefusedException(CallVerdict verdict) : RuleException("The rules do not allow it now.")
+/// <param name="reasons">Every one, as codes.</param>
+/// <param name="possibleFrom">When time alone will have cured them.</param>
+public sealed class CallRefusedException(ImmutableArray<string> reasons, DateTimeOffset? possibleFrom) : RuleException("The rules do not allow it now.")
 {
-    public CallVerdict Verdict { get; } = verdict;
+    public ImmutableArray<string> Reasons { get; } = reasons;
+
+    public DateTimeOffset? PossibleFrom { get; } = possibleFrom;
 }

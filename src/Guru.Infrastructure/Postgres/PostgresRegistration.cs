@@ -1,4 +1,5 @@
 using Guru.Application;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Work;
@@ -21,6 +22,9 @@ public static class PostgresRegistration
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
         services.AddSingleton<ICallQueries, CallQueries>();
         services.AddSingleton<IConversationQueries, ConversationQueries>();
+        services.AddSingleton<IConsentQueries, ConsentQueries>();
+        services.AddSingleton<IRequestKeys, PostgresRequestKeys>();
+        services.AddSingleton<ITemplates, PostgresTemplates>();
         services.AddSingleton<IWorkQueue>(provider => new PostgresWorkQueue(
             database.DataSource, provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();

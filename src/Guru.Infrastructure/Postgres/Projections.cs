@@ -19,6 +19,7 @@ public sealed class Projections
             new UtterancesProjection(schema),
             new TimelineProjection(schema),
             new ConversationsProjection(schema),
+            new ConsentProjection(schema),
         ];
         _all = [.. _rebuilt, .. live];
     }

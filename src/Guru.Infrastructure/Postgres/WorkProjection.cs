@@ -1,4 +1,5 @@
 using Guru.Application.Work;
+using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
 
@@ -24,11 +25,30 @@ internal sealed class WorkProjection : IProjection
         """,
         Text, TimestampTz);
 
+    /// <summary>Once for each subject, as soon as the earliest of its events wants it.</summary>
+    private static readonly SqlStatement Once = new(
+        """
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select distinct on (o.kind, o.subject) o.kind || ':' || o.subject, o.kind, o.caller_id, o.subject, o.due_at
+        from unnest($1, $2, $3, $4) as o (kind, caller_id, subject, due_at)
+        order by o.kind, o.subject, o.due_at
+        on conflict (id) do update set
+            round = w.round + 1,
+            due_at = case when w.lease_until > now() then w.due_at else least(w.due_at, excluded.due_at) end
+        """,
+        Text, Text, Text, TimestampTz);
+
     public IReadOnlyList<string> Tables => ["work"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],
+        CallPermissionRequested e => [Do(WorkItem.Permission, e.CallerId, e.RequestId, e.At)],
+        OutboundCallRequested e => [Do(WorkItem.Call, e.CallerId, e.RequestId, e.Earliest > e.At ? e.Earliest.Value : e.At)],
+        CallBackConfirmed e => [Do(WorkItem.Call, e.CallerId, e.CallBackId, e.DueAt)],
         _ => [],
     };
+
+    private static SqlCommand Do(string kind, CallerId callerId, string subject, DateTimeOffset at) =>
+        new(Once, $"work/{kind}/{subject}", kind, callerId.Value, subject, at);
 }

@@ -16,7 +16,7 @@ public sealed class AskingAndAnswering : ConsentSpec
     {
         var story = Given(Asked(0)).When(Ask(23, "b"));
 
-        Refusals(story.Refusal!).ShouldBe([RequestLimit]);
+        story.Refusal!.Reasons.ShouldBe(["requestLimit"]);
         story.Refusal!.PossibleFrom.ShouldBe(At(24));
         story.Conversation.Consent.Requests.Count.ShouldBe(1);
     }
@@ -64,7 +64,7 @@ public sealed class AskingAndAnswering : ConsentSpec
 
     [Fact]
     public void Who_is_erased_is_asked_nothing() =>
-        Refusals(Given(Asked(0), new CallerErased(Caller, At(1))).When(Ask(30, "b")).Refusal!).ShouldBe([Erased]);
+        Given(Asked(0), new CallerErased(Caller, At(1))).When(Ask(30, "b")).Refusal!.Reasons.ShouldBe(["erased"]);
 
     private static CallPermissionRequestSent Sent => new("ask", Caller, "SM9", At(0));
 

@@ -74,7 +74,7 @@ internal sealed class ConversationStory(Conversation before)
 
     public Conversation Conversation { get; private set; } = before;
 
-    public CallVerdict? Refusal { get; private set; }
+    public CallRefusedException? Refusal { get; private set; }
 
     public ConversationStory When(params ConversationCommand[] commands)
     {
@@ -88,7 +88,7 @@ internal sealed class ConversationStory(Conversation before)
             }
             catch (CallRefusedException refused)
             {
-                Refusal = refused.Verdict;
+                Refusal = refused;
             }
         }
 
