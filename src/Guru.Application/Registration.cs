@@ -18,8 +18,11 @@ public static class Registration
         services.AddSingleton<CallerMemory>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<IWork, Replier>();
+        services.AddSingleton<IWork, CallSummarizer>();
+        services.AddSingleton<IWork, Digester>();
         services.AddSingleton<IWork, PermissionAsker>();
         services.AddSingleton<IWork, CallPlacer>();
+        services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<Callees>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<IMediator, Mediator>();

@@ -30,44 +30,59 @@ public static class AgentMemory
     }
 
     /// <summary>Formats it; null where there is nothing to remember, so that nobody is told to refer to it.</summary>
-    /// <param name="budget">Tokens; the newest entries are kept.</param>
+    /// <param name="budget">Tokens of what is told word for word; the newest entries are kept.</param>
     public static string? Format(Memory memory, DateTimeOffset now, int budget)
     {
-        var session = CurrentSession(memory.Entries, now).Where(entry => entry.Text.Length > 0).ToList();
-        var lines = new List<string>();
-        var left = budget * CharactersPerToken;
-        foreach (var entry in session.AsEnumerable().Reverse())
-        {
-            var line = Line(entry);
-            left -= line.Length;
-            if (left < 0)
-            {
-                break;
-            }
-
-            lines.Insert(0, line);
-        }
-
-        if (lines.Count == 0 && memory.Summary is null)
-        {
-            return null;
-        }
-
+        var sessionAt = CurrentSession(memory.Entries, now) is [var first, ..] ? first.At : now;
+        var told = Newest(memory.Entries.Where(entry => !(entry.At < memory.SummarizedUpTo)), budget);
+        var (earlier, present) = (told.Where(entry => entry.At < sessionAt).ToList(), told.Where(entry => entry.At >= sessionAt).ToList());
         var text = new StringBuilder();
         if (memory.Summary is { } summary)
         {
             text.Append("From earlier conversations with this caller:\n").Append(summary.Trim()).Append('\n');
         }
 
-        if (lines.Count > 0)
-        {
-            text.Append("The present conversation so far (UTC):\n").AppendJoin('\n', lines).Append('\n');
-        }
-
-        return text.ToString();
+        // The summary of a session that is just over may not be there yet.
+        Append(text, "An earlier conversation (UTC):", earlier);
+        Append(text, "The present conversation so far (UTC):", present);
+        return text.Length > 0 ? text.ToString() : null;
     }
 
-    private static string Line(TimelineEntry entry)
+    /// <summary>The newest of some entries that can be told within a budget, oldest first; the very newest always, if need be in part.</summary>
+    /// <param name="budget">Tokens.</param>
+    public static IReadOnlyList<TimelineEntry> Newest(IEnumerable<TimelineEntry> entries, int budget)
+    {
+        var left = budget * CharactersPerToken;
+        var told = new List<TimelineEntry>();
+        foreach (var entry in entries.Reverse().Where(entry => entry.Text.Length > 0))
+        {
+            left -= Line(entry).Length;
+            if (left < 0)
+            {
+                if (told.Count == 0)
+                {
+                    told.Add(entry with { Text = BoundedText.Cut(entry.Text, Math.Max(0, entry.Text.Length + left)) });
+                }
+
+                break;
+            }
+
+            told.Insert(0, entry);
+        }
+
+        return told;
+    }
+
+    private static void Append(StringBuilder text, string heading, List<TimelineEntry> entries)
+    {
+        if (entries.Count > 0)
+        {
+            text.Append(heading).Append('\n').AppendJoin('\n', entries.Select(Line)).Append('\n');
+        }
+    }
+
+    /// <summary>One entry as a model reads it, on one line.</summary>
+    public static string Line(TimelineEntry entry)
     {
         var channel = entry.Channel switch
         {

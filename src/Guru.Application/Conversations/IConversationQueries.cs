@@ -20,6 +20,10 @@ public interface IConversationQueries
     /// <summary>What an agent should know: the newest entries in order, and what came before in short.</summary>
     /// <param name="most">How many entries at the most.</param>
     Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken);
+
+    /// <summary>The oldest entries that are in no summary yet, in order, and the summary so far.</summary>
+    /// <param name="most">How many entries at the most.</param>
+    Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken);
 }
 
 public sealed record ConversationSummary(string CallerId, string? Language, string? Agent, DateTimeOffset LastActivityAt);

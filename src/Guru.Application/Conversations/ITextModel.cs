@@ -15,7 +15,7 @@ public interface ITextModel
     Task<TranscribedNote> TranscribeAsync(ReadOnlyMemory<byte> audio, string contentType, CancellationToken cancellationToken);
 }
 
-/// <param name="Purpose">reply, route or summary: names the cache of the instructions, and the metric.</param>
+/// <param name="Purpose">reply, route, summary or digest: names the cache of the instructions, and the metric.</param>
 /// <param name="Schema">Strict JSON schema of the answer; null for plain text.</param>
 /// <param name="SafetyIdentifier">A keyed hash that tells callers apart for the model's operator.</param>
 public sealed record TextRequest(

@@ -14,6 +14,9 @@ public sealed class MessageRules
     /// <summary>How long a message just sent may be missing from the carrier's list.</summary>
     [Range(0, 60)]
     public double ListDelaySeconds { get; set; } = 5;
+
+    /// <summary>Whether callers get a summary of their call as a message.</summary>
+    public bool SummaryAfterCall { get; set; } = true;
 }
 
 /// <summary>Sends what a to-do item wants sent, once, even if the node dies anywhere in between. The carrier takes no idempotency key.</summary>

@@ -66,7 +66,7 @@ public sealed partial class Replier(
         {
             try
             {
-                var apology = new OutgoingMessage(CallerAddress.Parse(log.State.Address), texts.ReplyFailed(log.State.Language), address.MessageStatus);
+                var apology = new OutgoingMessage(CallerAddress.Parse(log.State.Address), texts.Of(FixedText.ReplyFailed, log.State.Language), address.MessageStatus);
                 await messenger.SendAsync(apology, cancellationToken);
             }
             catch (MessengerException unsent)
@@ -246,5 +246,20 @@ public sealed partial class Replier(
 public interface IFixedTexts
 {
     /// <param name="language">ISO 639-1; English where it is null or not listed.</param>
-    string ReplyFailed(string? language);
+    string Of(FixedText text, string? language);
+}
+
+public enum FixedText
+{
+    /// <summary>A message could not be answered.</summary>
+    ReplyFailed,
+
+    /// <summary>We called, and they did not answer.</summary>
+    CallMissed,
+
+    /// <summary>Their call could not be had, or broke off, because of us.</summary>
+    CallFailed,
+
+    /// <summary>The call they had asked for is not placed.</summary>
+    CallBackFailed,
 }

@@ -26,14 +26,20 @@ public interface IWorkQueue
     Task CompleteAsync(WorkItem item, CancellationToken cancellationToken);
 }
 
-/// <param name="Kind">What is to be done: reply.</param>
-/// <param name="Subject">What it is about: the caller's id for a reply.</param>
+/// <param name="Kind">What is to be done: reply, summary, digest.</param>
+/// <param name="Subject">What it is about: the caller's id for a reply and a digest, the call's SID for a summary.</param>
 /// <param name="Attempts">How often it was put back.</param>
 /// <param name="Intent">What an earlier claim was about to do; JSON.</param>
 /// <param name="Round">How often the event had happened when it was claimed.</param>
 public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string Subject, int Attempts, string? Intent, DateTimeOffset? IntentAt, long Round, Guid Lease)
 {
     public const string Reply = "reply";
+
+    /// <summary>Of a call, for its caller.</summary>
+    public const string Summary = "summary";
+
+    /// <summary>Of what a caller said and was told earlier, for the agents.</summary>
+    public const string Digest = "digest";
 
     /// <summary>A person is asked for permission to call; the subject is the request.</summary>
     public const string Permission = "permission";

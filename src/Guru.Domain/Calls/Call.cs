@@ -30,6 +30,9 @@ public sealed record Call(
             Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
             ResumeRequestedAt: null, StreamSid: null, StreamTokenHash: null, StreamsRequested: 0, OpenTokens: [], Recorded: [], Statuses: []);
 
+    /// <summary>Null until the call was summarised; it is once.</summary>
+    public CallSummarized? Summary { get; init; }
+
     /// <summary>How long a call without a Media Stream waits for the next step before it has ended.</summary>
     public static readonly TimeSpan ResumeWindow = TimeSpan.FromSeconds(15);
 
@@ -74,6 +77,7 @@ public sealed record Call(
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
         CallEnded e => call with { Ended = e.Reason, EndedAt = e.At },
+        CallSummarized e => call with { Summary = e },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
 
@@ -117,6 +121,9 @@ public sealed record Call(
         EndCall { StreamSid: not null } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
         EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
         EndCall c => [new CallEnded(c.Reason, c.At)],
+
+        RecordCallSummary when call.Ended is null => throw new RuleException("The call goes on."),
+        RecordCallSummary c => call.Summary is null ? [c.Summary] : [],
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
     };
 

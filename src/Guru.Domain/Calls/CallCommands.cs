@@ -36,3 +36,5 @@ public sealed record RecordStatus(CallStatusChanged Change) : CallCommand(Change
 
 /// <param name="StreamSid">For <see cref="CallEndReason.StreamLost"/>: the stream that was lost. A call that has gone on over another does not end.</param>
 public sealed record EndCall(CallEndReason Reason, DateTimeOffset At, string? StreamSid = null) : CallCommand(At);
+
+public sealed record RecordCallSummary(CallSummarized Summary) : CallCommand(Summary.At);

@@ -109,3 +109,17 @@ public sealed record CallStatusChanged(
     DateTimeOffset At) : CallEvent(At);
 
 public sealed record CallEnded(CallEndReason Reason, DateTimeOffset At) : CallEvent(At);
+
+/// <summary>What a call came to, by what was said and heard in it. The lists hold one thing on each line.</summary>
+/// <param name="Language">ISO 639-1 of the texts, where the caller's language was known.</param>
+/// <param name="Agreed">What somebody said they would do next.</param>
+/// <param name="Documents">To bring, send or ask for.</param>
+public sealed record CallSummarized(
+    string? Language,
+    [property: PersonalData(PersonalDataKind.Words)] string Summary,
+    [property: PersonalData(PersonalDataKind.Words)] string Agreed,
+    [property: PersonalData(PersonalDataKind.Words)] string Addresses,
+    [property: PersonalData(PersonalDataKind.Words)] string PhoneNumbers,
+    [property: PersonalData(PersonalDataKind.Words)] string Deadlines,
+    [property: PersonalData(PersonalDataKind.Words)] string Documents,
+    DateTimeOffset At) : CallEvent(At);

@@ -16,6 +16,10 @@ public sealed record RecordReply(MessageReplied Reply) : ConversationCommand(Rep
 
 public sealed record GiveUpReply(MessageReplyFailed Failure) : ConversationCommand(Failure.At);
 
+public sealed record RecordSent(MessageSent Message) : ConversationCommand(Message.At);
+
+public sealed record RecordNotSent(MessageNotSent Message) : ConversationCommand(Message.At);
+
 public sealed record RecordDelivery(MessageDeliveryChanged Change) : ConversationCommand(Change.At);
 
 public sealed record DetermineLanguage(LanguageDetermined Language) : ConversationCommand(Language.At);
@@ -45,6 +49,12 @@ public sealed record Conversation(
     public static Conversation Empty { get; } = new(
         Address: "", Agent: null, Language: null, Open: [], Received: [], Sent: [], ImmutableDictionary<string, DeliveryStatus>.Empty, LastReceivedAt: null);
 
+    /// <summary>What Guru has written of itself, or will not write, by occasion and subject.</summary>
+    public ImmutableHashSet<(string Occasion, string Subject)> Settled { get; init; } = [];
+
+    /// <summary>Everything before this moment is in a summary.</summary>
+    public DateTimeOffset? SummarizedUpTo { get; init; }
+
     /// <summary>The event stream of a caller's conversation.</summary>
     public static string StreamId(CallerId callerId) => $"conversation-{callerId}";
 
@@ -73,9 +83,15 @@ public sealed record Conversation(
             Sent = conversation.Sent.Union(e.ReplySids),
         },
         MessageReplyFailed e => conversation with { Open = conversation.Open.RemoveAll(message => e.Answers.Contains(message.MessageSid)) },
+        MessageSent e => conversation with
+        {
+            Settled = conversation.Settled.Add((e.Occasion, e.Subject)),
+            Sent = conversation.Sent.Union(e.MessageSids),
+        },
+        MessageNotSent e => conversation with { Settled = conversation.Settled.Add((e.Occasion, e.Subject)) },
         MessageDeliveryChanged e => conversation with { Deliveries = conversation.Deliveries.SetItem(e.MessageSid, e.Status) },
         LanguageDetermined e => conversation with { Language = e.Language },
-        ConversationSummarized => conversation,
+        ConversationSummarized e => conversation with { SummarizedUpTo = e.UpTo },
         ConsentEvent e => Consented(conversation, e) with { Consent = CallConsent.Apply(conversation.Consent, e) },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
@@ -93,9 +109,21 @@ public sealed record Conversation(
         // In any order, repeated: a message only goes forward, and a failure is final.
         RecordDelivery c => conversation.Deliveries.TryGetValue(c.Change.MessageSid, out var known) && known >= c.Change.Status ? [] : [c.Change],
         DetermineLanguage c => conversation.Language == c.Language.Language ? [] : [c.Language],
-        RecordSummary c => [c.Summary],
+        RecordSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],
+        RecordNotSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],
+
+        // Two nodes may summarise at once: what reaches further stands, since it was made of all that came before.
+        RecordSummary c => c.Summary.UpTo <= conversation.SummarizedUpTo ? [] : [c.Summary],
         ConsentCommand c => CallConsent.Decide(conversation, c),
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
+    };
+
+    /// <summary>As it is while somebody calls: a call opens the carrier's window for free-form messages, too.</summary>
+    /// <param name="address">The caller's, without <c>whatsapp:</c>.</param>
+    public Conversation WithCall(string address, DateTimeOffset at) => this with
+    {
+        Address = Address.Length > 0 ? Address : address,
+        LastReceivedAt = LastReceivedAt > at ? LastReceivedAt : at,
     };
 
     /// <summary>The conversation with a person at that address, where it is not known yet.</summary>

@@ -83,6 +83,25 @@ public sealed record MessageReplied(
 /// <param name="Reason">A code, such as windowClosed or insufficient_quota.</param>
 public sealed record MessageReplyFailed(ImmutableArray<string> Answers, CallerId CallerId, string Reason, DateTimeOffset At) : ConversationEvent(At);
 
+/// <summary>Guru wrote of itself, in as many messages as the length asked for.</summary>
+/// <param name="Occasion">callSummary.</param>
+/// <param name="Subject">What it is about, such as the call's SID; written once for each.</param>
+/// <param name="MessageSids">The carrier's ids of the messages sent.</param>
+public sealed record MessageSent(
+    string Occasion,
+    string Subject,
+    CallerId CallerId,
+    ImmutableArray<string> MessageSids,
+    string Agent,
+    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    DateTimeOffset At) : ConversationEvent(At);
+
+/// <summary>What Guru would have written of itself was not sent, and will not be.</summary>
+/// <param name="Occasion">As in <see cref="MessageSent"/>.</param>
+/// <param name="Subject">As in <see cref="MessageSent"/>.</param>
+/// <param name="Reason">A code, such as windowClosed or insufficient_quota.</param>
+public sealed record MessageNotSent(string Occasion, string Subject, CallerId CallerId, string Reason, DateTimeOffset At) : ConversationEvent(At);
+
 public sealed record MessageDeliveryChanged(string MessageSid, CallerId CallerId, DeliveryStatus Status, int? ErrorCode, DateTimeOffset At)
     : ConversationEvent(At);
 

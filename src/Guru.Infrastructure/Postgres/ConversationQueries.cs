@@ -76,6 +76,19 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
 
     public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
     {
+        var memory = await MemoryAsync($"{Entries} order by at desc, source_id desc limit $2", callerId, most, cancellationToken);
+        return memory with { Entries = [.. memory.Entries.Reverse()] };
+    }
+
+    public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => MemoryAsync(
+        $"""
+        {Entries} and at >= coalesce((select summarized_up_to from guru.conversations where caller_id = $1), '-infinity')
+        order by at, source_id limit $2
+        """,
+        callerId, most, cancellationToken);
+
+    private async Task<Memory> MemoryAsync(string entries, CallerId callerId, int most, CancellationToken cancellationToken)
+    {
         // Both in one round trip: somebody is waiting for the first word.
         await using var batch = dataSource.CreateBatch();
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
@@ -83,7 +96,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         {
             Parameters = { new() { Value = callerId.Value } },
         });
-        batch.BatchCommands.Add(new NpgsqlBatchCommand($"{Entries} order by at desc, source_id desc limit $2")
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(entries)
         {
             Parameters = { new() { Value = callerId.Value }, new() { Value = Math.Max(0, most) } },
         });
@@ -92,14 +105,13 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
             ? new Memory(TextOrNull(reader, 0), TextOrNull(reader, 1), TextOrNull(reader, 2), TimeOrNull(reader, 3), [])
             : Memory.None;
         await reader.NextResultAsync(cancellationToken);
-        var entries = new List<TimelineEntry>();
+        var found = new List<TimelineEntry>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            entries.Add(Entry(reader));
+            found.Add(Entry(reader));
         }
 
-        entries.Reverse();
-        return memory with { Entries = entries };
+        return memory with { Entries = found };
     }
 
     private static void AddCursor(NpgsqlParameterCollection parameters, string? cursor, (DateTimeOffset At, string Id) after)

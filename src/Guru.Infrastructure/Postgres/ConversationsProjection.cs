@@ -57,6 +57,7 @@ internal sealed class ConversationsProjection(string schema) : IProjection
     {
         MessageReceived e => [Active(e.CallerId, e.Address, e.At, e.MessageSid)],
         MessageReplied { ReplySids: [var first, ..] } e => [Active(e.CallerId, address: null, e.At, first)],
+        MessageSent { MessageSids: [var first, ..] } e => [Active(e.CallerId, address: null, e.At, first)],
         CallStarted e => [Active(e.CallerId, e.Address, e.At, e.CallSid.Value)],
         UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [

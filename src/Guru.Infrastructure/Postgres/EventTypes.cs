@@ -55,7 +55,8 @@ public sealed class EventTypes
             (typeof(VoiceModelReconnected), "VoiceModelReconnected", "voice_model_reconnected"),
             (typeof(UsageRecorded), "UsageRecorded", "usage_recorded"),
             (typeof(CallStatusChanged), "CallStatusChanged", "call_status_changed"),
-            (typeof(CallEnded), "CallEnded", "call_ended")),
+            (typeof(CallEnded), "CallEnded", "call_ended"),
+            (typeof(CallSummarized), "CallSummarized", "call_summarized")),
         .. Family<ConversationEvent>(
             e => e.At,
             (typeof(MessageReceived), "MessageReceived", "message_received"),
@@ -63,6 +64,8 @@ public sealed class EventTypes
             (typeof(AgentSelected), "AgentSelected", "agent_selected"),
             (typeof(MessageReplied), "MessageReplied", "message_replied"),
             (typeof(MessageReplyFailed), "MessageReplyFailed", "message_reply_failed"),
+            (typeof(MessageSent), "MessageSent", "message_sent"),
+            (typeof(MessageNotSent), "MessageNotSent", "message_not_sent"),
             (typeof(MessageDeliveryChanged), "MessageDeliveryChanged", "message_delivery_changed"),
             (typeof(LanguageDetermined), "LanguageDetermined", "language_determined"),
             (typeof(ConversationSummarized), "ConversationSummarized", "conversation_summarized")),

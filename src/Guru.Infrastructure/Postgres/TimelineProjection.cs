@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
@@ -93,7 +94,8 @@ internal sealed class TimelineProjection(string schema) : IProjection
         [
             new SqlCommand(_transcript, MessageKey(e.CallerId.Value, e.MessageSid), e.CallerId.Value, e.MessageSid, e.Text ?? ""),
         ],
-        MessageReplied { ReplySids: [var first, ..] } e => Reply(e, first),
+        MessageReplied { ReplySids: [_, ..] } e => Ours(e.CallerId.Value, e.ReplySids, e.Agent, e.Text, e.At),
+        MessageSent { MessageSids: [_, ..] } e => Ours(e.CallerId.Value, e.MessageSids, e.Agent, e.Text, e.At),
         MessageDeliveryChanged e => Delivery(e),
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
@@ -107,14 +109,13 @@ internal sealed class TimelineProjection(string schema) : IProjection
         _ => [],
     };
 
-    private IEnumerable<SqlCommand> Reply(MessageReplied reply, string first)
+    private IEnumerable<SqlCommand> Ours(string caller, ImmutableArray<string> sids, string agent, string? text, DateTimeOffset at)
     {
-        var caller = reply.CallerId.Value;
+        var first = sids[0];
         yield return new SqlCommand(
             _message, MessageKey(caller, first),
-            caller, first, reply.At, Whatsapp, EnumText.Of(Speaker.Agent), reply.Text ?? "", reply.Agent, first,
-            string.Join(' ', reply.ReplySids));
-        foreach (var sid in reply.ReplySids)
+            caller, first, at, Whatsapp, EnumText.Of(Speaker.Agent), text ?? "", agent, first, string.Join(' ', sids));
+        foreach (var sid in sids)
         {
             yield return new SqlCommand(_part, DeliveryKey(caller, sid), caller, sid, first);
             yield return new SqlCommand(_show, DeliveryKey(caller, sid), caller, sid) { Reads = MessageKey(caller, first) };

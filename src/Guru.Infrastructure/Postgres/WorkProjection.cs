@@ -1,5 +1,7 @@
+using Guru.Application.Calling;
 using Guru.Application.Work;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
 
@@ -14,6 +16,18 @@ internal sealed class WorkProjection : IProjection
     /// <summary>Who writes in bursts seldom pauses for longer.</summary>
     private const string EndOfBurst = "interval '1.5 seconds'";
 
+    /// <summary>The last words of a call are transcribed after its end.</summary>
+    private const string LastFacts = "interval '5 seconds'";
+
+    /// <summary>A session is over when nothing happened for an hour; the nodes' clocks may differ a little.</summary>
+    private static readonly TimeSpan SessionIsOver = TimeSpan.FromMinutes(61);
+
+    /// <summary>A digest in the midst of a session, where more was said than an agent can be told word for word.</summary>
+    private const string Now = "now:";
+
+    /// <summary>What is being done is finished first.</summary>
+    private const string Later = "case when w.lease_until > now() then w.due_at else greatest(w.due_at, excluded.due_at) end";
+
     private static readonly SqlStatement Reply = new(
         $"""
         insert into guru.work as w (id, kind, caller_id, subject, due_at)
@@ -21,7 +35,41 @@ internal sealed class WorkProjection : IProjection
         from unnest($1, $2) as m (caller_id, at)
         on conflict (id) do update set
             round = w.round + 1,
-            due_at = case when w.lease_until > now() then w.due_at else greatest(w.due_at, excluded.due_at) end
+            due_at = {Later}
+        """,
+        Text, TimestampTz);
+
+    /// <summary>Every message is answered, or it is on record that it could not be: that is when it is asked for.</summary>
+    private static readonly SqlStatement Digest = new(
+        $"""
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select '{WorkItem.Digest}:' || m.part || m.caller_id, '{WorkItem.Digest}', m.caller_id, m.caller_id, m.due_at
+        from unnest($1, $2, $3) as m (part, caller_id, due_at)
+        on conflict (id) do update set round = w.round + 1, due_at = {Later}
+        """,
+        Text, Text, TimestampTz);
+
+    /// <summary>A call has items of its own, so that its transactions and those of texts do not wait for each other.</summary>
+    private static readonly SqlStatement AfterCall = new(
+        $"""
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select due.kind || ':' || due.part || e.call_sid, due.kind, c.caller_id, due.subject, e.at + due.wait
+        from unnest($1, $2) as e (call_sid, at)
+        join guru.calls c on c.call_sid = e.call_sid and c.caller_id is not null
+        cross join lateral (values
+            ('{WorkItem.Summary}', '', e.call_sid, {LastFacts}),
+            ('{WorkItem.Digest}', '{Now}', c.caller_id, {LastFacts}),
+            ('{WorkItem.Digest}', '', c.caller_id, interval '{SessionIsOver.TotalMinutes} minutes')) as due (kind, part, subject, wait)
+        on conflict do nothing
+        """,
+        Text, TimestampTz);
+
+    /// <summary>What is recorded after the end of a call belongs in its summary.</summary>
+    private static readonly SqlStatement LateFact = new(
+        $"""
+        update guru.work w set round = w.round + 1, due_at = {Later}
+        from (select '{WorkItem.Summary}:' || call_sid as id, at + {LastFacts} as due_at from unnest($1, $2) as e (call_sid, at)) as excluded
+        where w.id = excluded.id
         """,
         Text, TimestampTz);
 
@@ -38,6 +86,20 @@ internal sealed class WorkProjection : IProjection
         """,
         Text, Text, Text, TimestampTz);
 
+    /// <summary>A call of ours is over, or one that the caller did not have because of us.</summary>
+    private static readonly SqlStatement FollowUp = new(
+        $"""
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select '{WorkItem.FollowUp}:' || e.call_sid, '{WorkItem.FollowUp}', c.caller_id, e.call_sid, e.at
+        from unnest($1, $2, $3) as e (call_sid, at, ours)
+        join guru.calls c on c.call_sid = e.call_sid and c.caller_id is not null
+        where (e.ours or c.direction = 'outbound') and c.channel = 'whatsapp'
+        on conflict (id) do update set
+            round = w.round + 1,
+            due_at = case when w.lease_until > now() then w.due_at else least(w.due_at, excluded.due_at) end
+        """,
+        Text, TimestampTz, NpgsqlTypes.NpgsqlDbType.Boolean);
+
     public IReadOnlyList<string> Tables => ["work"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
@@ -45,9 +107,26 @@ internal sealed class WorkProjection : IProjection
         MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],
         CallPermissionRequested e => [Do(WorkItem.Permission, e.CallerId, e.RequestId, e.At)],
         OutboundCallRequested e => [Do(WorkItem.Call, e.CallerId, e.RequestId, e.Earliest > e.At ? e.Earliest.Value : e.At)],
+        OutboundCallPlaced e => [Do(WorkItem.FollowUp, e.CallerId, e.CallSid.Value, e.At + CallFollowUp.LongestRinging)],
+        OutboundCallRefused e => [Do(WorkItem.FollowUp, e.CallerId, e.RequestId, e.At)],
         CallBackConfirmed e => [Do(WorkItem.Call, e.CallerId, e.CallBackId, e.DueAt)],
+        MessageReplied e => [DigestOf(e.CallerId, "", e.At + SessionIsOver), DigestOf(e.CallerId, Now, e.At)],
+        MessageReplyFailed e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
+        MessageSent e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
+        CallEnded e when CallStream.SidOf(@event.StreamId) is { } callSid =>
+        [
+            new SqlCommand(AfterCall, $"work/{callSid}", callSid, e.At) { Reads = callSid },
+            new SqlCommand(FollowUp, $"work/{WorkItem.FollowUp}/{callSid}", callSid, e.At, CallFollowUp.IsOurDoing(e.Reason)) { Reads = callSid },
+        ],
+        UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
+        [
+            new SqlCommand(LateFact, $"work/{callSid}", callSid, e.At),
+        ],
         _ => [],
     };
+
+    private static SqlCommand DigestOf(CallerId callerId, string part, DateTimeOffset dueAt) =>
+        new(Digest, $"work/{WorkItem.Digest}:{part}{callerId}", part, callerId.Value, dueAt);
 
     private static SqlCommand Do(string kind, CallerId callerId, string subject, DateTimeOffset at) =>
         new(Once, $"work/{kind}/{subject}", kind, callerId.Value, subject, at);

@@ -63,15 +63,18 @@ static class ResponseRequest
             return new("missing_required_parameter", "Missing required parameter: a schema has a name.", "text.format.name");
         }
 
-        return (bool?)format["strict"] == true && CheckStrict(format["schema"]!, "()") is { } mistake
+        return (bool?)format["strict"] == true && (CheckRoot(format["schema"]!) ?? CheckStrict(format["schema"]!, "()")) is { } mistake
             ? new("invalid_json_schema", $"Invalid schema for response_format '{format["name"]}': {mistake}", "text.format.schema")
             : null;
     }
 
+    private static string? CheckRoot(JsonNode schema) =>
+        HasType(schema, "object") ? null : "schema must be a JSON Schema of 'type: \"object\"'.";
+
     /// <summary>Every member required, and none beyond them, on every object.</summary>
     private static string? CheckStrict(JsonNode schema, string at)
     {
-        if (schema["properties"] is not JsonObject properties)
+        if (schema["properties"] is not JsonObject && !HasType(schema, "object"))
         {
             return schema["items"] is { } items ? CheckStrict(items, $"{at}[items]") : null;
         }
@@ -81,10 +84,17 @@ static class ResponseRequest
             return $"In context={at}, 'additionalProperties' is required to be supplied and to be false.";
         }
 
+        var properties = schema["properties"] as JsonObject ?? [];
         var required = (schema["required"] as JsonArray ?? []).Select(name => (string?)name).ToHashSet(StringComparer.Ordinal);
         var missing = properties.FirstOrDefault(property => !required.Contains(property.Key)).Key;
         return missing is not null
             ? $"In context={at}, 'required' is required to be supplied and to be an array including every key in properties. Missing '{missing}'."
-            : properties.Select(property => CheckStrict(property.Value!, $"{at}.{property.Key}")).FirstOrDefault(mistake => mistake is not null);
+            : required.FirstOrDefault(name => name is null || !properties.ContainsKey(name)) is { } extra
+                ? $"In context={at}, 'required' names '{extra}', which is no property."
+                : properties.Select(property => CheckStrict(property.Value!, $"{at}.{property.Key}")).FirstOrDefault(mistake => mistake is not null);
     }
+
+    /// <summary>Its type, or one of a union.</summary>
+    private static bool HasType(JsonNode schema, string type) =>
+        schema["type"] is JsonArray union ? union.Any(one => (string?)one == type) : (string?)schema["type"] == type;
 }

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Guru.Sandbox.OpenAI;
 
@@ -8,7 +9,7 @@ namespace Guru.Sandbox.OpenAI;
 /// The plainest value that a JSON schema allows, but for the members whose names mean something: agent, confidence, language, reason,
 /// alternatives, summary, and the lists of a summary.
 /// </summary>
-public sealed class StructuredAnswer(Brain brain, WrittenInput input)
+public sealed partial class StructuredAnswer(Brain brain, WrittenInput input)
 {
     /// <summary>A summary hands on no more than this of the caller's first words.</summary>
     private const int LongestQuote = 200;
@@ -74,10 +75,16 @@ public sealed class StructuredAnswer(Brain brain, WrittenInput input)
         _ => canBeNull ? null : $"By the words of the message ({name}).",
     };
 
+    /// <summary>What the instructions say was noted so far, and the caller's first words.</summary>
     private string Summary()
     {
         var first = input.Turns.FirstOrDefault(turn => turn.Role == "user")?.Text ?? "";
         var said = first.Length <= LongestQuote ? first : first[..LongestQuote];
-        return brain.Text("summary", brain.LanguageOf(input)).Replace("{said}", said, StringComparison.Ordinal);
+        var summary = brain.Text("summary", brain.LanguageOf(input)).Replace("{said}", said, StringComparison.Ordinal);
+        var notes = NotesSoFar().Match(input.Instructions).Groups["notes"].Value.Trim();
+        return notes is "" or "none" ? summary : $"{notes} {summary}";
     }
+
+    [GeneratedRegex(@"^[^\n]*notes so far:\s*(?<notes>.*)", RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex NotesSoFar();
 }

@@ -51,8 +51,46 @@ public sealed class AgentMemoryTests
     [Fact]
     public void Earlier_sessions_are_told_by_their_summary_alone() =>
         AgentMemory.Format(
-            Knows(Wrote("long ago", Noon.AddDays(-1))) with { Summary = "Had a hospital bill." }, Noon, budget: 1000).ShouldBe(
+            Knows(Wrote("long ago", Noon.AddDays(-1))) with { Summary = "Had a hospital bill.", SummarizedUpTo = Noon.AddHours(-20) }, Noon, budget: 1000).ShouldBe(
             "From earlier conversations with this caller:\nHad a hospital bill.\n");
+
+    [Fact]
+    public void An_earlier_session_is_told_word_for_word_until_its_summary_is_there() =>
+        AgentMemory.Format(
+            Knows(Wrote("the day before", Noon.AddDays(-2)), Wrote("yesterday", Noon.AddDays(-1)), Wrote("today", Noon.AddMinutes(-5))) with
+            {
+                Summary = "Had a hospital bill.",
+                SummarizedUpTo = Noon.AddHours(-30),
+            },
+            Noon, budget: 1000).ShouldBe(
+            """
+            From earlier conversations with this caller:
+            Had a hospital bill.
+            An earlier conversation (UTC):
+            [2026-11-21 12:00] Caller in writing: yesterday
+            The present conversation so far (UTC):
+            [2026-11-22 11:55] Caller in writing: today
+
+            """);
+
+    [Fact]
+    public void What_is_in_the_summary_is_not_told_twice() =>
+        AgentMemory.Format(
+            Knows(Wrote("a bill", Noon.AddMinutes(-9)), Wrote("and a visa", Noon.AddMinutes(-5))) with
+            {
+                Summary = "Has a bill.",
+                SummarizedUpTo = Noon.AddMinutes(-5),
+            },
+            Noon, budget: 1000)!.ShouldNotContain("a bill\n");
+
+    [Fact]
+    public void An_entry_that_is_too_long_by_itself_is_told_in_part()
+    {
+        var text = AgentMemory.Format(Knows(Wrote(new string('x', 5000), Noon.AddMinutes(-1))), Noon, budget: 100)!;
+
+        text.ShouldContain("xxx…");
+        text.Length.ShouldBeLessThan(400);
+    }
 
     [Fact]
     public void Lines_cannot_be_forged_by_what_somebody_writes() =>

@@ -11,6 +11,8 @@ internal sealed class ScriptedConversations : IConversationQueries
 
     public Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken) => Task.FromResult(Memory);
 
+    public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 

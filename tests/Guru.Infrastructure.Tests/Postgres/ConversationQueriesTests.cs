@@ -154,6 +154,18 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     }
 
     [Fact]
+    public async Task What_guru_writes_of_itself_is_an_entry_that_shows_how_far_it_has_come()
+    {
+        await WriteAsync(
+            new MessageSent("callSummary", "CA1", Maria, ["SM2", "SM3"], "legal", "We talked.", Noon), new MessageNotSent("callSummary", "CA2", Maria, "windowClosed", At(1)),
+            Change("SM2 delivered"), Change("SM3 failed"));
+
+        (await TimelineAsync()).ShouldBe(
+            [new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Agent, "We talked.", "legal", CallSid: null, "SM2", Delivery: "failed")]);
+        (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
+    }
+
+    [Fact]
     public async Task A_conversation_knows_its_last_agent_language_and_activity()
     {
         await WriteAsync(
@@ -270,6 +282,19 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
 
         memory.Entries.Select(entry => entry.Text).ShouldBe(["17", "18", "19"]);
         (memory.Agent, memory.Language, memory.Summary, memory.SummarizedUpTo).ShouldBe(("legal", "pt", "A long story.", At(15)));
+    }
+
+    [Fact]
+    public async Task What_is_in_no_summary_yet_is_found_oldest_first()
+    {
+        await WriteAsync([.. Enumerable.Range(0, 20).Select(number => Message($"SM{number:00}", number, $"{number}"))]);
+        (await _database.Conversations.UnsummarizedAsync(Maria, 3, default)).Entries.Select(entry => entry.Text).ShouldBe(["0", "1", "2"]);
+
+        await WriteAsync(new ConversationSummarized(Maria, "A long story.", At(15).AddMicroseconds(1), At(21)));
+
+        var memory = await _database.Conversations.UnsummarizedAsync(Maria, 10, default);
+        memory.Summary.ShouldBe("A long story.");
+        memory.Entries.Select(entry => entry.Text).ShouldBe(["16", "17", "18", "19"]);
     }
 
     [Fact]

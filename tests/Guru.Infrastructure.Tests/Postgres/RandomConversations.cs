@@ -36,7 +36,12 @@ internal sealed class RandomConversations(int seed)
 
             ImmutableArray<string> parts = [.. Enumerable.Range(0, _random.Next(4)).Select(part => $"{sid}_{part}")];
             commands.Add(new RecordReply(new MessageReplied([sid], caller, parts, "legal", Sentence(), at = Later(at))));
-            foreach (var part in parts.Append("SMelse"))
+            commands.Add(Pick<ConversationCommand>(
+            [
+                new RecordSent(new MessageSent("callSummary", $"CA{turn}", caller, [$"{sid}_own"], "legal", Sentence(), at)),
+                new RecordNotSent(new MessageNotSent("callSummary", $"CA{turn}", caller, "windowClosed", at)),
+            ]));
+            foreach (var part in parts.Append("SMelse").Append($"{sid}_own"))
             {
                 commands.AddRange(Enumerable.Range(0, _random.Next(4)).Select(_ => new RecordDelivery(new MessageDeliveryChanged(
                     part, caller, Pick(Enum.GetValues<DeliveryStatus>()), Pick<int?>([null, 63_016]), at))));

@@ -68,6 +68,18 @@ public sealed class TextOnTheWire : IAsyncLifetime
         IEnumerable<string?> Texts(string name) => summary[name]!.AsArray().Select(text => (string?)text);
     }
 
+    [Fact]
+    public async Task A_summary_keeps_what_was_noted_so_far()
+    {
+        const string Notes = """{"type":"object","additionalProperties":false,"required":["summary"],"properties":{"summary":{"type":"string"}}}""";
+        var request = Request(Notes, ("user", "I got a bill."));
+        request["instructions"] = "Write the notes anew.\n\nThe notes so far:\nShe has a visa.";
+        JsonNode.Parse(TextOf(await RespondAsync(request)))!["summary"]!.GetValue<string>().ShouldBe("She has a visa. We talked about this: I got a bill.");
+
+        request["instructions"] = "Write the notes anew.\n\nThe notes so far:\nnone";
+        JsonNode.Parse(TextOf(await RespondAsync(request)))!["summary"]!.GetValue<string>().ShouldBe("We talked about this: I got a bill.");
+    }
+
     [Theory]
     [InlineData(AnswerFault.Refusal, "completed", "refusal", null)]
     [InlineData(AnswerFault.CutOff, "incomplete", "output_text", "max_output_tokens")]
@@ -134,6 +146,9 @@ public sealed class TextOnTheWire : IAsyncLifetime
     [InlineData("""{"model":"m","input":"x","text":{"format":{"type":"json_schema","schema":{}}}}""", "missing_required_parameter")]
     [InlineData("""{"model":"m","input":"x","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{"type":"object","properties":{}}}}}""", "invalid_json_schema")]
     [InlineData("""{"model":"m","input":"x","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{"type":"object","additionalProperties":false,"required":[],"properties":{"a":{"type":"string"}}}}}}""", "invalid_json_schema")]
+    [InlineData("""{"model":"m","input":"x","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{"type":"array","items":{"type":"string"}}}}}""", "invalid_json_schema")]
+    [InlineData("""{"model":"m","input":"x","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{"type":"object"}}}}""", "invalid_json_schema")]
+    [InlineData("""{"model":"m","input":"x","text":{"format":{"type":"json_schema","name":"n","strict":true,"schema":{"type":"object","additionalProperties":false,"required":["a"],"properties":{}}}}}""", "invalid_json_schema")]
     public async Task A_wrong_request_is_refused(string json, string code)
     {
         using var response = await PostAsync(JsonNode.Parse(json)!);
@@ -195,7 +210,9 @@ public sealed class TextOnTheWire : IAsyncLifetime
     }
 
     private async Task<JsonNode> StructuredAsync(string schema, params (string Role, string Text)[] turns) =>
-        JsonNode.Parse((string)(await RespondAsync(Request(schema, turns)))["output"]![1]!["content"]![0]!["text"]!)!;
+        JsonNode.Parse(TextOf(await RespondAsync(Request(schema, turns))))!;
+
+    private static string TextOf(JsonNode response) => (string)response["output"]![1]!["content"]![0]!["text"]!;
 
     private static JsonObject Request(string schema, params (string Role, string Text)[] turns) => new()
     {
