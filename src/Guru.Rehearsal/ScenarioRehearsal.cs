@@ -30,6 +30,7 @@ public static class ScenarioRehearsal
             Name(said.Speaker), said.Said, said.Heard, said.Interrupted, said.StartMs, said.EndMs)
         {
             HeardMs = said.HeardMs,
+            Agent = said.Agent,
         })],
         [.. call.Events.Select(@event => @event.GetType().Name)],
         call.EndReason is { } reason ? Name(reason) : null);

@@ -54,7 +54,6 @@ public sealed class VirtualCall
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
 
     private readonly VirtualCallOptions _options;
-    private readonly VoiceConfiguration _configuration = new VoiceSettings().For(Agents, AgentCatalog.GeneralName, language: null);
     private CallSession _session;
     private readonly PlaybackBuffer _playback = new();
     private readonly PriorityQueue<Action, (TimeSpan At, long Order)> _later = new();
@@ -80,14 +79,11 @@ public sealed class VirtualCall
     private VirtualCall(VirtualCallOptions options)
     {
         _options = options;
-        _session = Session(soFar: null);
+        _session = Session(AgentCatalog.GeneralName, language: null, soFar: null);
     }
 
-    private CallSession Session(IReadOnlyList<HeardTurn>? soFar) => new(
-        new CallSessionStart(
-            Zero, _configuration.Agent, _configuration.Model, _configuration.Transcription.Model,
-            _configuration.TurnDetection.SilenceDurationMs, CallPrompts.Greeting(hint: null, known: false, language: null), Resumed: soFar is not null, soFar ?? []),
-        _options.Rules);
+    private CallSession Session(string agent, string? language, IReadOnlyList<HeardTurn>? soFar) => new(
+        new CallSessionStart(Zero, Agents, new VoiceSettings(), agent, language, Resumed: soFar is not null, soFar ?? []), _options.Rules);
 
     public static VirtualCallRecord Run(VirtualCallOptions options)
     {
@@ -296,8 +292,14 @@ public sealed class VirtualCall
                 case Record d:
                     Note(d.Fact);
                     break;
-                case DialModel:
-                    Dial();
+                case DialModel d:
+                    Dial(_session.Configuration(d.Agent, d.Language));
+                    break;
+                case DropModel:
+                    _dialing = null;
+                    break;
+                case ConfigureModel d:
+                    _model?.Send(new Configure(_session.Configuration(d.Agent, d.Language), d.IsFresh), _now);
                     break;
                 case RewindCaller d:
                     _held.InsertRange(0, _tape.Where(frame => frame.CallMs >= d.FromMs && !_held.Contains(frame)));
@@ -329,7 +331,7 @@ public sealed class VirtualCall
         }
     }
 
-    private void Dial()
+    private void Dial(VoiceConfiguration configuration)
     {
         var options = _options.Model(++_dials);
         if (options.Faults.RefuseUpgrade is { } status)
@@ -340,7 +342,7 @@ public sealed class VirtualCall
         {
             Later(TimeSpan.FromMilliseconds(100), () =>
             {
-                (_dialing, _announced) = (new VirtualModel(options, _configuration, _now), false);
+                (_dialing, _announced) = (new VirtualModel(options, configuration, _now), false);
                 _models.Add(_dialing);
             });
         }
@@ -350,14 +352,15 @@ public sealed class VirtualCall
     {
         Note(new ConnectMediaStream($"MZ{_streams:D32}", Token(_streams), "rehearsal", Zero + _now));
         _streams++;
-        Dial();
+        Dial(_session.Configured);
     }
 
     /// <summary>What the carrier and the action URL do after a lost stream: the call goes on over another.</summary>
     private void Resume()
     {
         Note(new RequestMediaStream(Token(_streams), _options.Rules.MostResumes, Zero + _now));
-        _session = Session(ExpectedCall.From(Sid, _events, Token(_streams), memory: null).Earlier?.SoFar ?? []);
+        var expected = ExpectedCall.From(Sid, _events, Token(_streams), memory: null);
+        _session = Session(expected.Agent, expected.Language, expected.Earlier?.SoFar ?? []);
         (_model, _dialing, _nextFrame, _streamFrom, _lineIsUp) = (null, null, _now, _now, true);
         _playback.Drop(_now);
         Connect();

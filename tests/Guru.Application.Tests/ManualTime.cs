@@ -22,6 +22,9 @@ internal sealed class ManualTime : TimeProvider
         return timer;
     }
 
+    /// <summary>Moves the clock at once.</summary>
+    public void Jump(TimeSpan time) => Advance(time);
+
     /// <summary>Moves the clock in steps of 10 ms, with a breath for what each step sets going.</summary>
     public async Task PassAsync(TimeSpan time)
     {

@@ -44,6 +44,11 @@ public sealed partial class CallFollowUp(
 
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time.
+        }
+
         LogGivenUp(item.Subject, error.Reason);
         await NotSentAsync(new ConversationLog(store, item.CallerId), item, error.Reason, cancellationToken);
     }

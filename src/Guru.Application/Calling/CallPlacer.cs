@@ -13,7 +13,7 @@ namespace Guru.Application.Calling;
 /// from a node that died looks first for what it has placed. docs/consent.md, steps 4 and 5.
 /// </summary>
 public sealed partial class CallPlacer(
-    IEventStore store, IWorkQueue queue, ICallCarrier carrier, CallingTerms terms, IOptions<MessageRules> rules, TimeProvider time, ILogger<CallPlacer> logger) : IWork
+    IEventStore store, IWorkQueue queue, ICallCarrier carrier, CallingTerms terms, IOptions<MessageRules> rules, IOptions<WorkRules> work, TimeProvider time, ILogger<CallPlacer> logger) : IWork
 {
     public string Kind => WorkItem.Call;
 
@@ -41,15 +41,19 @@ public sealed partial class CallPlacer(
 
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
-        var log = new ConversationLog(store, item.CallerId);
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time; and once its time is over it is not tried again.
+        }
+
         LogGivenUp(item.Subject, error.Reason);
         var reason = error switch
         {
             NotYetException => CallRefusalReason.TooLate,
-            MessengerException { Unknown: false, Code: not null } => CallRefusalReason.CarrierRefused,
+            MessengerException { Code: not null } => CallRefusalReason.CarrierRefused,
             _ => CallRefusalReason.CarrierSilent,
         };
-        await log.AppendAsync(new RefuseOutboundCall(item.Subject, reason, (error as MessengerException)?.Code, time.GetUtcNow()), cancellationToken);
+        await new ConversationLog(store, item.CallerId).AppendAsync(new RefuseOutboundCall(item.Subject, reason, (error as MessengerException)?.Code, time.GetUtcNow()), cancellationToken);
     }
 
     /// <summary>A call-back whose time has come asks for its call by itself.</summary>
@@ -94,7 +98,7 @@ public sealed partial class CallPlacer(
     private async Task PlaceAsync(WorkItem item, ConversationLog log, CancellationToken cancellationToken)
     {
         // The lease must be ours now, and it outlasts the request.
-        await queue.SaveIntentAsync(item, item.Subject, WorkLoop.Lease, cancellationToken);
+        await queue.SaveIntentAsync(item, item.Subject, work.Value.Lease, cancellationToken);
         CallSid callSid;
         try
         {

@@ -3,12 +3,14 @@ using Guru.Application.Work;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Guru.Application.Calling;
 
 /// <summary>Sends a request for permission, once. docs/consent.md, step 2.</summary>
 public sealed partial class PermissionAsker(
-    IEventStore store, IWorkQueue queue, IMessenger messenger, Outbox outbox, PublicAddress address, TimeProvider time, ILogger<PermissionAsker> logger) : IWork
+    IEventStore store, IWorkQueue queue, IMessenger messenger, Outbox outbox, PublicAddress address, IOptions<WorkRules> work, TimeProvider time,
+    ILogger<PermissionAsker> logger) : IWork
 {
     public string Kind => WorkItem.Permission;
 
@@ -25,7 +27,7 @@ public sealed partial class PermissionAsker(
         var sid = item.IntentAt is null ? null : await FindAsync(item, log.State, recipient, cancellationToken);
         if (sid is null)
         {
-            await queue.SaveIntentAsync(item, item.Subject, WorkLoop.Lease, cancellationToken);
+            await queue.SaveIntentAsync(item, item.Subject, work.Value.Lease, cancellationToken);
             var message = new OutgoingMessage(recipient, Body: "", address.MessageStatus) { Template = new MessageTemplate(request.ContentSid, request.Variables) };
             sid = (await messenger.SendAsync(message, cancellationToken)).MessageSid;
         }
@@ -35,6 +37,11 @@ public sealed partial class PermissionAsker(
 
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time.
+        }
+
         LogGivenUp(item.Subject, error.Reason);
         var failed = new CallPermissionRequestFailed(item.Subject, item.CallerId, error.Reason, (error as MessengerException)?.Code, time.GetUtcNow());
         await new ConversationLog(store, item.CallerId).AppendAsync(new RecordPermissionRequest(failed), cancellationToken);

@@ -12,7 +12,6 @@ namespace Guru.Application.Conversations;
 public sealed partial class Digester(
     IEventStore store,
     IConversationQueries conversations,
-    IWorkQueue queue,
     ITextModel model,
     IOptions<MemorySettings> settings,
     TimeProvider time,
@@ -32,7 +31,6 @@ public sealed partial class Digester(
                 return;
             }
 
-            await queue.SaveIntentAsync(item, intent: null, WorkLoop.Lease, cancellationToken);
             var answer = await model.AnswerAsync(Digest.Request(plan, memory.Summary, memory.Language, item.CallerId), cancellationToken);
             var summary = Digest.Read(answer.Text) ?? throw new TextModelException("malformed", transient: true);
             await log.AppendAsync(

@@ -49,6 +49,9 @@ public sealed record TimelineEntry(
     string? MessageSid,
     string? Delivery)
 {
+    /// <summary>Of a caller's message: why there is no reply to it, as a code.</summary>
+    public string? Failure { get; init; }
+
     public override string ToString() => $"{nameof(TimelineEntry)} {Channel} {Speaker}";
 }
 

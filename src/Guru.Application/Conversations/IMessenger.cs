@@ -61,4 +61,7 @@ public sealed class MessengerException(int? code, bool transient, bool unknown =
     public int? Code { get; } = code;
 
     public bool Unknown { get; } = unknown;
+
+    /// <summary>What was to be sent, with what of it was.</summary>
+    public Draft? Unsent { get; init; }
 }

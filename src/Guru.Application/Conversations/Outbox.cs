@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Guru.Application.Work;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
@@ -20,13 +21,19 @@ public sealed class MessageRules
 }
 
 /// <summary>Sends what a to-do item wants sent, once, even if the node dies anywhere in between. The carrier takes no idempotency key.</summary>
-public sealed class Outbox(IWorkQueue queue, IMessenger messenger, PublicAddress address, IOptions<MessageRules> rules, TimeProvider time)
+public sealed class Outbox(
+    IWorkQueue queue, IMessenger messenger, PublicAddress address, IOptions<MessageRules> rules, IOptions<WorkRules> work, TimeProvider time)
 {
     /// <summary>WhatsApp's customer service window: outside it only templates are delivered.</summary>
     public static readonly TimeSpan Window = TimeSpan.FromHours(24);
 
     /// <summary>WhatsApp's code for a message outside the window (twilio.md 7).</summary>
     private const int OutsideWindow = 63016;
+
+    /// <summary>How far the clocks of the database and the carrier may be apart.</summary>
+    private static readonly TimeSpan ClockSkew = TimeSpan.FromMinutes(1);
+
+    private TimeSpan ListDelay => TimeSpan.FromSeconds(rules.Value.ListDelaySeconds);
 
     public bool IsOpen(Conversation conversation) => conversation.Address.Length > 0 && time.GetUtcNow() - conversation.LastReceivedAt <= Window;
 
@@ -36,31 +43,57 @@ public sealed class Outbox(IWorkQueue queue, IMessenger messenger, PublicAddress
     /// <summary>Sends the parts that are left.</summary>
     /// <param name="resumed">The draft is from an earlier claim: what that may have sent is looked for first.</param>
     /// <returns>The draft with a SID for each part.</returns>
-    /// <exception cref="MessengerException">Not everything was sent.</exception>
+    /// <exception cref="MessengerException">Not everything was sent; <see cref="MessengerException.Unsent"/> tells what was.</exception>
     /// <exception cref="LeaseLostException">Another node took over.</exception>
     public async Task<Draft> SendAsync(WorkItem item, Conversation to, Draft draft, bool resumed, CancellationToken cancellationToken)
     {
-        if (!IsOpen(to))
+        try
         {
-            throw new MessengerException(OutsideWindow, transient: false);
-        }
+            draft = resumed ? await AdoptAsync(item, to, draft, cancellationToken) : draft;
+            if (draft.Parts.Exists(part => part.MessageSid is null) && !IsOpen(to))
+            {
+                throw new MessengerException(OutsideWindow, transient: false);
+            }
 
-        var recipient = CallerAddress.Parse(to.Address);
-        if (!resumed)
-        {
+            // The item is ours at this moment, and whoever takes over knows what may have been sent.
             await SaveAsync(item, draft, cancellationToken);
+            for (var index = 0; index < draft.Parts.Count; index++)
+            {
+                if (draft.Parts[index] is { MessageSid: null } part)
+                {
+                    var message = new OutgoingMessage(CallerAddress.Parse(to.Address), part.Body, address.MessageStatus);
+                    draft = draft.With(index, (await messenger.SendAsync(message, cancellationToken)).MessageSid);
+                    await SaveAsync(item, draft, cancellationToken);
+                }
+            }
+
+            return draft;
+        }
+        catch (MessengerException error)
+        {
+            // Where nobody knows whether it was sent, only the list will tell.
+            var after = error.Unknown && !(error.RetryAfter > ListDelay) ? ListDelay : error.RetryAfter;
+            throw new MessengerException(error.Code, error.Transient, error.Unknown, after, error) { Unsent = draft };
+        }
+    }
+
+    /// <summary>Gives the parts that an earlier claim has sent their SIDs.</summary>
+    /// <exception cref="MessengerException">The list of what was sent could not be had.</exception>
+    public async Task<Draft> AdoptAsync(WorkItem item, Conversation to, Draft draft, CancellationToken cancellationToken)
+    {
+        if (to.Address.Length == 0 || draft.Parts.TrueForAll(part => part.MessageSid is not null))
+        {
+            return draft;
         }
 
-        var sent = resumed ? await FindSentAsync(item, recipient, cancellationToken) : [];
+        var sent = await FindSentAsync(item, CallerAddress.Parse(to.Address), cancellationToken);
         for (var index = 0; index < draft.Parts.Count; index++)
         {
-            var part = draft.Parts[index];
-            if (part.MessageSid is null)
+            // The same words may have been sent a moment before, as another reply.
+            if (draft.Parts[index] is { MessageSid: null } part
+                && sent.FirstOrDefault(message => message.Body == part.Body && !to.Sent.Contains(message.MessageSid) && !draft.Has(message.MessageSid)) is { } found)
             {
-                var adopted = sent.FirstOrDefault(message => message.Body == part.Body && draft.Parts.All(other => other.MessageSid != message.MessageSid));
-                var sid = adopted?.MessageSid ?? (await messenger.SendAsync(new OutgoingMessage(recipient, part.Body, address.MessageStatus), cancellationToken)).MessageSid;
-                draft = draft with { Parts = draft.Parts.SetItem(index, part with { MessageSid = sid }) };
-                await SaveAsync(item, draft, cancellationToken);
+                draft = draft.With(index, found.MessageSid);
             }
         }
 
@@ -73,25 +106,33 @@ public sealed class Outbox(IWorkQueue queue, IMessenger messenger, PublicAddress
     {
         // A message just created may be listed with a delay: it is looked for once that has passed.
         var since = item.IntentAt ?? time.GetUtcNow();
-        var settled = since + TimeSpan.FromSeconds(rules.Value.ListDelaySeconds) - time.GetUtcNow();
-        if (settled > TimeSpan.Zero)
+        if (since + ListDelay - time.GetUtcNow() is { Ticks: > 0 } settles)
         {
-            await Task.Delay(settled, time, cancellationToken);
+            await Task.Delay(settles, time, cancellationToken);
         }
 
-        return await messenger.FindSentAsync(to, since - TimeSpan.FromMinutes(1), cancellationToken);
+        return await messenger.FindSentAsync(to, since - ClockSkew, cancellationToken);
     }
 
     private Task SaveAsync(WorkItem item, Draft draft, CancellationToken cancellationToken) =>
-        queue.SaveIntentAsync(item, JsonSerializer.Serialize(draft), WorkLoop.Lease, cancellationToken);
+        queue.SaveIntentAsync(item, JsonSerializer.Serialize(draft), work.Value.Lease, cancellationToken);
 }
 
 /// <summary>What is about to be sent, exactly.</summary>
 /// <param name="Answers">The SIDs of the messages it answers; none where Guru writes of itself.</param>
-public sealed record Draft(ImmutableArray<string> Answers, string Agent, ImmutableList<DraftPart> Parts)
+/// <param name="Failure">Why there is no reply, where this is the apology for it.</param>
+public sealed record Draft(ImmutableArray<string> Answers, string Agent, ImmutableList<DraftPart> Parts, string? Failure = null)
 {
     public static Draft Of(ImmutableArray<string> answers, string agent, string text) =>
         new(answers, agent, [.. ReplyText.Split(text).Select(body => new DraftPart(body, MessageSid: null))]);
+
+    /// <summary>Its parts that were sent, in order.</summary>
+    [JsonIgnore]
+    public IEnumerable<DraftPart> Sent => Parts.Where(part => part.MessageSid is not null);
+
+    public bool Has(string messageSid) => Parts.Exists(part => part.MessageSid == messageSid);
+
+    public Draft With(int part, string messageSid) => this with { Parts = Parts.SetItem(part, Parts[part] with { MessageSid = messageSid }) };
 
     public override string ToString() => $"{nameof(Draft)} to {Answers.Length}";
 }

@@ -28,29 +28,39 @@ public sealed record ReceiveWhatsAppMessage(
 public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveWhatsAppMessage>
 {
     private const int MostCharacters = 20_000;
+    private const int MostOfAnAddress = 2_000;
+    private const int MostOfAName = 100;
 
     public ReceiveWhatsAppMessageValidator()
     {
         RuleFor(message => message.MessageSid).Matches("^(SM|MM)[0-9a-fA-F]{32}$").NotNull().WithMessage("MessageSid must be SM or MM and 32 hexadecimal digits.");
         RuleFor(message => message.From).Must(from => CallerAddress.TryParse(from, out _)).WithMessage("From must be whatsapp:+E164 or a business-scoped user id.");
         RuleFor(message => message.Body).MaximumLength(MostCharacters);
-        RuleFor(message => message.MediaUrl).Must(url => url is null || Uri.TryCreate(url, UriKind.Absolute, out _)).WithMessage("MediaUrl0 must be an address.");
+        RuleFor(message => message.ButtonText).MaximumLength(MostCharacters);
+        RuleFor(message => message.Place).MaximumLength(MostCharacters);
+        RuleFor(message => message.MediaUrl).MaximumLength(MostOfAnAddress)
+            .Must(url => url is null || (Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme is "http" or "https")).WithMessage("MediaUrl0 must be an address.");
+        RuleFor(message => message.MediaType).MaximumLength(MostOfAName);
+        RuleFor(message => message.Latitude).MaximumLength(MostOfAName);
+        RuleFor(message => message.Longitude).MaximumLength(MostOfAName);
     }
 }
 
 public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecret secret, CallingTerms terms, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
 {
+    private const int MostOfAProfileName = 100;
+
     public async Task<Unit> Handle(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
     {
         var address = CallerAddress.Parse(request.From!);
         var callerId = CallerId.Of(address, secret.Value);
-        var mediaType = request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
+        var mediaType = request.MediaUrl is null ? null : request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
         var kind = KindOf(request, mediaType);
         var received = new MessageReceived(
             request.MessageSid!,
             callerId,
             address.Value,
-            string.IsNullOrWhiteSpace(request.ProfileName) ? null : request.ProfileName.Trim(),
+            ProfileNameOf(request),
             kind,
             TextOf(request, kind),
             request.MediaUrl,
@@ -70,6 +80,13 @@ public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecre
         // What answers no request of ours is a message like any other.
         await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
         return Unit.Value;
+    }
+
+    /// <summary>As people give it to themselves: cut, for no message is refused because of it.</summary>
+    private static string? ProfileNameOf(ReceiveWhatsAppMessage request)
+    {
+        var name = request.ProfileName?.Trim();
+        return string.IsNullOrEmpty(name) ? null : name.Length <= MostOfAProfileName ? name : name[..MostOfAProfileName];
     }
 
     private static MessageKind KindOf(ReceiveWhatsAppMessage request, string? mediaType) => mediaType switch

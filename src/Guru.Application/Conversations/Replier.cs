@@ -32,14 +32,12 @@ public sealed class ReplyRules
 /// </summary>
 public sealed partial class Replier(
     IEventStore store,
-    IWorkQueue queue,
     IMessenger messenger,
     ITextModel model,
     CallerMemory memory,
     AgentCatalog agents,
     IFixedTexts texts,
     Outbox outbox,
-    PublicAddress address,
     IOptions<ReplyRules> rules,
     TimeProvider time,
     ILogger<Replier> logger) : IWork
@@ -50,54 +48,126 @@ public sealed partial class Replier(
     {
         var log = new ConversationLog(store, item.CallerId);
         await log.ReadAsync(cancellationToken);
+        if (BegunOf(item, log.State) is { } begun)
+        {
+            await SendAsync(item, log, begun, resumed: true, cancellationToken);
+        }
+        else if (item is { Intent: null, IntentAt: { } at })
+        {
+            // Its words were erased since, and it may have been sent: nobody can tell any more.
+            await RecordFailureAsync(item.CallerId, log, SidsOf(log.State.Open.Where(message => message.At <= at)), "erased", draft: null, cancellationToken);
+        }
+
         if (!log.State.Open.IsEmpty)
         {
-            await AnswerAsync(item, log, cancellationToken);
+            await SendAsync(item, log, await WriteAsync(item.CallerId, log, cancellationToken), resumed: false, cancellationToken);
         }
     }
 
     /// <summary>The caller is told where that is possible, and the record says so.</summary>
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time.
+        }
+
         var log = new ConversationLog(store, item.CallerId);
         await log.ReadAsync(cancellationToken);
-        LogGivenUp(item.CallerId, error.Reason);
-        if (error is TextModelException && outbox.IsOpen(log.State))
+        if (log.State.Open.IsEmpty)
         {
-            try
-            {
-                var apology = new OutgoingMessage(CallerAddress.Parse(log.State.Address), texts.Of(FixedText.ReplyFailed, log.State.Language), address.MessageStatus);
-                await messenger.SendAsync(apology, cancellationToken);
-            }
-            catch (MessengerException unsent)
-            {
-                LogNoApology(item.CallerId, unsent.Code);
-            }
+            return;
         }
 
-        await log.AppendAsync(
-            new GiveUpReply(new MessageReplyFailed([.. log.State.Open.Select(message => message.MessageSid)], item.CallerId, error.Reason, time.GetUtcNow())), cancellationToken);
+        LogGivenUp(item.CallerId, error.Reason);
+        var draft = (error as MessengerException)?.Unsent;
+        if (draft is null && BegunOf(item, log.State) is { } begun)
+        {
+            draft = await outbox.AdoptAsync(item, log.State, begun, cancellationToken);
+        }
+        else if (draft is null && error is not MessengerException && item.IntentAt is null)
+        {
+            draft = await ApologizeAsync(item, log.State, error.Reason, cancellationToken);
+        }
+
+        if (draft is { Failure: null } && draft.Parts.TrueForAll(part => part.MessageSid is not null))
+        {
+            await RecordAsync(item.CallerId, log, draft, cancellationToken);
+            draft = null;
+        }
+
+        await RecordFailureAsync(item.CallerId, log, SidsOf(log.State.Open), draft?.Failure ?? error.Reason, draft, cancellationToken);
     }
 
-    private async Task AnswerAsync(WorkItem item, ConversationLog log, CancellationToken cancellationToken)
+    /// <summary>What an earlier claim was about to send, unless it is on record as sent.</summary>
+    private static Draft? BegunOf(WorkItem item, Conversation conversation) =>
+        Outbox.Begun(item) is { } draft && conversation.Open.Exists(message => draft.Answers.Contains(message.MessageSid)) ? draft : null;
+
+    private async Task SendAsync(WorkItem item, ConversationLog log, Draft draft, bool resumed, CancellationToken cancellationToken) =>
+        await RecordAsync(item.CallerId, log, await outbox.SendAsync(item, log.State, draft, resumed, cancellationToken), cancellationToken);
+
+    /// <summary>A draft that was sent is a reply, or the apology for one.</summary>
+    private async Task RecordAsync(CallerId callerId, ConversationLog log, Draft sent, CancellationToken cancellationToken)
     {
-        var draft = Outbox.Begun(item);
-        var resumed = draft is not null && log.State.Open.Exists(message => draft.Answers.Contains(message.MessageSid));
-        if (!resumed)
+        if (sent.Failure is { } reason)
         {
-            await WriteDownAsync(item.CallerId, log, cancellationToken);
-            await ShowTypingAsync(log, cancellationToken);
-            await RouteAsync(item.CallerId, log, cancellationToken);
-            draft = await ComposeAsync(item.CallerId, log, cancellationToken);
+            await RecordFailureAsync(callerId, log, sent.Answers, reason, sent, cancellationToken);
+            return;
         }
 
-        var sent = await outbox.SendAsync(item, log.State, draft!, resumed, cancellationToken);
         await log.AppendAsync(
-            new RecordReply(new MessageReplied(
-                sent.Answers, item.CallerId, [.. sent.Parts.Select(part => part.MessageSid!)], sent.Agent,
-                string.Join("\n\n", sent.Parts.Select(part => part.Body)), time.GetUtcNow())),
-            cancellationToken);
-        await queue.SaveIntentAsync(item, intent: null, WorkLoop.Lease, cancellationToken);
+            new RecordReply(new MessageReplied(sent.Answers, callerId, ReplySidsOf(sent), sent.Agent, TextOf(sent), time.GetUtcNow())), cancellationToken);
+    }
+
+    /// <param name="draft">What was sent all the same stands in it.</param>
+    private async Task RecordFailureAsync(
+        CallerId callerId, ConversationLog log, ImmutableArray<string> answers, string reason, Draft? draft, CancellationToken cancellationToken)
+    {
+        var failed = new MessageReplyFailed(answers, callerId, reason, time.GetUtcNow());
+        if (draft is not null && draft.Sent.Any())
+        {
+            failed = failed with { ReplySids = ReplySidsOf(draft), Agent = draft.Agent, Text = TextOf(draft) };
+        }
+
+        await log.AppendAsync(new GiveUpReply(failed), cancellationToken);
+    }
+
+    /// <returns>Null: nothing can be sent.</returns>
+    private async Task<Draft?> ApologizeAsync(WorkItem item, Conversation conversation, string reason, CancellationToken cancellationToken)
+    {
+        if (!outbox.IsOpen(conversation))
+        {
+            return null;
+        }
+
+        var apology = Draft.Of(SidsOf(conversation.Open), conversation.Agent ?? AgentCatalog.GeneralName, texts.Of(FixedText.ReplyFailed, conversation.Language)) with { Failure = reason };
+        try
+        {
+            return await outbox.SendAsync(item, conversation, apology, resumed: false, cancellationToken);
+        }
+        catch (MessengerException error) when (!error.Transient)
+        {
+            LogNoApology(item.CallerId, error.Code);
+            return error.Unsent;
+        }
+    }
+
+    private async Task<Draft> WriteAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
+    {
+        using var writing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var typing = ShowTypingAsync(log.State.Open[^1].MessageSid, writing.Token);
+        try
+        {
+            await WriteDownAsync(callerId, log, cancellationToken);
+            await RouteAsync(callerId, log, cancellationToken);
+            return await ComposeAsync(callerId, log, cancellationToken);
+        }
+        finally
+        {
+            // Nobody waits for it.
+            await writing.CancelAsync();
+            await typing;
+        }
     }
 
     /// <summary>A voice note becomes text, in whatever language it is; one that cannot be had is answered as such.</summary>
@@ -108,12 +178,15 @@ public sealed partial class Replier(
             TranscribedNote? note = null;
             try
             {
-                var media = await messenger.DownloadAsync(new Uri(message.MediaUrl!), rules.Value.MostMediaBytes, cancellationToken);
-                note = await model.TranscribeAsync(media.Content, message.MediaType ?? media.ContentType, cancellationToken);
+                if (Uri.TryCreate(message.MediaUrl, UriKind.Absolute, out var address))
+                {
+                    var media = await messenger.DownloadAsync(address, rules.Value.MostMediaBytes, cancellationToken);
+                    note = await model.TranscribeAsync(media.Content, message.MediaType ?? media.ContentType, cancellationToken);
+                }
             }
-            catch (Exception error) when (error is MessengerException { Transient: false } or TextModelException { Transient: false })
+            catch (OutsideException error) when (!error.Transient)
             {
-                LogNotUnderstood(message.MessageSid, error.Message);
+                LogNotUnderstood(message.MessageSid, error.Reason);
             }
 
             await log.AppendAsync(
@@ -124,29 +197,33 @@ public sealed partial class Replier(
         }
     }
 
-    private async Task ShowTypingAsync(ConversationLog log, CancellationToken cancellationToken)
+    private async Task ShowTypingAsync(string messageSid, CancellationToken cancellationToken)
     {
         try
         {
-            await messenger.ShowTypingAsync(log.State.Open[^1].MessageSid, cancellationToken);
+            await messenger.ShowTypingAsync(messageSid, cancellationToken);
         }
         catch (MessengerException error)
         {
-            LogNoTyping(log.State.Open[^1].MessageSid, error.Code);
+            LogNoTyping(messageSid, error.Code);
+        }
+        catch (OperationCanceledException)
+        {
+            // The reply is there already.
         }
     }
 
     /// <summary>Routes what was written in one go. When the router does not answer in time, the present agent stays.</summary>
     private async Task RouteAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
     {
-        var unrouted = log.State.Open.Where(message => !message.Routed).ToList();
+        var unrouted = log.State.Open.Where(message => message is { Routed: false, Text: not null }).ToList();
         if (unrouted.Count == 0)
         {
             return;
         }
 
         var known = await memory.OfAsync(callerId, entry => IsOpen(log.State, entry), cancellationToken);
-        var present = known.Session.Count > 0 ? log.State.Agent : null;
+        var present = known.Session.Count > 0 ? known.Agent : null; // A call may have handed over since the last message.
         var words = string.Join('\n', unrouted.Select(Words).Where(words => words.Length > 0));
         RoutingDecision? decision = null;
         if (words.Length > 0)
@@ -171,7 +248,7 @@ public sealed partial class Replier(
             callerId,
             agent,
             decision?.Confidence ?? 0,
-            decision is null ? "The router did not answer; the present agent stays." : decision.Reason,
+            decision?.Reason ?? (words.Length == 0 ? "There are no words to go by; the present agent stays." : "The router did not answer; the present agent stays."),
             alternatives,
             Routing.PromptVersion,
             time.GetUtcNow()))).ToList();
@@ -179,9 +256,10 @@ public sealed partial class Replier(
         await SpeakAsync(callerId, log, decision?.Language, "text", cancellationToken);
     }
 
+    /// <summary>Answers what was written down and routed. What has come in since is answered next.</summary>
     private async Task<Draft> ComposeAsync(CallerId callerId, ConversationLog log, CancellationToken cancellationToken)
     {
-        var open = log.State.Open;
+        var open = log.State.Open.TakeWhile(message => message is { Routed: true, Text: not null }).ToList();
         var known = await memory.OfAsync(callerId, entry => IsOpen(log.State, entry), cancellationToken);
         var agent = agents[log.State.Agent];
         var instructions =
@@ -198,7 +276,8 @@ public sealed partial class Replier(
         var request = new TextRequest(
             "reply", instructions.Trim(), [.. open.Select(message => new TextTurn(Speaker.Caller, Said(message)))], Schema: null, rules.Value.MostTokens, callerId.Value);
         var answer = await model.AnswerAsync(request, cancellationToken);
-        return Draft.Of([.. open.Select(message => message.MessageSid)], agent.Name, answer.Text);
+        var draft = Draft.Of(SidsOf(open), agent.Name, answer.Text);
+        return draft.Parts.IsEmpty ? throw new TextModelException("empty", transient: true) : draft;
     }
 
     private async Task SpeakAsync(CallerId callerId, ConversationLog log, string? language, string evidence, CancellationToken cancellationToken)
@@ -212,6 +291,12 @@ public sealed partial class Replier(
     private static bool IsOpen(Conversation conversation, TimelineEntry entry) =>
         entry.MessageSid is { } sid && conversation.Open.Exists(message => message.MessageSid == sid);
 
+    private static ImmutableArray<string> SidsOf(IEnumerable<OpenMessage> messages) => [.. messages.Select(message => message.MessageSid)];
+
+    private static ImmutableArray<string> ReplySidsOf(Draft sent) => [.. sent.Sent.Select(part => part.MessageSid!)];
+
+    private static string TextOf(Draft sent) => string.Join("\n\n", sent.Sent.Select(part => part.Body));
+
     private static string Words(OpenMessage message) => message.Text ?? "";
 
     /// <summary>What the agent reads of a message.</summary>
@@ -223,7 +308,7 @@ public sealed partial class Replier(
         MessageKind.Document => $"[a document, which you cannot open] {message.Text}".Trim(),
         MessageKind.Location => $"[a location] {message.Text}".Trim(),
         MessageKind.Other => $"[something that is not text] {message.Text}".Trim(),
-        _ => message.Text ?? "",
+        _ => string.IsNullOrWhiteSpace(message.Text) ? "[an empty message]" : message.Text,
     };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Message {MessageSid}: the voice note could not be written down: {Reason}")]

@@ -1,3 +1,4 @@
+using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
 using Microsoft.Extensions.Logging;
 
@@ -21,7 +22,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly ICallerLine _line;
     private readonly CallSession _session;
     private readonly CallRecorder _recorder;
-    private readonly Func<CancellationToken, Task<IVoiceModel>> _dial;
+    private readonly Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> _dial;
     private readonly CallSid _callSid;
     private readonly Action<HeardTurn> _heardLate;
     private readonly CallRules _rules;
@@ -48,7 +49,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         CallSession session,
         CallRecorder recorder,
         DateTimeOffset zero,
-        Func<CancellationToken, Task<IVoiceModel>> dial,
+        Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> dial,
         Action<HeardTurn> heardLate,
         CallRules rules,
         TimeProvider time,
@@ -70,7 +71,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     /// <returns>Why the call ended; null where the stream was lost and the call may go on over another.</returns>
     public async Task<CallEndReason?> RunAsync()
     {
-        Beside(DialAsync());
+        Beside(DialAsync(_session.Configured));
         var fromCaller = PumpCallerAsync();
         var reason = await _finished.Task;
         await _over.CancelAsync();
@@ -200,12 +201,12 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
     }
 
-    private async Task DialAsync()
+    private async Task DialAsync(VoiceConfiguration configuration)
     {
         CallInput outcome;
         try
         {
-            var model = await _dial(_over.Token);
+            var model = await _dial(configuration, _over.Token);
             lock (_gate)
             {
                 (var replaced, _dialed) = (_dialed, model);
@@ -402,8 +403,16 @@ public sealed partial class CallBridge : IAsyncDisposable
                     }
 
                     break;
-                case DialModel:
-                    Beside(Task.Run(DialAsync, CancellationToken.None));
+                case DialModel d:
+                    var configuration = _session.Configuration(d.Agent, d.Language);
+                    Beside(Task.Run(() => DialAsync(configuration), CancellationToken.None));
+                    break;
+                case DropModel:
+                    Beside(_dialed!.DisposeAsync().AsTask());
+                    _dialed = null;
+                    break;
+                case ConfigureModel d:
+                    _model?.Send(new Configure(_session.Configuration(d.Agent, d.Language), d.IsFresh));
                     break;
                 case UseModel:
                     Use();

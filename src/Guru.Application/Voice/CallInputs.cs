@@ -45,11 +45,20 @@ public sealed record ClearLine : CallDecision;
 public sealed record MarkLine(PlaybackMark Mark) : CallDecision;
 
 /// <summary>Open a session with the model, beside the one in use if there is one.</summary>
-/// <param name="Reason">start, dropped, expiring, expired or error.</param>
-public sealed record DialModel(string Reason) : CallDecision;
+/// <param name="Reason">start, dropped, expiring, expired, error or handOff.</param>
+/// <param name="Agent">Who is to speak in it.</param>
+/// <param name="Language">ISO 639-1, where it is known.</param>
+public sealed record DialModel(string Reason, string Agent, string? Language) : CallDecision;
+
+/// <summary>The session that was dialled last is not needed.</summary>
+public sealed record DropModel : CallDecision;
 
 /// <summary>Use the session that was dialled last, in place of the one in use; the audio kept meanwhile goes to it.</summary>
 public sealed record UseModel : CallDecision;
+
+/// <summary>Make the session in use another agent's, or another language's.</summary>
+/// <param name="IsFresh">The model has not spoken in it.</param>
+public sealed record ConfigureModel(string Agent, string? Language, bool IsFresh) : CallDecision;
 
 /// <summary>The model is gone before it answered: what the caller said from then on goes to the next one, too.</summary>
 public sealed record RewindCaller(long FromMs) : CallDecision;

@@ -6,8 +6,6 @@ namespace Guru.Application.Voice;
 /// <summary>What the model is told besides its instructions, at the turns of a call.</summary>
 public static class CallPrompts
 {
-    public const string EndCallTool = "end_call";
-
     private const string GreetStranger =
         "Greet the caller now, in one or two short sentences: say that you are Guru, an AI advisor, and ask how you can help. "
         + "This is their first contact, so do not refer to anything earlier.";
@@ -16,22 +14,35 @@ public static class CallPrompts
         "Greet the caller now, in one or two short sentences: say that you are Guru, an AI advisor, refer briefly to what you were last talking about, "
         + "and ask whether it is about that.";
 
-    public const string Reprompt =
-        "The caller has been silent for a while. Ask briefly, in the language of this call, whether they are still there.";
+    public static string Reprompt(string? language) =>
+        $"The caller has been silent for a while. Ask briefly, {In(language)}, whether they are still there.";
 
-    public const string GoodbyeAfterSilence =
-        "The caller is still silent. Say briefly, in the language of this call, that you will end the call now and that they can call or write again any time. Say goodbye.";
+    public static string GoodbyeAfterSilence(string? language) =>
+        $"The caller is still silent. Say briefly, {In(language)}, that you will end the call now and that they can call or write again any time. Say goodbye.";
 
-    public const string GoodbyeAtTheLimit =
-        "This call has reached its maximum length. Say so briefly and kindly, in the language of this call, invite the caller to call or write again, and say goodbye.";
+    public static string GoodbyeAtTheLimit(string? language) =>
+        $"This call has reached its maximum length. Say so briefly and kindly, {In(language)}, invite the caller to call or write again, and say goodbye.";
 
-    public const string GoodbyeBeforeShutdown =
-        "The line has to be closed for maintenance. Say so briefly, in the language of this call, invite the caller to call again in a few minutes, and say goodbye.";
+    public static string GoodbyeBeforeShutdown(string? language) =>
+        $"The line has to be closed for maintenance. Say so briefly, {In(language)}, invite the caller to call again in a few minutes, and say goodbye.";
 
-    public const string Goodbye = "Say a short goodbye in the language of this call.";
+    public static string Goodbye(string? language) => $"Say a short goodbye {In(language)}.";
 
-    public const string Continue =
-        "The connection was interrupted for a moment. Do not greet again. Go on where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
+    public static string Continue(string? language) =>
+        $"The connection was interrupted for a moment. Do not greet again. Go on {In(language)} where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
+
+    /// <summary>For the agent who goes on after a hand-over.</summary>
+    /// <param name="request">What the caller asks for, in the words of the agent who handed over.</param>
+    public static string TakeOver(string from, string to, string request, string? language) =>
+        $"""
+        The {from} advisor has just handed this call over to you, the {to} advisor. The call goes on: do not greet, and do not introduce yourself as Guru again.
+        Say in a few words, {In(language)}, that you are the {to} advisor, and answer.
+        The caller asks for this: {request}
+        """;
+
+    /// <summary>For a session that did not hear the agents before.</summary>
+    public static string BeforeTheHandOver(string from, string to, string request) =>
+        $"What stands under You was said by the {from} advisor, who has now handed this call over to you, the {to} advisor. The caller asks for this: {request}";
 
     private const string CallSomebody =
         "You have called this person, and they have just answered. In two short sentences say that you are Guru, an AI advisor, say why you are calling, "
@@ -69,6 +80,8 @@ public static class CallPrompts
 
         return text.ToString();
     }
+
+    private static string In(string? language) => language is null ? "in the language of this call" : $"in the caller's language, {language} (ISO 639-1)";
 }
 
 /// <summary>A turn as the other side heard it.</summary>

@@ -1,14 +1,17 @@
 using System.Threading.Channels;
 using Guru.Application.Calls;
+using Guru.Application.Conversations;
 using Guru.Domain;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using Microsoft.Extensions.Logging;
 
 namespace Guru.Application.Voice;
 
 /// <summary>
 /// Takes a call's facts off the audio path and appends them behind the conversation: in order, many at once where many
-/// wait, again and again while the database does not answer. What it took it does not lose while the process lives.
+/// wait, again and again while the database does not answer. What it took it does not lose while the process lives. The
+/// language that a caller turns out to speak it also tells the caller's conversation.
 /// </summary>
 public sealed partial class CallRecorder
 {
@@ -16,6 +19,7 @@ public sealed partial class CallRecorder
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(3);
 
+    private readonly IEventStore _store;
     private readonly CallLog _log;
     private readonly CallSid _callSid;
     private readonly Action<CallCommand> _refused;
@@ -24,9 +28,9 @@ public sealed partial class CallRecorder
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
 
     /// <param name="refused">Told of a fact that the rules refuse, such as a stream whose token another one used.</param>
-    public CallRecorder(CallLog log, CallSid callSid, Action<CallCommand> refused, TimeProvider time, ILogger logger)
+    public CallRecorder(IEventStore store, CallLog log, CallSid callSid, Action<CallCommand> refused, TimeProvider time, ILogger logger)
     {
-        (_log, _callSid, _refused, _time, _logger) = (log, callSid, refused, time, logger);
+        (_store, _log, _callSid, _refused, _time, _logger) = (store, log, callSid, refused, time, logger);
         Completion = Task.Run(DrainAsync);
     }
 
@@ -75,7 +79,7 @@ public sealed partial class CallRecorder
                 batch.Add(entry);
             }
 
-            await StoreAsync(batch.Where(entry => entry.Fact is not null).Select(entry => entry.Fact!).ToList());
+            await StoreAsync(batch.Select(entry => entry.Fact).OfType<CallCommand>().ToList());
             foreach (var entry in batch)
             {
                 entry.Stored?.TrySetResult();
@@ -86,17 +90,35 @@ public sealed partial class CallRecorder
 
     private async Task StoreAsync(List<CallCommand> facts)
     {
-        var wait = FirstRetry;
-        while (facts.Count > 0)
+        if (facts.Count > 0)
+        {
+            await UntilStoredAsync(facts.Count, () => _log.AppendAsync(facts, Refused, CancellationToken.None));
+        }
+
+        foreach (var told in facts.OfType<RecordLanguage>().Select(fact => fact.Language))
+        {
+            if (_log.State.CallerId is not { } caller)
+            {
+                return;
+            }
+
+            var language = new DetermineLanguage(new LanguageDetermined(caller, told.Language, told.Evidence, told.At));
+            await UntilStoredAsync(1, () => new ConversationLog(_store, caller).AppendAsync(language, CancellationToken.None));
+        }
+    }
+
+    private async Task UntilStoredAsync(int facts, Func<Task> append)
+    {
+        for (var wait = FirstRetry; ;)
         {
             try
             {
-                await _log.AppendAsync(facts, Refused, CancellationToken.None);
+                await append();
                 return;
             }
             catch (Exception error)
             {
-                LogRetry(_callSid, facts.Count, wait.TotalMilliseconds, error.Message);
+                LogRetry(_callSid, facts, wait.TotalMilliseconds, error.Message);
                 await Task.Delay(wait, _time);
                 wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry;
             }

@@ -25,6 +25,14 @@ public sealed class CallRules
     [Range(0.2, 120)]
     public double GoodbyeSeconds { get; set; } = 20;
 
+    /// <summary>How long another agent's session is waited for in a hand-over; then the present agent stays.</summary>
+    [Range(0.2, 60)]
+    public double HandOffSeconds { get; set; } = 6;
+
+    /// <summary>How often a call may be handed over; then the agent who has it keeps it.</summary>
+    [Range(0, 100)]
+    public int MostHandOffs { get; set; } = 8;
+
     /// <summary>How long a lost model may stay away before the call ends.</summary>
     [Range(0.2, 120)]
     public double ModelGoneSeconds { get; set; } = 15;
@@ -83,6 +91,8 @@ public sealed class CallRules
     internal TimeSpan Answer => TimeSpan.FromSeconds(AnswerSeconds);
 
     internal TimeSpan Goodbye => TimeSpan.FromSeconds(GoodbyeSeconds);
+
+    internal TimeSpan HandOff => TimeSpan.FromSeconds(HandOffSeconds);
 
     internal TimeSpan ModelGone => TimeSpan.FromSeconds(ModelGoneSeconds);
 

@@ -16,23 +16,6 @@ public sealed partial class CallSession
         public bool YieldsToCaller => Reason is CallEndReason.AgentEnded or CallEndReason.Silence;
     }
 
-    private void OnToolCalled(ToolCalled e)
-    {
-        if (e.Name != CallPrompts.EndCallTool)
-        {
-            Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
-            Want("tool", instructions: null);
-        }
-        else if (_open is not null || _responses.IsCut(e.ResponseId))
-        {
-            Tell(new AnswerTool(e.ToolCallId, """{"ended":false,"because":"The caller went on speaking."}"""));
-        }
-        else
-        {
-            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, e.ResponseId, e.ToolCallId, IsSaid: false);
-        }
-    }
-
     /// <summary>The response that was to hold the goodbye is over.</summary>
     private void OnLastResponse(ResponseDone e)
     {
@@ -41,7 +24,7 @@ public sealed partial class CallSession
         {
             Tell(new AnswerTool(toolCallId, """{"ended":true}"""));
             _ending = _ending with { ToolCallId = null };
-            SayGoodbye(_ending, CallPrompts.Goodbye);
+            SayGoodbye(_ending, CallPrompts.Goodbye(_language.Current));
         }
         else
         {
@@ -51,6 +34,7 @@ public sealed partial class CallSession
 
     private void BeginEnding(CallEndReason reason, string goodbye)
     {
+        KeepAgent("The call is ending.");
         if (_model is null)
         {
             End(reason);
@@ -89,11 +73,11 @@ public sealed partial class CallSession
         {
             if (_now >= rules.MaxDuration)
             {
-                BeginEnding(CallEndReason.MaxDuration, CallPrompts.GoodbyeAtTheLimit);
+                BeginEnding(CallEndReason.MaxDuration, CallPrompts.GoodbyeAtTheLimit(_language.Current));
             }
             else if (_now >= _drainAt)
             {
-                BeginEnding(CallEndReason.ShuttingDown, CallPrompts.GoodbyeBeforeShutdown);
+                BeginEnding(CallEndReason.ShuttingDown, CallPrompts.GoodbyeBeforeShutdown(_language.Current));
             }
         }
 
@@ -134,11 +118,11 @@ public sealed partial class CallSession
         if (_reprompts < rules.Reprompts)
         {
             _reprompts++;
-            Want(Reprompt, CallPrompts.Reprompt, tools: false);
+            Want(Reprompt, CallPrompts.Reprompt(_language.Current), tools: false);
         }
         else
         {
-            BeginEnding(CallEndReason.Silence, CallPrompts.GoodbyeAfterSilence);
+            BeginEnding(CallEndReason.Silence, CallPrompts.GoodbyeAfterSilence(_language.Current));
         }
     }
 

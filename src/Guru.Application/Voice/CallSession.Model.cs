@@ -11,6 +11,9 @@ public sealed partial class CallSession
     private const string Continuing = "continue";
     private const string Answer = "answer";
 
+    /// <summary>What a new session hears once more of the time before it, for a word that had just begun.</summary>
+    private const long OverlapMs = 500;
+
     private void OnModelEvent(ModelEvent @event)
     {
         if (@event is OutputItemAdded or AgentTranscriptDelta or AgentTranscriptDone or AgentAudioDone or ToolCalled)
@@ -75,7 +78,7 @@ public sealed partial class CallSession
         }
 
         _latestStartMs = startMs;
-        _open = new CallerTurn(Key(e.ItemId), startMs);
+        _open = new CallerTurn(Key(e.ItemId), _agent, startMs);
         _callerTurns[e.ItemId] = _unanswered = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _reprompts = 0;
@@ -114,12 +117,13 @@ public sealed partial class CallSession
 
     private void OnSpeechStopped(SpeechStopped e)
     {
+        _callerSilentSinceMs = _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now);
         if (CallerTurnOf(e.ItemId) is { } turn)
         {
-            turn.EndMs = Math.Max(turn.StartMs, _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now));
+            turn.EndMs = Math.Max(turn.StartMs, _callerSilentSinceMs);
         }
 
-        _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.TrailingSilenceMs)) ?? Ms(_now);
+        _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.Voice.SilenceDurationMs)) ?? Ms(_now);
         _open = null;
         _answerDueAt = _now + rules.Answer;
     }
@@ -145,12 +149,17 @@ public sealed partial class CallSession
 
         if (@event is CallerTranscribed { Usage: { } usage })
         {
-            RecordUsage(itemId, "transcription", start.TranscriptionModel, usage);
+            RecordUsage(itemId, "transcription", start.Voice.TranscriptionModel, usage);
         }
 
         if (_callerTurns.Remove(itemId, out var turn))
         {
-            RecordCaller(turn, text.Trim(), language, outcome);
+            (text, language) = (text.Trim(), CallerLanguage.Code(language));
+            RecordCaller(turn, text, language, outcome);
+            if (text.Length > 0 && language is not null && _language.Hear(language))
+            {
+                Speak(language, "call");
+            }
         }
     }
 
@@ -172,7 +181,7 @@ public sealed partial class CallSession
                 _responses.Done(e.ResponseId);
                 if (e.Usage is not null)
                 {
-                    RecordUsage(e.ResponseId, "response", start.Model, e.Usage);
+                    RecordUsage(e.ResponseId, "response", start.Voice.Model, e.Usage);
                 }
 
                 break;
@@ -192,9 +201,9 @@ public sealed partial class CallSession
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
         }
-        else if (purpose is not null && (_open is not null || (purpose == Goodbye && _ending is null)))
+        else if (_handOver is { NeedsSession: true } || (purpose is not null && (_open is not null || (purpose == Goodbye && _ending is null))))
         {
-            // It crossed the caller's words on the wire.
+            // It crossed the caller's words on the wire, or another agent is about to answer.
             _responses.Cut(e.ResponseId);
             Tell(new CancelResponse(e.ResponseId));
         }
@@ -211,12 +220,16 @@ public sealed partial class CallSession
 
         if (e.Usage is not null)
         {
-            RecordUsage(e.ResponseId, "response", start.Model, e.Usage);
+            RecordUsage(e.ResponseId, "response", start.Voice.Model, e.Usage);
         }
 
         if (_ending is not null && _ending.ResponseId == e.ResponseId)
         {
             OnLastResponse(e);
+        }
+        else if (_handOver is { } handOver && handOver.ResponseId == e.ResponseId)
+        {
+            OnHandingResponseDone(handOver); // The caller's turn is the next agent's to answer.
         }
         else if (e.Status == "failed")
         {
@@ -287,7 +300,7 @@ public sealed partial class CallSession
     private void CreateWhenFree()
     {
         // The model answers a turn by itself; a wish sent in between would be refused, or talk over that answer.
-        if (_model is not null && _open is null && _answerDueAt is null && _responses.Take(_now) is { } wanted)
+        if (_model is not null && _open is null && _answerDueAt is null && _handOver is null && _responses.Take(_now) is { } wanted)
         {
             Tell(new CreateResponse(wanted.Purpose, wanted.Instructions, wanted.ToolsAllowed));
         }
@@ -306,6 +319,10 @@ public sealed partial class CallSession
         else if (FatalCodes.Contains(e.Code, StringComparer.Ordinal))
         {
             End(CallEndReason.ModelUnavailable);
+        }
+        else if (e.ClientEventId?.StartsWith("configure-", StringComparison.Ordinal) == true && _dialReason is null && _dialed is null)
+        {
+            Dial("error"); // A session that cannot be changed is replaced between turns.
         }
         else if (e.ClientEventId?.StartsWith("response-", StringComparison.Ordinal) == true && _responses.TakeUnconfirmed() is { } wanted)
         {
@@ -330,6 +347,10 @@ public sealed partial class CallSession
         if (_dialReason is null && _dialed is null)
         {
             Dial(_expired ? "expired" : "dropped");
+        }
+        else if (_dialReason == TakeOver && _handOver is null)
+        {
+            _dialReason = "dropped"; // It was dialled for a hand-over of which nothing came, and serves now.
         }
     }
 
@@ -370,16 +391,30 @@ public sealed partial class CallSession
     private void Dial(string reason)
     {
         (_dialReason, _dials, _redialAt) = (reason, 1, null);
-        _decisions.Add(new DialModel(reason));
+        DialNow();
+    }
+
+    private void DialNow()
+    {
+        _dialedFor = (_handOver?.To ?? _agent, _language.Current);
+        _decisions.Add(new DialModel(_dialReason ?? "dropped", _dialedFor.Agent, _dialedFor.Language));
     }
 
     private void OnDialFailed(ModelDialFailed e)
     {
-        if (_model is not null && (e.Transient || _dialReason == "expiring"))
+        var wasForAnother = _handOver is { NeedsSession: true };
+        if (_model is not null && (e.Transient || _dialReason is "expiring" or TakeOver))
         {
             // The session in use is still there: it may answer after all, and there is time to try again.
             _retryAt = IsFailing ? _now + TimeSpan.FromSeconds(1) : _retryAt;
-            (_dialReason, _renewAt) = (null, _now + TimeSpan.FromSeconds(30));
+            _renewAt = _dialReason == TakeOver ? _renewAt : _now + TimeSpan.FromSeconds(30);
+            _dialReason = null;
+            KeepAgent(Unreachable);
+        }
+        else if (_model is null && wasForAnother)
+        {
+            KeepAgent(Unreachable);
+            Dial("dropped");
         }
         else if (!e.Transient || _now - (_goneSince ??= _now) >= rules.ModelGone)
         {
@@ -396,7 +431,7 @@ public sealed partial class CallSession
         if (_now >= _redialAt)
         {
             (_redialAt, _dials) = (null, _dials + 1);
-            _decisions.Add(new DialModel(_dialReason ?? "dropped"));
+            DialNow();
         }
         else if (_now >= _renewAt && _dialReason is null && _dialed is null)
         {
@@ -408,15 +443,12 @@ public sealed partial class CallSession
     private bool IsFailing => _dialReason == "error" && _failures > 0;
 
     /// <summary>
-    /// Puts a new session to use: at once when there is none, as soon as nobody speaks in place of a failing one, and in place
-    /// of one that works between turns, when all of them are transcribed.
+    /// Puts a new session to use: at once when there is none, as soon as nobody speaks in place of a failing one or of another
+    /// agent's, and in place of one that works between turns. What the caller said is transcribed first.
     /// </summary>
     private void UseDialedModel()
     {
-        var mayLeave = IsFailing
-            ? _open is null && _answerDueAt is null && _responses.Active is null
-            : IsQuiet && _callerTurns.Count == 0;
-        if (_dialed is null || (_model is not null && !mayLeave))
+        if (_dialed is null || (_model is not null && !MayLeave))
         {
             return;
         }
@@ -424,7 +456,16 @@ public sealed partial class CallSession
         if (_model is not null)
         {
             _answerOwed = IsFailing;
+            if (_handOver is not null)
+            {
+                LeaveUnheard();
+            }
+
             LeaveModel();
+            if (_unheard is null)
+            {
+                _decisions.Add(new RewindCaller(Math.Max(Ms(_now) - OverlapMs, _callerSilentSinceMs)));
+            }
         }
 
         var first = _epoch == 0;
@@ -440,12 +481,25 @@ public sealed partial class CallSession
             RecordReconnect();
         }
 
+        var handOver = _handOver;
+        var from = handOver is null ? _agent : ChangeHands(handOver);
+        if (_dialedFor != (_agent, _language.Current))
+        {
+            _decisions.Add(new ConfigureModel(_agent, _language.Current, IsFresh: true));
+        }
+
         (_dialed, _dialReason, _goneSince, _expired, _answerOwed) = (null, null, null, false, false);
         _answerDueAt = _unheard is null ? null : _now + rules.Answer;
-        Introduce(first, answerOpen);
+        Introduce(first, answerOpen, from, handOver);
     }
 
-    private void Introduce(bool first, bool answerOpen)
+    private bool MayLeave =>
+        _handOver is { } handOver
+            ? _open is null && _responses.Active is null && _playback.IsIdle && (_callerTurns.Count == 0 || _now >= handOver.Limit)
+        : IsFailing ? _open is null && _answerDueAt is null && _responses.Active is null
+        : IsQuiet && _callerTurns.Count == 0;
+
+    private void Introduce(bool first, bool answerOpen, string from, HandOver? handOver)
     {
         if (start.Memory is { } memory)
         {
@@ -455,14 +509,28 @@ public sealed partial class CallSession
         var soFar = SoFar();
         if (!start.Resumed && (first || soFar.Count == 0))
         {
-            Want(Greeting, start.Greeting, tools: false);
+            Want(
+                Greeting,
+                start.Purpose is { } purpose
+                    ? CallPrompts.Calling(purpose, start.Agents[_agent].GreetingHint, _language.Current)
+                    : CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current),
+                tools: false);
             return;
         }
 
         Tell(new AddSystemItem(CallPrompts.SoFar(soFar)));
-        if (first || answerOpen)
+        if (handOver is not null)
         {
-            Want(Continuing, CallPrompts.Continue);
+            Tell(new AddSystemItem(CallPrompts.BeforeTheHandOver(from, _agent, handOver.Request)));
+        }
+
+        if (handOver is not null && _unheard is null)
+        {
+            WantTakeOver(from, handOver);
+        }
+        else if (first || answerOpen)
+        {
+            Want(Continuing, CallPrompts.Continue(_language.Current));
         }
     }
 

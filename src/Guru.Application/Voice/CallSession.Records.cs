@@ -73,7 +73,7 @@ public sealed partial class CallSession
         Note(new UtteranceTranscribed(
             turn.Key,
             Speaker.Agent,
-            start.Agent,
+            turn.Agent,
             said,
             heard,
             interrupted,
@@ -93,7 +93,7 @@ public sealed partial class CallSession
         var endMs = turn.EndMs ?? Math.Max(turn.StartMs, Ms(_now));
         var length = endMs - turn.StartMs;
         Note(new UtteranceTranscribed(
-            turn.Key, Speaker.Caller, start.Agent, text, text, Interrupted: false, outcome, turn.StartMs, endMs, length, length, language,
+            turn.Key, Speaker.Caller, turn.Agent, text, text, Interrupted: false, outcome, turn.StartMs, endMs, length, length, language,
             FirstAudioMs: null, FirstHeardMs: null, At(_now)));
     }
 
@@ -141,7 +141,7 @@ public sealed partial class CallSession
             Key(id),
             kind,
             model,
-            start.Agent,
+            _agent,
             new TokenUsage(usage.InputText, usage.InputAudio, usage.CachedText, usage.CachedAudio, usage.OutputText, usage.OutputAudio),
             usage.Seconds,
             At(_now)))));
@@ -162,7 +162,7 @@ public sealed partial class CallSession
     {
         if (!_callerTurns.TryGetValue(itemId, out var turn) && !_recorded.Contains(Key(itemId)))
         {
-            _callerTurns[itemId] = turn = new CallerTurn(Key(itemId), Ms(_now));
+            _callerTurns[itemId] = turn = new CallerTurn(Key(itemId), _agent, Ms(_now));
         }
 
         return turn;
@@ -188,7 +188,7 @@ public sealed partial class CallSession
         var turn = _agentTurns.Find(turn => turn.Epoch == _epoch && turn.Played.ItemId == itemId);
         if (turn is null && !_recorded.Contains(Key(itemId)))
         {
-            turn = new AgentTurn(Key(itemId), itemId, responseId, _epoch);
+            turn = new AgentTurn(Key(itemId), _agent, itemId, responseId, _epoch);
             _agentTurns.Add(turn);
         }
 

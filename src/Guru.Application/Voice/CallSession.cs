@@ -1,25 +1,29 @@
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Agents;
 using Guru.Domain.Calls;
 
 namespace Guru.Application.Voice;
 
 /// <summary>What a session begins with.</summary>
 /// <param name="Zero">The wall time of the call's clock at 0: the call's first Media Stream.</param>
-/// <param name="TrailingSilenceMs">How much silence the model's voice detection waits for; part of its end of speech.</param>
-/// <param name="Greeting">What the model is told to say first, unless the call is resumed.</param>
-/// <param name="Memory">What the agent is told of the time before the call.</param>
-/// <param name="StreamSid">The Media Stream that speaks for the call.</param>
+/// <param name="Agent">Who has the call.</param>
+/// <param name="Language">ISO 639-1, where the caller's is known.</param>
+/// <param name="Resumed">The caller has been greeted on a stream before.</param>
 /// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
+/// <param name="StreamSid">The Media Stream that speaks for the call.</param>
+/// <param name="Memory">What the agent is told of the time before the call.</param>
+/// <param name="Purpose">Why Guru calls; null where it is called.</param>
 public sealed record CallSessionStart(
     DateTimeOffset Zero,
+    AgentCatalog Agents,
+    VoiceSettings Voice,
     string Agent,
-    string Model,
-    string TranscriptionModel,
-    int TrailingSilenceMs,
-    string Greeting,
+    string? Language,
     bool Resumed,
     IReadOnlyList<HeardTurn> SoFar,
     string? StreamSid = null,
-    string? Memory = null);
+    string? Memory = null,
+    string? Purpose = null);
 
 /// <summary>
 /// The course of a call: what happened goes in, what to do and what to record comes out. No sockets, no clock; the same
@@ -49,6 +53,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private readonly List<AgentTurn> _agentTurns = [];
     private readonly HashSet<string> _recorded = new(StringComparer.Ordinal);
     private readonly List<HeardTurn> _soFar = [.. start.SoFar];
+    private readonly CallerLanguage _language = new(start.Language);
 
     private InputClock _clock = new();
     private CallerFrames _frames;
@@ -56,11 +61,16 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private long _latestStartMs = -1;
     private TimeSpan _now;
 
+    private string _agent = start.Agent;
+    private HandOver? _handOver;
+    private int _handOffs;
+
     private string? _model;
     private int _epoch;
     private ModelDialed? _dialed;
     private string? _dialReason = "start";
     private int _dials = 1;
+    private (string Agent, string? Language) _dialedFor = (start.Agent, start.Language);
     private TimeSpan? _goneSince;
     private TimeSpan? _redialAt;
     private TimeSpan? _renewAt;
@@ -72,6 +82,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     private CallerTurn? _unheard; // A turn that the model left behind; the next one hears it again, under another name.
     private bool _gapFilled;
     private long? _speechEndedAtMs;
+    private long _callerSilentSinceMs;
     private TimeSpan? _answerDueAt;
     private TimeSpan? _retryAt;
     private WantedResponse? _wantedAgain;
@@ -96,6 +107,12 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
     /// <summary>The caller's turn has not been answered: should the model go, the next one has to hear it.</summary>
     public bool KeepsCaller => _unanswered is not null;
+
+    /// <summary>What a session with the model is to be set up with that is dialled now.</summary>
+    public VoiceConfiguration Configured => Configuration(_agent);
+
+    /// <summary>How a session with the model is set up for an agent.</summary>
+    public VoiceConfiguration Configuration(string agent, string? language) => start.Voice.For(start.Agents, agent, language);
 
     /// <summary>How much of what was sent to the caller has been played since the last clear.</summary>
     public long PlayedMs(TimeSpan now) => AudioLength.ToMs(_playback.PlayedBytes(now));
@@ -185,6 +202,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
                 break;
             case ModelDialed e:
                 _dialed = e;
+                DropUnwanted();
                 break;
             case ModelDialFailed e:
                 OnDialFailed(e);
@@ -223,6 +241,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         if (!_lineIsGone)
         {
             UseDialedModel();
+            GiveUpHandOver();
             Redial();
             FillGap();
             GiveUpWaiting();
@@ -246,7 +265,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     }
 
     private bool IsQuiet =>
-        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _responses.IsFree && _playback.IsIdle;
+        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _handOver is null && _responses.IsFree && _playback.IsIdle;
 
     private TimeSpan? NextDeadline()
     {
@@ -260,13 +279,14 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         Consider(_quietSince + rules.Silence);
         Consider(_ending?.Limit);
         Consider(_ending is null ? _drainAt : null);
+        Consider(_handOver is { NeedsSession: true, Limit: var limit } && limit > _now && _model is not null ? limit : null);
         Consider(_redialAt);
         Consider(_dialReason is null && _dialed is null ? _renewAt : null);
         Consider(_answerDueAt);
         Consider(_retryAt);
         Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);
         Consider(_responses.Limit);
-        Consider(_open is null && _answerDueAt is null ? _responses.NotBefore : null);
+        Consider(_open is null && _answerDueAt is null && _handOver is null ? _responses.NotBefore : null);
         return next;
 
         void Consider(TimeSpan? candidate)

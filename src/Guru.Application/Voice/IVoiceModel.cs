@@ -106,6 +106,10 @@ public abstract record ModelCommand;
 /// <summary>Puts a text before the model that nobody said.</summary>
 public sealed record AddSystemItem(string Text) : ModelCommand;
 
+/// <summary>Makes the session another agent's, or another language's.</summary>
+/// <param name="IsFresh">The model has not spoken in this session: only then can the voice change.</param>
+public sealed record Configure(VoiceConfiguration Configuration, bool IsFresh) : ModelCommand;
+
 /// <param name="Purpose">Comes back with the response.</param>
 /// <param name="Instructions">In place of the session's; null keeps them.</param>
 /// <param name="ToolsAllowed">False: this response must be speech alone.</param>

@@ -93,7 +93,7 @@ public sealed partial class Switchboard(
     /// <summary>Stores a fact of a call that is not here as soon as the database answers.</summary>
     public void RecordLater(CallSid callSid, CallCommand fact)
     {
-        var recorder = new CallRecorder(new CallLog(store, callSid), callSid, _ => { }, time, logger);
+        var recorder = new CallRecorder(store, new CallLog(store, callSid), callSid, _ => { }, time, logger);
         recorder.Record(fact);
         recorder.Complete();
         Paperwork(callSid, recorder.Completion);
@@ -244,25 +244,31 @@ public sealed partial class Switchboard(
     private async Task<CallEndReason?> CarryAsync(ICallerLine line, LiveCall live, DateTimeOffset connectedAt)
     {
         var call = live.Call;
-        var configuration = Configuration(call);
         var zero = call.Earlier?.Zero ?? connectedAt;
         var session = new CallSession(
             new CallSessionStart(
                 zero,
-                configuration.Agent,
-                configuration.Model,
-                configuration.Transcription.Model,
-                configuration.TurnDetection.SilenceDurationMs,
-                call.Purpose is { } purpose
-                    ? CallPrompts.Calling(purpose, agents[call.Agent].GreetingHint, call.Language)
-                    : CallPrompts.Greeting(agents[call.Agent].GreetingHint, known: call.Memory is not null, call.Language),
+                agents,
+                voice.Value,
+                agents[call.Agent].Name,
+                call.Language,
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,
-                CallPrompts.Remember(call.Purpose, call.Memory)),
+                CallPrompts.Remember(call.Purpose, call.Memory),
+                call.Purpose),
             rules.Value);
         await using var bridge = new CallBridge(
-            call.CallSid, line, session, live.Recorder!, zero, token => live.DialAsync(inner => DialAsync(call, inner), token), turn => HearLate(live, turn), rules.Value, time, logger);
+            call.CallSid,
+            line,
+            session,
+            live.Recorder!,
+            zero,
+            (configuration, token) => live.DialAsync(inner => dialer.DialAsync(configuration, call.CallerId.Value, inner), token),
+            turn => HearLate(live, turn),
+            rules.Value,
+            time,
+            logger);
         live.Attach(bridge);
         if (_draining is { } draining)
         {
@@ -307,11 +313,10 @@ public sealed partial class Switchboard(
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
-        dialer.DialAsync(Configuration(call), call.CallerId.Value, cancellationToken);
-
-    private VoiceConfiguration Configuration(ExpectedCall call) => voice.Value.For(agents, call.Agent, call.Language);
+        dialer.DialAsync(voice.Value.For(agents, call.Agent, call.Language), call.CallerId.Value, cancellationToken);
 
     private CallRecorder Recorder(CallSid callSid, CallLog log, LiveCall live) => new(
+        store,
         log,
         callSid,
         refused =>

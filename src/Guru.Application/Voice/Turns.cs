@@ -3,9 +3,12 @@ using System.Text;
 namespace Guru.Application.Voice;
 
 /// <summary>A stretch of the caller's speech, from the model's voice detection to its transcript.</summary>
-internal sealed class CallerTurn(string key, long startMs)
+/// <param name="agent">Who was spoken to.</param>
+internal sealed class CallerTurn(string key, string agent, long startMs)
 {
     public string Key { get; } = key;
+
+    public string Agent { get; } = agent;
 
     public long StartMs { get; } = startMs;
 
@@ -14,12 +17,14 @@ internal sealed class CallerTurn(string key, long startMs)
 }
 
 /// <summary>An item of the model's speech: its audio's way to the caller, and its words.</summary>
-internal sealed class AgentTurn(string key, string itemId, string responseId, int epoch)
+internal sealed class AgentTurn(string key, string agent, string itemId, string responseId, int epoch)
 {
     private StringBuilder? _deltas;
     private string? _said;
 
     public string Key { get; } = key;
+
+    public string Agent { get; } = agent;
 
     /// <summary>Which model session it belongs to; another one knows nothing of the item.</summary>
     public int Epoch { get; } = epoch;

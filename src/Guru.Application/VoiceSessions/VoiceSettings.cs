@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Guru.Application.Voice;
 using Guru.Domain.Agents;
 
 namespace Guru.Application.VoiceSessions;
@@ -48,13 +47,8 @@ public sealed class VoiceSettings
             language is null ? instructions : $"{instructions}\n\nThe caller's language is {language} (ISO 639-1).",
             new Transcription(TranscriptionModel, language is null ? [] : [language], Prompt: null),
             new TurnDetection(VadThreshold, PrefixPaddingMs, SilenceDurationMs),
-            [EndCall],
+            VoiceTools.Of(agents, agent),
             MaxOutputTokens,
             ReasoningEffort);
     }
-
-    private static readonly VoiceTool EndCall = new(
-        CallPrompts.EndCallTool,
-        "Ends the call. Use it after your goodbye, when the caller has said goodbye or needs nothing more.",
-        """{"type":"object","properties":{},"additionalProperties":false}""");
 }

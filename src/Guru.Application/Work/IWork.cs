@@ -11,5 +11,11 @@ public interface IWork
     Task RunAsync(WorkItem item, CancellationToken cancellationToken);
 
     /// <summary>It failed for good: puts that on record, and tells the person where that is possible.</summary>
+    /// <param name="error">Of the service outside, or a <see cref="DefectException"/>.</param>
+    /// <exception cref="OutsideException">This, too, is to be tried again, where it is transient.</exception>
+    /// <exception cref="LeaseLostException">Another node took over.</exception>
     Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken);
 }
+
+/// <summary>What went wrong is no word of a service outside: a defect of our own, a database that is away, a node that died.</summary>
+public sealed class DefectException(string reason, Exception? inner = null) : OutsideException(reason, transient: true, retryAfter: null, inner);

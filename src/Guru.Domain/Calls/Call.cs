@@ -53,6 +53,8 @@ public sealed record Call(
             OpenTokens = e.StreamTokenHash is null ? call.OpenTokens : call.OpenTokens.Add(e.StreamTokenHash),
         },
         AgentRouted e => call with { Agent = e.Agent },
+        AgentHandedOff e => call with { Agent = e.To, Recorded = call.Recorded.Add(HandOffKey(e)) },
+        CallLanguageDetermined e => call with { Language = e.Language, Recorded = call.Recorded.Add(LanguageKey(e)) },
         MediaStreamRequested e => call with
         {
             StreamsRequested = call.StreamsRequested + 1,
@@ -71,7 +73,7 @@ public sealed record Call(
         UtteranceTranscribed e => call with
         {
             Recorded = call.Recorded.Add(e.UtteranceId),
-            Language = e.Speaker == Speaker.Caller ? e.Language ?? call.Language : call.Language,
+            Language = e.Speaker == Speaker.Caller ? call.Language ?? e.Language : call.Language, // One utterance proves little.
         },
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
@@ -117,6 +119,9 @@ public sealed record Call(
         RecordUsage c => call.Recorded.Contains(UsageKey(c.Usage)) ? [] : [c.Usage],
         RecordReconnect c => call.Recorded.Contains(ReconnectKey(c.Reconnect)) ? [] : [c.Reconnect],
 
+        RecordHandOff c => call.Recorded.Contains(HandOffKey(c.HandOff)) ? [] : [c.HandOff],
+        RecordLanguage c => call.Recorded.Contains(LanguageKey(c.Language)) ? [] : [c.Language],
+
         EndCall when call.Ended is not null => [],
         EndCall { StreamSid: not null } c when c.StreamSid != call.StreamSid => [], // It goes on over another stream.
         EndCall { Reason: CallEndReason.StreamLost, StreamSid: not null } c when c.At - call.ResumeRequestedAt < ResumeWindow => [], // Another is on its way.
@@ -142,6 +147,11 @@ public sealed record Call(
 
     private static long GapMs(Call call, DateTimeOffset at) =>
         call.ResumeRequestedAt is { } lost ? Math.Max(0, (long)(at - lost).TotalMilliseconds) : 0;
+
+    /// <summary>By its moment, since a call may go to an agent, away, and back.</summary>
+    private static string HandOffKey(AgentHandedOff handOff) => $"agent:{handOff.To}:{handOff.At.UtcTicks}";
+
+    private static string LanguageKey(CallLanguageDetermined language) => $"language:{language.Language}:{language.At.UtcTicks}";
 
     private static string ReconnectKey(VoiceModelReconnected reconnect) => $"model:{reconnect.ModelSessionId}";
 

@@ -32,6 +32,10 @@ public sealed record RecordUsage(UsageRecorded Usage) : CallCommand(Usage.At);
 
 public sealed record RecordReconnect(VoiceModelReconnected Reconnect) : CallCommand(Reconnect.At);
 
+public sealed record RecordHandOff(AgentHandedOff HandOff) : CallCommand(HandOff.At);
+
+public sealed record RecordLanguage(CallLanguageDetermined Language) : CallCommand(Language.At);
+
 public sealed record RecordStatus(CallStatusChanged Change) : CallCommand(Change.At);
 
 /// <param name="StreamSid">For <see cref="CallEndReason.StreamLost"/>: the stream that was lost. A call that has gone on over another does not end.</param>

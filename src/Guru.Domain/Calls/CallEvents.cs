@@ -28,6 +28,19 @@ public sealed record AgentRouted(
     [property: PersonalData(PersonalDataKind.Words)] string Reason,
     DateTimeOffset At) : CallEvent(At);
 
+/// <summary>Another agent goes on with the call.</summary>
+/// <param name="Reason">As the agent gave it that handed over.</param>
+public sealed record AgentHandedOff(
+    string From,
+    string To,
+    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    DateTimeOffset At) : CallEvent(At);
+
+/// <summary>The caller asked for a language, or turned out to speak it.</summary>
+/// <param name="Language">ISO 639-1.</param>
+/// <param name="Evidence">request or call.</param>
+public sealed record CallLanguageDetermined(string Language, string Evidence, DateTimeOffset At) : CallEvent(At);
+
 /// <summary>TwiML was answered that asks for a new Media Stream after one was lost.</summary>
 /// <param name="Attempt">1 for the first stream after the one asked for by <see cref="CallStarted"/>.</param>
 public sealed record MediaStreamRequested(string StreamTokenHash, int Attempt, DateTimeOffset At) : CallEvent(At);
@@ -71,7 +84,7 @@ public sealed record UtteranceTranscribed(
     DateTimeOffset At) : CallEvent(At);
 
 /// <summary>The model's socket was replaced in mid call.</summary>
-/// <param name="Reason">dropped, expiring, expired or error.</param>
+/// <param name="Reason">dropped, expiring, expired, error or handOff.</param>
 /// <param name="GapMs">How long no model listened; the caller's audio of that time was kept and delivered.</param>
 public sealed record VoiceModelReconnected(string Reason, int Attempts, long GapMs, string ModelSessionId, DateTimeOffset At) : CallEvent(At);
 

@@ -264,8 +264,8 @@ public sealed record CallConsent(
 
         var begins = request.Earliest > command.At ? request.Earliest.Value : command.At;
         var verdict = CallPolicy.MayCall(conversation.At(request.Address), command.Sender, begins, command.Rules);
-        return verdict.IsAllowed || verdict.PossibleFrom <= request.Latest
-            ? [request]
+        return verdict.IsAllowed ? [request]
+            : verdict.PossibleFrom <= request.Latest ? [request with { Earliest = verdict.PossibleFrom }]
             : [new OutboundCallRefused(request.RequestId, request.CallerId, verdict.Codes, verdict.PossibleFrom, ErrorCode: null, command.At)];
     }
 

@@ -82,7 +82,11 @@ public sealed record Conversation(
             Open = conversation.Open.RemoveAll(message => e.Answers.Contains(message.MessageSid)),
             Sent = conversation.Sent.Union(e.ReplySids),
         },
-        MessageReplyFailed e => conversation with { Open = conversation.Open.RemoveAll(message => e.Answers.Contains(message.MessageSid)) },
+        MessageReplyFailed e => conversation with
+        {
+            Open = conversation.Open.RemoveAll(message => e.Answers.Contains(message.MessageSid)),
+            Sent = conversation.Sent.Union(e.ReplySids),
+        },
         MessageSent e => conversation with
         {
             Settled = conversation.Settled.Add((e.Occasion, e.Subject)),
@@ -106,8 +110,10 @@ public sealed record Conversation(
         RecordReply c => AnyOpen(conversation, c.Reply.Answers) ? [c.Reply] : [],
         GiveUpReply c => AnyOpen(conversation, c.Failure.Answers) ? [c.Failure] : [],
 
-        // In any order, repeated: a message only goes forward, and a failure is final.
-        RecordDelivery c => conversation.Deliveries.TryGetValue(c.Change.MessageSid, out var known) && known >= c.Change.Status ? [] : [c.Change],
+        // In any order, repeated: a message only goes forward, and what is final stays.
+        RecordDelivery c => conversation.Deliveries.TryGetValue(c.Change.MessageSid, out var known) && (known >= DeliveryStatus.Read || known >= c.Change.Status)
+            ? []
+            : [c.Change],
         DetermineLanguage c => conversation.Language == c.Language.Language ? [] : [c.Language],
         RecordSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],
         RecordNotSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],

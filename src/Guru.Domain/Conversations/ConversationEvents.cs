@@ -79,9 +79,19 @@ public sealed record MessageReplied(
     [property: PersonalData(PersonalDataKind.Words)] string Text,
     DateTimeOffset At) : ConversationEvent(At);
 
-/// <summary>No reply could be sent, for good.</summary>
-/// <param name="Reason">A code, such as windowClosed or insufficient_quota.</param>
-public sealed record MessageReplyFailed(ImmutableArray<string> Answers, CallerId CallerId, string Reason, DateTimeOffset At) : ConversationEvent(At);
+/// <summary>There is no reply to some messages, for good.</summary>
+/// <param name="Reason">A code, such as insufficient_quota, or "messenger 63016" outside WhatsApp's window.</param>
+public sealed record MessageReplyFailed(ImmutableArray<string> Answers, CallerId CallerId, string Reason, DateTimeOffset At) : ConversationEvent(At)
+{
+    /// <summary>The carrier's ids of what was sent all the same: an apology, or the first parts of a reply that broke off.</summary>
+    public ImmutableArray<string> ReplySids { get; init; } = [];
+
+    /// <summary>In whose name that was sent.</summary>
+    public string? Agent { get; init; }
+
+    [PersonalData(PersonalDataKind.Words)]
+    public string? Text { get; init; }
+}
 
 /// <summary>Guru wrote of itself, in as many messages as the length asked for.</summary>
 /// <param name="Occasion">callSummary.</param>

@@ -46,19 +46,7 @@ public static class RealtimeWriter
         json.WriteEndObject();
         json.WriteEndObject();
 
-        json.WriteStartArray("tools"u8);
-        foreach (var tool in configuration.Tools)
-        {
-            json.WriteStartObject();
-            json.WriteString("type"u8, "function"u8);
-            json.WriteString("name"u8, tool.Name);
-            json.WriteString("description"u8, tool.Description);
-            json.WritePropertyName("parameters"u8);
-            json.WriteRawValue(tool.Parameters);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        WriteTools(json, configuration);
         json.WriteString("tool_choice"u8, "auto"u8);
         json.WriteNumber("max_output_tokens"u8, configuration.MaxOutputTokens);
 
@@ -79,6 +67,12 @@ public static class RealtimeWriter
         {
             case AddSystemItem c:
                 WriteSystemItem(output, c, eventId);
+                break;
+            case Configure { IsFresh: true } c:
+                WriteSessionUpdate(output, c.Configuration, eventId);
+                break;
+            case Configure c:
+                WriteChange(output, c.Configuration, eventId);
                 break;
             case AnswerTool c:
                 WriteToolAnswer(output, c, eventId);
@@ -108,6 +102,7 @@ public static class RealtimeWriter
     public static string KindOf(ModelCommand command) => command switch
     {
         AddSystemItem => "system",
+        Configure => "configure",
         AnswerTool => "tool",
         CreateResponse => "response",
         TruncateItem => "truncate",
@@ -115,6 +110,41 @@ public static class RealtimeWriter
         CommitTurn => "commit",
         _ => "command",
     };
+
+    /// <summary>Only what may change in a session that has spoken. The formats are told again, so that no merge can lose them; the voice is not.</summary>
+    private static void WriteChange(IBufferWriter<byte> output, VoiceConfiguration configuration, string eventId)
+    {
+        using var json = Begin(output, "session.update", eventId);
+        json.WriteStartObject("session"u8);
+        json.WriteString("type"u8, "realtime"u8);
+        json.WriteString("instructions"u8, configuration.Instructions);
+        json.WriteStartObject("audio"u8);
+        WriteInput(json, configuration);
+        json.WriteStartObject("output"u8);
+        WriteMuLaw(json);
+        json.WriteEndObject();
+        json.WriteEndObject();
+        WriteTools(json, configuration);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static void WriteTools(Utf8JsonWriter json, VoiceConfiguration configuration)
+    {
+        json.WriteStartArray("tools"u8);
+        foreach (var tool in configuration.Tools)
+        {
+            json.WriteStartObject();
+            json.WriteString("type"u8, "function"u8);
+            json.WriteString("name"u8, tool.Name);
+            json.WriteString("description"u8, tool.Description);
+            json.WritePropertyName("parameters"u8);
+            json.WriteRawValue(tool.Parameters);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
 
     private static void WriteInput(Utf8JsonWriter json, VoiceConfiguration configuration)
     {

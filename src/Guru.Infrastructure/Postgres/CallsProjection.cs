@@ -33,10 +33,21 @@ internal sealed class CallsProjection(string schema) : IProjection
         """,
         Text, Text, Text, Text, Text, Text, Text, Text, Text, TimestampTz, TimestampTz, TimestampTz, Integer, Integer);
 
+    /// <summary>One utterance tells the language of a call only where nothing else does.</summary>
+    private readonly SqlStatement _spoken = new(
+        $"""
+        update {schema}.calls c set language = s.language from unnest($1, $2) as s (call_sid, language)
+        where c.call_sid = s.call_sid and c.language is null
+        """,
+        Text, Text);
+
     public IReadOnlyList<string> Tables => ["calls"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
-        CallStream.SidOf(@event.StreamId) is { } callSid && Said(@event.Data) is { } said ? [Merge(callSid, said)] : [];
+        CallStream.SidOf(@event.StreamId) is not { } callSid ? []
+        : @event.Data is UtteranceTranscribed { Speaker: Speaker.Caller, Language: { } language } ? [new SqlCommand(_spoken, callSid, callSid, language)]
+        : Said(@event.Data) is { } said ? [Merge(callSid, said)]
+        : [];
 
     private static Facts? Said(object @event) => @event switch
     {
@@ -49,6 +60,8 @@ internal sealed class CallsProjection(string schema) : IProjection
             Language = e.Language,
         },
         AgentRouted e => new Facts(e.At) { Agent = e.Agent },
+        AgentHandedOff e => new Facts(e.At) { Agent = e.To },
+        CallLanguageDetermined e => new Facts(e.At) { Language = e.Language },
         MediaStreamConnected e => new Facts(e.At) { Status = CallStatus.InProgress, FirstConnectedAt = e.At },
         CallStatusChanged e => new Facts(e.At)
         {
@@ -58,7 +71,6 @@ internal sealed class CallsProjection(string schema) : IProjection
             BilledSeconds = e.DurationSeconds,
             ErrorCode = e.ErrorCode,
         },
-        UtteranceTranscribed { Speaker: Speaker.Caller, Language: not null } e => new Facts(e.At) { Language = e.Language },
         CallEnded e => new Facts(e.At) { Status = CallStatuses.After(e.Reason), EndReason = e.Reason, EndedAt = e.At },
         _ => null,
     };

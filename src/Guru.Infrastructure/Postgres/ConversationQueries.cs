@@ -14,7 +14,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         "select caller_id, language, agent, last_activity_at from guru.conversations where last_activity_at is not null";
 
     private const string Entries =
-        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, source_id from guru.messages where caller_id = $1";
+        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
 
     public async Task<Page<ConversationSummary>> ListAsync(
         CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
@@ -68,7 +68,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
             }
 
             entries.Add(Entry(reader));
-            last = reader.GetString(8);
+            last = reader.GetString(9);
         }
 
         return new Page<TimelineEntry>(entries, Next: null);
@@ -147,7 +147,10 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         Agent: TextOrNull(reader, 4),
         CallSid: TextOrNull(reader, 5),
         MessageSid: TextOrNull(reader, 6),
-        Delivery: TextOrNull(reader, 7));
+        Delivery: TextOrNull(reader, 7))
+    {
+        Failure = TextOrNull(reader, 8),
+    };
 
     private static string? TextOrNull(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
 

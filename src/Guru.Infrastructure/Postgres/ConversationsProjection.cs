@@ -34,15 +34,24 @@ internal sealed class ConversationsProjection(string schema) : IProjection
         """,
         Text, Bigint);
 
+    /// <summary>The agent who has a call has the conversation.</summary>
+    private readonly SqlStatement _callAgent = new(
+        $"""
+        insert into {schema}.conversations as known (caller_id, agent, agent_at)
+        select distinct on (c.caller_id) c.caller_id, a.agent, a.at
+        from unnest($1, $2, $3) as a (call_sid, agent, at) join {schema}.calls c on c.call_sid = a.call_sid
+        where c.caller_id is not null
+        order by c.caller_id, a.at desc, a.agent desc
+        on conflict (caller_id) do update set {LaterAgent("known")}
+        """,
+        Text, Text, TimestampTz);
+
     private readonly SqlStatement _merge = new(
         $"""
         insert into {schema}.conversations as c (caller_id, agent, agent_at, language, summary, summarized_up_to)
         select * from unnest($1, $2, $3, $4, $5, $6)
         on conflict (caller_id) do update set
-            agent = case
-                when (excluded.agent_at, excluded.agent) > (coalesce(c.agent_at, '-infinity'), coalesce(c.agent, '')) then excluded.agent
-                else c.agent end,
-            agent_at = greatest(c.agent_at, excluded.agent_at),
+            {LaterAgent("c")},
             language = coalesce(excluded.language, c.language),
             summary = case
                 when excluded.summarized_up_to >= coalesce(c.summarized_up_to, '-infinity') then excluded.summary
@@ -58,16 +67,32 @@ internal sealed class ConversationsProjection(string schema) : IProjection
         MessageReceived e => [Active(e.CallerId, e.Address, e.At, e.MessageSid)],
         MessageReplied { ReplySids: [var first, ..] } e => [Active(e.CallerId, address: null, e.At, first)],
         MessageSent { MessageSids: [var first, ..] } e => [Active(e.CallerId, address: null, e.At, first)],
+        MessageReplyFailed { ReplySids: [var first, ..] } e => [Active(e.CallerId, address: null, e.At, first)],
         CallStarted e => [Active(e.CallerId, e.Address, e.At, e.CallSid.Value)],
         UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
             new SqlCommand(_speech, $"speech/{callSid}/{e.UtteranceId}", callSid, e.StartMs) { Reads = callSid },
         ],
+        AgentRouted e => CallAgent(@event.StreamId, e.Agent, e.At),
+        AgentHandedOff e => CallAgent(@event.StreamId, e.To, e.At),
         AgentSelected e => [Merge(e.CallerId, agent: e.Agent, agentAt: e.At)],
         LanguageDetermined e => [Merge(e.CallerId, language: e.Language)],
         ConversationSummarized e => [Merge(e.CallerId, summary: e.Summary ?? "", upTo: e.UpTo)],
         _ => [],
     };
+
+    private static string LaterAgent(string known) =>
+        $"""
+        agent = case
+            when (excluded.agent_at, excluded.agent) > (coalesce({known}.agent_at, '-infinity'), coalesce({known}.agent, '')) then excluded.agent
+            else {known}.agent end,
+        agent_at = greatest({known}.agent_at, excluded.agent_at)
+        """;
+
+    private IEnumerable<SqlCommand> CallAgent(string streamId, string agent, DateTimeOffset at) =>
+        CallStream.SidOf(streamId) is { } callSid
+            ? [new SqlCommand(_callAgent, $"agent/{callSid}/{at.UtcTicks}", callSid, agent, at) { Reads = callSid }]
+            : [];
 
     /// <summary>A key for each source, since activities of one caller join into one row whatever their order.</summary>
     private SqlCommand Active(CallerId callerId, string? address, DateTimeOffset at, string source) => new(

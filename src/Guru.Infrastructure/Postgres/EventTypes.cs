@@ -48,6 +48,8 @@ public sealed class EventTypes
             e => e.At,
             (typeof(CallStarted), "CallStarted", "call_started"),
             (typeof(AgentRouted), "AgentRouted", "agent_routed"),
+            (typeof(AgentHandedOff), "AgentHandedOff", "agent_handed_off"),
+            (typeof(CallLanguageDetermined), "CallLanguageDetermined", "call_language_determined"),
             (typeof(MediaStreamRequested), "MediaStreamRequested", "media_stream_requested"),
             (typeof(MediaStreamConnected), "MediaStreamConnected", "media_stream_connected"),
             (typeof(CallResumed), "CallResumed", "call_resumed"),

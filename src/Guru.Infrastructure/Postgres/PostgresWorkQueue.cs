@@ -40,6 +40,14 @@ internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys k
         return item.Intent is null ? item : item with { Intent = await OpenAsync(item, item.Intent, cancellationToken) };
     }
 
+    public async Task RenewAsync(WorkItem item, TimeSpan lease, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand("update guru.work set lease_until = now() + $3 where id = $1 and lease = $2");
+        AddLease(command.Parameters, item);
+        command.Parameters.Add(Interval(lease));
+        Demand(item, await command.ExecuteNonQueryAsync(cancellationToken));
+    }
+
     public async Task SaveIntentAsync(WorkItem item, string? intent, TimeSpan lease, CancellationToken cancellationToken)
     {
         if (await TrySaveIntentAsync(item, intent, lease, cancellationToken))
@@ -72,6 +80,15 @@ internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys k
         Demand(item, await command.ExecuteNonQueryAsync(cancellationToken));
     }
 
+    public async Task ReleaseAsync(WorkItem item, TimeSpan after, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            "update guru.work set due_at = now() + $3, lease = null, lease_until = null where id = $1 and lease = $2");
+        AddLease(command.Parameters, item);
+        command.Parameters.Add(Interval(after));
+        Demand(item, await command.ExecuteNonQueryAsync(cancellationToken));
+    }
+
     public async Task CompleteAsync(WorkItem item, CancellationToken cancellationToken)
     {
         // The second statement finds what the first has left: the event has happened again, and that is new work.
@@ -89,6 +106,23 @@ internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys k
         AddLease(release.Parameters, item);
         batch.BatchCommands.Add(release);
         Demand(item, await batch.ExecuteNonQueryAsync(cancellationToken));
+    }
+
+    public async Task<IReadOnlyList<WorkCount>> CountAsync(CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            """
+            select kind, count(*), greatest(now() - min(due_at), interval '0')
+            from guru.work where due_at <= now() or attempts > 0 group by kind order by kind
+            """);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var counts = new List<WorkCount>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            counts.Add(new WorkCount(reader.GetString(0), reader.GetInt64(1), reader.GetTimeSpan(2)));
+        }
+
+        return counts;
     }
 
     private static async Task<WorkItem?> ClaimedAsync(NpgsqlCommand command, Guid lease, CancellationToken cancellationToken)

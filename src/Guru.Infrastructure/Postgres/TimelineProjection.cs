@@ -36,6 +36,14 @@ internal sealed class TimelineProjection(string schema) : IProjection
         """,
         Text, Text, Text);
 
+    private readonly SqlStatement _failure = new(
+        $"""
+        update {schema}.messages m set failure = f.reason
+        from unnest($1, $2, $3) as f (caller_id, source_id, reason)
+        where m.caller_id = f.caller_id and m.source_id = f.source_id
+        """,
+        Text, Text, Text);
+
     private readonly SqlStatement _utterance = new(
         $"""
         insert into {schema}.messages (caller_id, source_id, at, channel, speaker, text, agent, call_sid)
@@ -96,6 +104,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
         ],
         MessageReplied { ReplySids: [_, ..] } e => Ours(e.CallerId.Value, e.ReplySids, e.Agent, e.Text, e.At),
         MessageSent { MessageSids: [_, ..] } e => Ours(e.CallerId.Value, e.MessageSids, e.Agent, e.Text, e.At),
+        MessageReplyFailed e => NotAnswered(e),
         MessageDeliveryChanged e => Delivery(e),
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
@@ -109,7 +118,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
         _ => [],
     };
 
-    private IEnumerable<SqlCommand> Ours(string caller, ImmutableArray<string> sids, string agent, string? text, DateTimeOffset at)
+    private IEnumerable<SqlCommand> Ours(string caller, ImmutableArray<string> sids, string? agent, string? text, DateTimeOffset at)
     {
         var first = sids[0];
         yield return new SqlCommand(
@@ -120,6 +129,15 @@ internal sealed class TimelineProjection(string schema) : IProjection
             yield return new SqlCommand(_part, DeliveryKey(caller, sid), caller, sid, first);
             yield return new SqlCommand(_show, DeliveryKey(caller, sid), caller, sid) { Reads = MessageKey(caller, first) };
         }
+    }
+
+    /// <summary>The caller's messages say that nothing answers them; what was sent all the same is an entry like any other.</summary>
+    private IEnumerable<SqlCommand> NotAnswered(MessageReplyFailed failed)
+    {
+        var caller = failed.CallerId.Value;
+        return failed.Answers
+            .Select(sid => new SqlCommand(_failure, MessageKey(caller, sid), caller, sid, failed.Reason))
+            .Concat(failed.ReplySids.IsEmpty ? [] : Ours(caller, failed.ReplySids, failed.Agent, failed.Text, failed.At));
     }
 
     private IEnumerable<SqlCommand> Delivery(MessageDeliveryChanged change)

@@ -16,6 +16,9 @@ internal sealed class WorkProjection : IProjection
     /// <summary>Who writes in bursts seldom pauses for longer.</summary>
     private const string EndOfBurst = "interval '1.5 seconds'";
 
+    /// <summary>Who writes without a pause is answered in between.</summary>
+    private const string LongestBurst = "interval '10 seconds'";
+
     /// <summary>The last words of a call are transcribed after its end.</summary>
     private const string LastFacts = "interval '5 seconds'";
 
@@ -30,12 +33,12 @@ internal sealed class WorkProjection : IProjection
 
     private static readonly SqlStatement Reply = new(
         $"""
-        insert into guru.work as w (id, kind, caller_id, subject, due_at)
-        select '{WorkItem.Reply}:' || m.caller_id, '{WorkItem.Reply}', m.caller_id, m.caller_id, m.at + {EndOfBurst}
+        insert into guru.work as w (id, kind, caller_id, subject, due_at, due_by)
+        select '{WorkItem.Reply}:' || m.caller_id, '{WorkItem.Reply}', m.caller_id, m.caller_id, m.at + {EndOfBurst}, m.at + {LongestBurst}
         from unnest($1, $2) as m (caller_id, at)
         on conflict (id) do update set
             round = w.round + 1,
-            due_at = {Later}
+            due_at = case when w.lease_until > now() then w.due_at else greatest(w.due_at, least(excluded.due_at, w.due_by)) end
         """,
         Text, TimestampTz);
 

@@ -76,6 +76,7 @@ public sealed record GuruCall(IReadOnlyList<JsonNode> Utterances, IReadOnlyList<
             (long)utterance["startMs"]!, (long)utterance["endMs"]!)
         {
             HeardMs = (long?)utterance["heardMs"],
+            Agent = (string?)utterance["agent"],
         })],
         [.. Events.Select(@event => (string)@event["type"]!)],
         EndReason);

@@ -41,7 +41,7 @@ public sealed partial record Brain
     {
         var language = LanguageOf(input);
         var advisor = AdvisorIn(input.Instructions);
-        var rule = Rules.FirstOrDefault(rule => rule.Words.Any(word => Contains(input.Said, word)));
+        var rule = RuleFor(input.Said, input.Instructions);
         List<string> sentences =
         [
             .. Memories.Where(memory => Remembers(memory, input)).Select(memory => Text(memory.Say, language)),

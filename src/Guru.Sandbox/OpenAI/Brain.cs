@@ -35,13 +35,16 @@ public delegate Reply Replies(ReplyContext context);
 
 /// <param name="Words">Any of them, in what the caller said; without regard to case.</param>
 /// <param name="Say">A sample's name without its language.</param>
-public sealed record BrainRule(IReadOnlyList<string> Words, string? Say, ToolUse? Call = null);
+/// <param name="By">Only for the advisor of this name; null: for all.</param>
+public sealed record BrainRule(IReadOnlyList<string> Words, string? Say, ToolUse? Call = null, string? By = null);
 
 public sealed record RouteRule(string Agent, IReadOnlyList<string> Words);
 
 /// <summary>Replies by the rules of Brain.yaml.</summary>
 public sealed partial record Brain
 {
+    private const string HandOff = "handOff";
+
     static readonly Lazy<Brain> LazyShipped = new(() =>
         Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "OpenAI", "Brain.yaml"))));
 
@@ -95,6 +98,13 @@ public sealed partial record Brain
             return new Reply(Find(known?.Greeting ?? line, language));
         }
 
+        if (context.Purpose == HandOff)
+        {
+            // Who takes over goes by what the last line of the instructions says that the caller wants.
+            var asked = context.Instructions[(context.Instructions.LastIndexOf('\n') + 1)..];
+            return new Reply(Find(RuleFor(asked, context.Instructions, rule => rule.Call is null)?.Say ?? Otherwise, language));
+        }
+
         var last = context.Items.Count > 0 ? context.Items[^1] : null;
         if (last is { Type: "function_call_output" })
         {
@@ -102,11 +112,18 @@ public sealed partial record Brain
         }
 
         var said = context.Items.LastOrDefault(item => item is { Type: "message", Role: "user" })?.Text ?? "";
-        var rule = Rules.FirstOrDefault(rule => rule.Words.Any(word => Contains(said, word)));
+        var rule = RuleFor(said, context.Instructions);
         return rule is null
             ? new Reply(Find(Otherwise, language))
             : new Reply(rule.Say is { } say ? Find(say, language) : null, rule.Call is { } call && context.Tools.Contains(call.Name) ? call
                 : null);
+    }
+
+    private BrainRule? RuleFor(string said, string instructions, Func<BrainRule, bool>? of = null)
+    {
+        var advisor = AdvisorIn(instructions)?.Name;
+        return Rules.FirstOrDefault(rule =>
+            rule.Words.Any(word => Contains(said, word)) && (rule.By is null || rule.By == advisor) && of?.Invoke(rule) != false);
     }
 
     /// <summary>The language of the caller's last recognised words, or the one that is asked for, or English.</summary>
@@ -200,5 +217,7 @@ public sealed class BrainRuleShape
 
     public string Arguments { get; init; } = "{}";
 
-    public BrainRule ToRule() => new(Words, Say, Call is null ? null : new ToolUse(Call, Arguments));
+    public string? By { get; init; }
+
+    public BrainRule ToRule() => new(Words, Say, Call is null ? null : new ToolUse(Call, Arguments), By);
 }

@@ -14,6 +14,9 @@ public sealed record RecordedUtterance(string Speaker, string Said, string Heard
     /// <summary>Length of the audio that was heard; null: where the record does not say, the time between start and end.</summary>
     public long? HeardMs { get; init; }
 
+    /// <summary>Who spoke, or was spoken to.</summary>
+    public string? Agent { get; init; }
+
     public override string ToString() => $"{Speaker} {(Interrupted ? "(cut off) " : "")}\"{Said}\"";
 }
 

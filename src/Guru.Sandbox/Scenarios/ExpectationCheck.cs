@@ -71,6 +71,11 @@ public static class ExpectationCheck
             differences.Add(interrupted ? "it should have been cut off" : "it should not have been cut off");
         }
 
+        if (wanted.Agent is { } agent && utterance.Agent != agent)
+        {
+            differences.Add($"the agent is {utterance.Agent ?? "not known"}, and should be {agent}");
+        }
+
         return differences;
     }
 

@@ -99,7 +99,9 @@ public sealed record Expectations
 /// <param name="Heard">A part of it; null: not looked at.</param>
 /// <param name="Interrupted">Null: not looked at.</param>
 /// <param name="Optional">It may be missing.</param>
-public sealed record ExpectedUtterance(string Speaker, string? Said, string? Heard = null, bool? Interrupted = null, bool Optional = false);
+/// <param name="Agent">Who spoke, or was spoken to; null: not looked at.</param>
+public sealed record ExpectedUtterance(
+    string Speaker, string? Said, string? Heard = null, bool? Interrupted = null, bool Optional = false, string? Agent = null);
 
 public readonly record struct CountRange(int Min, int Max)
 {

@@ -191,7 +191,7 @@ public static partial class ScenarioFile
             rule.Mistake($"The agent has no line '{say}'.");
         }
 
-        var read = new BrainRule(rule.Texts("words"), say, call is null ? null : new ToolUse(call, rule.Text("arguments") ?? "{}"));
+        var read = new BrainRule(rule.Texts("words"), say, call is null ? null : new ToolUse(call, rule.Text("arguments") ?? "{}"), rule.Text("by"));
         rule.Text("arguments");
         rule.Done();
         return read;
@@ -305,7 +305,8 @@ public static partial class ScenarioFile
         }
 
         var read = new ExpectedUtterance(
-            speaker, utterance.Text("said"), utterance.Text("heard"), utterance.Flag("interrupted"), utterance.Flag("optional") ?? false);
+            speaker, utterance.Text("said"), utterance.Text("heard"), utterance.Flag("interrupted"), utterance.Flag("optional") ?? false,
+            utterance.Text("agent"));
         utterance.Done();
         return read;
     }

@@ -58,9 +58,12 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 }
 
 /// <summary>A model session that says what the test says.</summary>
-internal sealed class ScriptedModel(string sessionId, DateTimeOffset expiresAt) : IVoiceModel
+internal sealed class ScriptedModel(VoiceConfiguration configuration, string sessionId, DateTimeOffset expiresAt) : IVoiceModel
 {
     private readonly Channel<ModelMessage> _messages = Channel.CreateUnbounded<ModelMessage>();
+
+    /// <summary>What it was dialled with.</summary>
+    public VoiceConfiguration Configuration { get; } = configuration;
 
     public string SessionId { get; } = sessionId;
 
@@ -121,7 +124,7 @@ internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
             throw error;
         }
 
-        var model = new ScriptedModel($"sess_{_models.Count + 1}", time.GetUtcNow() + TimeSpan.FromHours(1));
+        var model = new ScriptedModel(configuration, $"sess_{_models.Count + 1}", time.GetUtcNow() + TimeSpan.FromHours(1));
         _models.Enqueue(model);
         return model;
     }

@@ -1,4 +1,5 @@
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
 using Shouldly;
 
@@ -13,7 +14,7 @@ public sealed class Endings
         var response = call.Model.Begins("its_own");
         call.Model.Says(response, "goodbye", 4000, "Thank you, goodbye.");
         call.Model.EndsItem(response, "goodbye", "Thank you, goodbye.");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Finishes(response);
         call.Passes(3900);
         call.Ended.ShouldBeEmpty();
@@ -31,7 +32,7 @@ public sealed class Endings
     {
         var call = PhoneCall.Greeted();
         var response = call.Model.Begins("its_own");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Finishes(response);
 
         call.Told.OfType<AnswerTool>().ShouldHaveSingleItem().Output.ShouldContain("true");
@@ -49,7 +50,7 @@ public sealed class Endings
         var call = PhoneCall.Greeted(rules => rules.GoodbyeSeconds = 2);
         var response = call.Model.Begins("its_own");
         call.Model.Says(response, "goodbye", 6000, "A very long goodbye.");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Finishes(response);
         call.Passes(5900);
         call.Ended.ShouldBeEmpty();
@@ -65,7 +66,7 @@ public sealed class Endings
         call.Carrier.LosesMarks = true;
         var response = call.Model.Begins("its_own");
         call.Model.Says(response, "goodbye", 2000, "Goodbye.");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Finishes(response);
         call.Passes(2100);
         call.Ended.ShouldBeEmpty();
@@ -80,7 +81,7 @@ public sealed class Endings
         var call = PhoneCall.Greeted();
         var response = call.Model.Begins("its_own");
         call.Model.Says(response, "goodbye", 4000, "Thank you, goodbye.");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Finishes(response);
         call.Passes(1000);
         call.Caller.Speaks("caller_1", 1000, "Wait, one more thing.");
@@ -97,7 +98,7 @@ public sealed class Endings
         var call = PhoneCall.Greeted();
         var response = call.Model.Begins("its_own");
         call.Caller.Begins("caller_1");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Finishes(response, "cancelled");
         call.Passes(5000);
 
@@ -278,7 +279,7 @@ public sealed class Endings
         var call = PhoneCall.Greeted();
         var response = call.Model.Begins("its_own");
         call.Model.Says(response, "goodbye", 3000, "Thank you, goodbye.");
-        call.Model.Uses(response, CallPrompts.EndCallTool);
+        call.Model.Uses(response, VoiceTools.EndCall);
         call.Model.Closes();
         call.Ended.ShouldBeEmpty();
         call.Passes(3100);

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 
@@ -20,10 +21,12 @@ public sealed class FramePath
         var line = new QuietLine(meter);
         var model = new QuietModel(meter);
         var session = new CallSession(
-            new CallSessionStart(ManualTime.Start, "general", "m", "t", 500, "Greet.", Resumed: false, []), new CallRules { LastWordsSeconds = 0 });
-        var recorder = new CallRecorder(new CallLog(new MemoryStore(), House.CallSid), House.CallSid, _ => { }, time, NullLogger.Instance);
+            new CallSessionStart(ManualTime.Start, House.Agents, new VoiceSettings(), "general", Language: null, Resumed: false, []),
+            new CallRules { LastWordsSeconds = 0 });
+        var store = new MemoryStore();
+        var recorder = new CallRecorder(store, new CallLog(store, House.CallSid), House.CallSid, _ => { }, time, NullLogger.Instance);
         await using var bridge = new CallBridge(
-            House.CallSid, line, session, recorder, ManualTime.Start, _ => Task.FromResult<IVoiceModel>(model), _ => { }, new CallRules { LastWordsSeconds = 0 }, time, NullLogger.Instance);
+            House.CallSid, line, session, recorder, ManualTime.Start, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, new CallRules { LastWordsSeconds = 0 }, time, NullLogger.Instance);
 
         await bridge.RunAsync().WaitAsync(TimeSpan.FromSeconds(60));
 

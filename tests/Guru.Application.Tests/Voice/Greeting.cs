@@ -13,7 +13,7 @@ public sealed class Greeting
     public void Is_for_every_caller()
     {
         var call = PhoneCall.Answered();
-        call.Told.ShouldHaveSingleItem().ShouldBe(new CreateResponse("greeting", "Greet.", ToolsAllowed: false));
+        call.Told.ShouldHaveSingleItem().ShouldBe(new CreateResponse("greeting", PhoneCall.Greeting, ToolsAllowed: false));
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class Greeting
         call.Passes(100);
 
         call.Told.OfType<CreateResponse>().ShouldBe(
-            [new CreateResponse("greeting", "Greet.", ToolsAllowed: false), new CreateResponse("greeting", "Greet.", ToolsAllowed: false)]);
+            [new CreateResponse("greeting", PhoneCall.Greeting, ToolsAllowed: false), new CreateResponse("greeting", PhoneCall.Greeting, ToolsAllowed: false)]);
     }
 
     [Fact]

@@ -32,7 +32,11 @@ internal sealed class House
 
     public static AgentCatalog Agents { get; } = new(
         "house", "spoken", "written",
-        [new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."), new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null)]);
+        [
+            new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: "Be calm."),
+            new Agent("legal", "Law.", "You are the legal advisor.", Voice: "cedar", GreetingHint: null),
+            new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null),
+        ]);
 
     /// <summary>A sender in Britain that may call people in Ghana at any hour.</summary>
     public static CallingTerms Terms { get; } = new(

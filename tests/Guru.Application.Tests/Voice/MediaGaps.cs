@@ -1,4 +1,5 @@
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Shouldly;
 
 namespace Guru.Application.Tests.Voice;
@@ -89,5 +90,5 @@ public sealed class MediaGaps
     private static TimeSpan At(double ms) => TimeSpan.FromMilliseconds(ms);
 
     private static CallSession Session() =>
-        new(new CallSessionStart(PhoneCall.Zero, "general", "m", "t", 500, "Greet.", Resumed: false, []), new CallRules());
+        new(new CallSessionStart(PhoneCall.Zero, PhoneCall.Agents, new VoiceSettings(), "general", Language: null, Resumed: false, []), new CallRules());
 }

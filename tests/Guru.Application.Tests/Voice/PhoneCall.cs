@@ -1,5 +1,7 @@
 using System.Text;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Agents;
 using Guru.Domain.Calls;
 using Shouldly;
 using Record = Guru.Application.Voice.Record;
@@ -23,12 +25,26 @@ internal sealed class PhoneCall
     private string? _dialed;
     private string? _session;
 
-    public PhoneCall(Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0)
+    /// <summary>Legal has a voice of its own, the others share one.</summary>
+    public static AgentCatalog Agents { get; } = new(
+        "house", "spoken", "written",
+        [
+            new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null),
+            new Agent("healthcare", "Health.", "You are the healthcare advisor.", Voice: null, GreetingHint: null),
+            new Agent("legal", "Law.", "You are the legal advisor.", Voice: "cedar", GreetingHint: null),
+        ]);
+
+    public static string Greeting { get; } = CallPrompts.Greeting(hint: null, known: false, language: null);
+
+    public PhoneCall(
+        Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0, string? language = null)
     {
         var set = new CallRules { SilenceSeconds = 20, AnswerSeconds = 8 };
         rules?.Invoke(set);
         Session = new CallSession(
-            new CallSessionStart(Zero, "general", "voice-model", "transcription-model", TrailingSilenceMs: 500, "Greet.", resumed, soFar ?? []), set);
+            new CallSessionStart(
+                Zero, Agents, new VoiceSettings { Model = "voice-model", TranscriptionModel = "transcription-model" }, "general", language, resumed, soFar ?? []),
+            set);
         (NowMs, _nextFrame, StartedAt) = (startsAt, startsAt, startsAt);
         Model = new ModelSide(this);
         Caller = new CallerSide(this);
@@ -66,6 +82,10 @@ internal sealed class PhoneCall
     public IReadOnlyList<UtteranceTranscribed> Utterances => [.. Facts.OfType<RecordUtterance>().Select(fact => fact.Utterance)];
 
     public IReadOnlyList<VoiceModelReconnected> Reconnects => [.. Facts.OfType<RecordReconnect>().Select(fact => fact.Reconnect)];
+
+    public IReadOnlyList<AgentHandedOff> HandOffs => [.. Facts.OfType<RecordHandOff>().Select(fact => fact.HandOff)];
+
+    public IReadOnlyList<CallLanguageDetermined> Languages => [.. Facts.OfType<RecordLanguage>().Select(fact => fact.Language)];
 
     public IReadOnlyList<CallEndReason> Ended => [.. Facts.OfType<EndCall>().Select(fact => fact.Reason)];
 
@@ -327,8 +347,11 @@ internal sealed class ModelSide(PhoneCall call)
         return response;
     }
 
-    public void Uses(string response, string tool, string toolCall = "call_1") =>
-        call.Happens(new ToolCalled(response, $"tool_{toolCall}", toolCall, tool, "{}"));
+    public void Uses(string response, string tool, string toolCall = "call_1", string arguments = "{}") =>
+        call.Happens(new ToolCalled(response, $"tool_{toolCall}", toolCall, tool, arguments));
+
+    public void HandsOff(string response, string to, string toolCall = "call_1") => Uses(
+        response, VoiceTools.HandOff, toolCall, $$"""{"agent":"{{to}}","reason":"a visa","request":"May they stay after the visa ends?"}""");
 
     public void Refuses(string code) => call.Happens(new ModelErrored(code, ClientEventId: null));
 

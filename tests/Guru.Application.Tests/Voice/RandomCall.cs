@@ -1,4 +1,5 @@
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
 using Shouldly;
 using Record = Guru.Application.Voice.Record;
@@ -17,10 +18,14 @@ internal sealed class RandomCall
     private readonly HashSet<string> _truncated = [];
     private readonly HashSet<string> _withWords = [];
     private readonly HashSet<string> _committed = [];
+    private readonly Dictionary<string, string> _agents = [];
     private readonly Dictionary<string, double> _beganAt = [];
     private readonly List<string> _untranscribed = [];
     private readonly List<(string Item, string Response)> _items = [];
     private string _session = "";
+    private string _agent = "general";
+    private string _dialedFor = "general";
+    private string _setUpFor = "general";
     private string? _response;
     private string? _item;
     private string? _open;
@@ -111,6 +116,7 @@ internal sealed class RandomCall
             case 14 or 15 when IsConnected && _open is null:
                 _open = $"c{++_named}";
                 _beganAt[Key(_open)] = _call.NowMs;
+                _agents[Key(_open)] = _agent;
                 _call.Caller.Begins(_open);
                 if (_response is not null && how % 3 == 0)
                 {
@@ -128,14 +134,14 @@ internal sealed class RandomCall
             case 17 when IsConnected && _untranscribed.Count > 0:
                 var which = _untranscribed[how % _untranscribed.Count];
                 _untranscribed.Remove(which);
-                _call.Caller.IsTranscribed(which, how % 7 == 0 ? "" : "some words");
+                _call.Caller.IsTranscribed(which, how % 7 == 0 ? "" : "some words", Pick(["en", "es", null], how));
                 break;
             case 18 when IsConnected && how % 4 == 0:
                 _call.Model.Closes(how % 3 == 0 ? 1001 : null);
                 Disconnected();
                 break;
-            case 19 when IsConnected && _response is not null && how % 3 == 0:
-                _call.Model.Uses(_response, how % 2 == 0 ? CallPrompts.EndCallTool : "look_up", $"call_{++_named}");
+            case 19 when IsConnected && _response is not null:
+                UsesTool(_response, how);
                 break;
             case 20 when _hostile && IsConnected && _items.Count > 0:
                 var (item, response) = _items[how % _items.Count];
@@ -161,6 +167,28 @@ internal sealed class RandomCall
         }
     }
 
+    private void UsesTool(string response, int how)
+    {
+        var toolCall = $"call_{++_named}";
+        switch (how % 8)
+        {
+            case 0:
+                _call.Model.Uses(response, VoiceTools.EndCall, toolCall);
+                break;
+            case 1:
+                _call.Model.Uses(response, "look_up", toolCall);
+                break;
+            case 2:
+                _call.Model.Uses(response, VoiceTools.SetLanguage, toolCall, $$"""{"language":"{{Pick(["fr", "es", "?"], how / 8)}}"}""");
+                break;
+            default:
+                _call.Model.HandsOff(response, Pick(["general", "healthcare", "legal", "legal", "nobody"], how / 8)!, toolCall);
+                break;
+        }
+    }
+
+    private static T Pick<T>(T[] among, int how) => among[how % among.Length];
+
     private string Key(string item) => $"{_session}:{item}";
 
     private void Connect(int how)
@@ -170,7 +198,7 @@ internal sealed class RandomCall
         if (_call.Count<UseModel>() > before)
         {
             Disconnected();
-            _session = session;
+            (_session, _waiting) = (session, null);
         }
         else
         {
@@ -189,6 +217,7 @@ internal sealed class RandomCall
     private void Sends(string item, string response, int bytes)
     {
         var key = Key(item);
+        _agents.TryAdd(key, _agent);
         var wasTruncated = _truncated.Contains(key);
         if (_call.Audio(item, response, bytes).Play)
         {
@@ -219,9 +248,29 @@ internal sealed class RandomCall
                     truncate.AudioEndMs.ShouldBeInRange(0, _sent.GetValueOrDefault(Key(truncate.ItemId)) / 8);
                     _truncated.Add(Key(truncate.ItemId)).ShouldBeTrue("An item was truncated twice.");
                     break;
-                case UseModel when _waiting is not null && _call.Dialed.Count > 0:
-                    Disconnected();
-                    (_session, _waiting) = (_waiting, null);
+                case DialModel dial:
+                    _dialedFor = dial.Agent;
+                    break;
+                case UseModel:
+                    _setUpFor = _dialedFor;
+                    if (_waiting is not null)
+                    {
+                        Disconnected();
+                        (_session, _waiting) = (_waiting, null);
+                    }
+
+                    break;
+                case DropModel:
+                    _waiting = null;
+                    break;
+                case ConfigureModel configure:
+                    (configure.IsFresh || Voice(configure.Agent) == Voice(_setUpFor)).ShouldBeTrue("A session that has spoken was given another voice.");
+                    _setUpFor = configure.Agent;
+                    break;
+                case Record { Fact: RecordHandOff { HandOff: var handOff } }:
+                    handOff.From.ShouldBe(_agent);
+                    handOff.To.ShouldNotBe(_agent);
+                    _agent = handOff.To;
                     break;
                 case Finish or Record { Fact: EndCall }:
                     _lineIsGone = true;
@@ -232,6 +281,11 @@ internal sealed class RandomCall
         if (_call.IsOver)
         {
             _lineIsGone = true;
+        }
+
+        if (IsConnected)
+        {
+            _setUpFor.ShouldBe(_agent, "The session in use is not the agent's who has the call.");
         }
     }
 
@@ -260,6 +314,7 @@ internal sealed class RandomCall
             utterance.HeardMs.ShouldBeInRange(0, utterance.SaidMs);
             utterance.EndMs.ShouldBeGreaterThanOrEqualTo(utterance.StartMs);
             utterance.Said.ShouldStartWith(utterance.Heard);
+            utterance.Agent.ShouldBe(_agents.GetValueOrDefault(utterance.UtteranceId, utterance.Agent));
             if (utterance.Speaker == Speaker.Agent)
             {
                 utterance.HeardMs.ShouldBeLessThanOrEqualTo(_sent.GetValueOrDefault(utterance.UtteranceId) / 8);
@@ -271,6 +326,8 @@ internal sealed class RandomCall
             IsInOrder(utterances.Values);
         }
     }
+
+    private static string? Voice(string agent) => PhoneCall.Agents[agent].Voice;
 
     private void IsInOrder(IEnumerable<UtteranceTranscribed> utterances)
     {

@@ -91,7 +91,7 @@ public sealed class PlacingACall : ConsentSpec
 
     [Fact]
     public void Waits_for_the_morning_where_there_is_time_for_it() =>
-        Given(Asked(0), Granted(0)).When(Want("a", 9, latest: 22), Allow("a", 9), Allow("a", 21)).Then(Wanted("a", 9, latest: 22), Allowed("a", 21));
+        Given(Asked(0), Granted(0)).When(Want("a", 9, latest: 22), Allow("a", 9), Allow("a", 21)).Then(Wanted("a", 9, latest: 22, earliest: 21), Allowed("a", 21));
 
     [Fact]
     public void Is_refused_where_the_morning_is_too_late() =>

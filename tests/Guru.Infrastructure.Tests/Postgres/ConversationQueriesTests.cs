@@ -99,8 +99,25 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     {
         await WriteAsync(Message("SM1", 0, "hello"), Reply(1, "unsent"), new MessageReplyFailed(["SM1"], Maria, "windowClosed", At(2)));
 
-        (await TimelineAsync()).ShouldHaveSingleItem().Text.ShouldBe("hello");
+        var entry = (await TimelineAsync()).ShouldHaveSingleItem();
+        (entry.Text, entry.Failure).ShouldBe(("hello", "windowClosed"));
         (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
+    }
+
+    [Fact]
+    public async Task A_message_that_got_no_reply_says_so_and_the_apology_is_an_entry_of_its_own()
+    {
+        await WriteAsync(
+            Message("SM1", 0, "hello"), Message("SM2", 1, "are you there?"), Change("SM3 read"),
+            new MessageReplyFailed(["SM1", "SM2"], Maria, "insufficient_quota", At(2)) { ReplySids = ["SM3"], Agent = "legal", Text = "Sorry." });
+
+        (await TimelineAsync()).ShouldBe(
+        [
+            new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Caller, "hello", Agent: null, CallSid: null, "SM1", Delivery: null) { Failure = "insufficient_quota" },
+            new TimelineEntry(At(1), TimelineChannel.Whatsapp, Speaker.Caller, "are you there?", Agent: null, CallSid: null, "SM2", Delivery: null) { Failure = "insufficient_quota" },
+            new TimelineEntry(At(2), TimelineChannel.Whatsapp, Speaker.Agent, "Sorry.", "legal", CallSid: null, "SM3", "read"),
+        ]);
+        (await FindAsync())!.LastActivityAt.ShouldBe(At(2));
     }
 
     [Theory]

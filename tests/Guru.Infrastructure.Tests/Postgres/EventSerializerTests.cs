@@ -195,6 +195,19 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
     }
 
     [Fact]
+    public async Task A_failure_of_the_time_before_apologies_were_on_record_is_read()
+    {
+        await AppendAsync(Maria, new MessageReplyFailed(["SM1"], Maria, "timeout", March) { ReplySids = ["SM2"], Agent = "legal", Text = "Sorry." });
+        (await _database.OneAsync("select data ->> 'text' from events.mt_events")).ShouldNotContain("Sorry");
+        await _database.ExecuteAsync("update events.mt_events set data = data - 'replySids' - 'agent' - 'text'");
+
+        var failed = (MessageReplyFailed)(await ReadAsync()).ShouldHaveSingleItem();
+
+        (failed.Reason, failed.ReplySids.Length, failed.Agent, failed.Text).ShouldBe(("timeout", 0, null, null));
+        failed.Answers.ShouldBe(["SM1"]);
+    }
+
+    [Fact]
     public void Personal_data_out_of_the_serializers_reach_is_refused_at_the_start() =>
         Should.Throw<NotSupportedException>(() => new EventType(typeof(Hidden), "Hidden", "hidden", _ => March).PersonalMembers.ShouldBeNull())
             .Message.ShouldContain("Hidden");

@@ -35,7 +35,9 @@ internal sealed class RandomConversations(int seed)
             }
 
             ImmutableArray<string> parts = [.. Enumerable.Range(0, _random.Next(4)).Select(part => $"{sid}_{part}")];
-            commands.Add(new RecordReply(new MessageReplied([sid], caller, parts, "legal", Sentence(), at = Later(at))));
+            commands.Add(_random.Next(4) > 0
+                ? new RecordReply(new MessageReplied([sid], caller, parts, "legal", Sentence(), at = Later(at)))
+                : new GiveUpReply(new MessageReplyFailed([sid], caller, "timeout", at = Later(at)) { ReplySids = parts, Agent = "legal", Text = Sentence() }));
             commands.Add(Pick<ConversationCommand>(
             [
                 new RecordSent(new MessageSent("callSummary", $"CA{turn}", caller, [$"{sid}_own"], "legal", Sentence(), at)),

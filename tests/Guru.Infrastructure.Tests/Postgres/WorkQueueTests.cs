@@ -66,6 +66,63 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_writes_without_a_pause_is_answered_after_ten_seconds()
+    {
+        for (var second = 0; second < 30; second++)
+        {
+            await ReceiveAsync(Maria, Noon.AddSeconds(second));
+        }
+
+        (await _database.RowsAsync("select round, due_at = '2020-03-04T12:00:10Z' from guru.work")).ShouldBe(["30\tTrue"]);
+    }
+
+    [Fact]
+    public async Task What_is_worked_on_is_kept_by_renewing_it()
+    {
+        await ReceiveAsync(Maria, Noon);
+        var item = (await _database.Work.ClaimAsync(TimeSpan.Zero, default))!;
+
+        await _database.Work.RenewAsync(item, Minute, default);
+
+        (await ClaimAsync()).ShouldBeNull();
+        await ExpireAsync();
+        await ClaimAsync();
+        await Should.ThrowAsync<LeaseLostException>(() => _database.Work.RenewAsync(item, Minute, default));
+    }
+
+    [Fact]
+    public async Task What_is_released_is_there_for_others_and_has_not_failed()
+    {
+        await ReceiveAsync(Maria, Noon);
+        var first = (await ClaimAsync())!;
+        await _database.Work.SaveIntentAsync(first, "{}", Minute, default);
+
+        await _database.Work.ReleaseAsync(first, TimeSpan.Zero, default);
+
+        var second = (await ClaimAsync())!;
+        (second.Attempts, second.Intent).ShouldBe((0, "{}"));
+        await Should.ThrowAsync<LeaseLostException>(() => _database.Work.ReleaseAsync(first, TimeSpan.Zero, default));
+        await _database.Work.ReleaseAsync(second, Minute, default);
+        (await ClaimAsync()).ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task What_is_due_or_has_failed_is_counted()
+    {
+        (await _database.Work.CountAsync(default)).ShouldBeEmpty();
+        await ReceiveAsync(Maria, new DateTimeOffset(2100, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        await ReceiveAsync(Jean, new DateTimeOffset(2100, 1, 1, 0, 0, 0, TimeSpan.Zero));
+        (await _database.Work.CountAsync(default)).ShouldBeEmpty();
+
+        await _database.ExecuteAsync($"update guru.work set due_at = now() - interval '1 hour' where caller_id = '{Maria}'");
+        await _database.ExecuteAsync($"update guru.work set attempts = 1 where caller_id = '{Jean}'");
+
+        var count = (await _database.Work.CountAsync(default)).ShouldHaveSingleItem();
+        (count.Kind, count.Items).ShouldBe(("reply", 2));
+        count.Oldest.ShouldBeInRange(TimeSpan.FromMinutes(60), TimeSpan.FromMinutes(61));
+    }
+
+    [Fact]
     public async Task What_is_not_due_waits()
     {
         await ReceiveAsync(Maria, new DateTimeOffset(2100, 1, 1, 0, 0, 0, TimeSpan.Zero));

@@ -1,0 +1,209 @@
+using System.Text.Json;
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Voice;
+
+/// <summary>What the agent asks to be done: end the call, hand it over to another agent, speak another language.</summary>
+public sealed partial class CallSession
+{
+    private const string TakeOver = "handOff";
+    private const string WentOnSpeaking = "The caller went on speaking.";
+    private const string Unreachable = "The other advisor cannot be reached now: say so briefly, and help the caller yourself.";
+
+    /// <summary>Another agent is to go on with the call, once what is being said has been heard.</summary>
+    /// <param name="Request">What the caller asks for.</param>
+    /// <param name="ResponseId">The response in which the agent asked for it.</param>
+    /// <param name="NeedsSession">The other's voice is another one, which a session that has spoken cannot take.</param>
+    /// <param name="Limit">When the other's session must be there, and when transcripts are not waited for any longer.</param>
+    private sealed record HandOver(
+        string To, string Reason, string Request, string ToolCallId, string ResponseId, bool NeedsSession, TimeSpan Limit);
+
+    private void OnToolCalled(ToolCalled e)
+    {
+        switch (e.Name)
+        {
+            case VoiceTools.EndCall:
+                OnEndCall(e);
+                break;
+            case VoiceTools.HandOff:
+                OnHandOff(e);
+                break;
+            case VoiceTools.SetLanguage:
+                OnSetLanguage(e);
+                break;
+            default:
+                Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
+                Want("tool", instructions: null);
+                break;
+        }
+    }
+
+    private void OnEndCall(ToolCalled e)
+    {
+        if (_open is not null || _responses.IsCut(e.ResponseId) || _handOver is not null)
+        {
+            Refuse(e.ToolCallId, "ended", _handOver is null ? WentOnSpeaking : "The call is being handed over.");
+        }
+        else
+        {
+            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, e.ResponseId, e.ToolCallId, IsSaid: false);
+        }
+    }
+
+    // --- the language ---
+
+    private void OnSetLanguage(ToolCalled e)
+    {
+        if (CallerLanguage.Code(VoiceTools.Argument(e.Arguments, "language")) is not { } language)
+        {
+            Tell(new AnswerTool(e.ToolCallId, """{"error":"language is an ISO 639-1 code of two letters."}"""));
+            Want("tool", instructions: null);
+            return;
+        }
+
+        Tell(new AnswerTool(e.ToolCallId, $$"""{"language":"{{language}}"}"""));
+        if (_language.Ask(language))
+        {
+            Speak(language, "request");
+        }
+
+        if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.Generated > 0))
+        {
+            Want("tool", instructions: null, tools: false);
+        }
+    }
+
+    private void Speak(string language, string evidence)
+    {
+        _decisions.Add(new Record(new RecordLanguage(new CallLanguageDetermined(language, evidence, At(_now)))));
+        ConfigureInUse();
+    }
+
+    // --- handing over ---
+
+    private void OnHandOff(ToolCalled e)
+    {
+        var to = VoiceTools.Argument(e.Arguments, "agent");
+        var inTheWay =
+            _open is not null || _responses.IsCut(e.ResponseId) ? WentOnSpeaking
+            : _ending is not null ? "The call is ending."
+            : _handOver is not null ? "The call is being handed over already."
+            : null;
+        var refusal =
+            start.Agents.Agents.All(agent => agent.Name != to) ? "There is no such advisor."
+            : to == _agent ? "You are this advisor yourself: go on with the call."
+            : _handOffs >= rules.MostHandOffs ? "This call was handed over too often: help the caller yourself."
+            : null;
+        if (inTheWay is not null)
+        {
+            Refuse(e.ToolCallId, "handedOff", inTheWay); // What is in the way goes on by itself.
+        }
+        else if (refusal is not null)
+        {
+            Refuse(e.ToolCallId, "handedOff", refusal);
+            Want("tool", instructions: null);
+        }
+        else
+        {
+            BeginHandOver(e, to!);
+        }
+    }
+
+    private void BeginHandOver(ToolCalled e, string to)
+    {
+        var needsSession = Configuration(to).Voice != Configuration(_agent).Voice;
+        _handOver = new HandOver(
+            to,
+            VoiceTools.Argument(e.Arguments, "reason") ?? "",
+            VoiceTools.Argument(e.Arguments, "request") ?? "what was said last",
+            e.ToolCallId,
+            e.ResponseId,
+            needsSession,
+            _now + rules.HandOff);
+        if (needsSession && _dialReason is null && _dialed is null)
+        {
+            Dial(TakeOver);
+        }
+
+        if (_responses.Active != e.ResponseId)
+        {
+            OnHandingResponseDone(_handOver);
+        }
+    }
+
+    /// <summary>The response in which the agent handed over is done: with the same voice, the other goes on in the same session.</summary>
+    private void OnHandingResponseDone(HandOver handOver)
+    {
+        if (handOver.NeedsSession)
+        {
+            return;
+        }
+
+        var from = ChangeHands(handOver);
+        ConfigureInUse();
+        Tell(new AnswerTool(handOver.ToolCallId, """{"handedOff":true}"""));
+        WantTakeOver(from, handOver);
+    }
+
+    /// <returns>The agent until now.</returns>
+    private string ChangeHands(HandOver handOver)
+    {
+        var from = _agent;
+        (_agent, _handOver) = (handOver.To, null);
+        _handOffs++;
+        _decisions.Add(new Record(new RecordHandOff(new AgentHandedOff(from, _agent, handOver.Reason, At(_now)))));
+        return from;
+    }
+
+    /// <summary>The new agent has to speak first, so that nobody is passed on without a word.</summary>
+    private void WantTakeOver(string from, HandOver handOver) => Want(
+        TakeOver,
+        $"{Configuration(_agent).Instructions}\n\n{CallPrompts.TakeOver(from, _agent, handOver.Request, _language.Current)}",
+        tools: false);
+
+    /// <summary>Nothing comes of the hand-over: the agent who has the call is told, and goes on.</summary>
+    private void KeepAgent(string because)
+    {
+        if (_handOver is not { } handOver)
+        {
+            return;
+        }
+
+        _handOver = null;
+        Refuse(handOver.ToolCallId, "handedOff", because);
+        Want("tool", instructions: null, tools: false);
+        DropUnwanted();
+    }
+
+    private void GiveUpHandOver()
+    {
+        if (_handOver is { NeedsSession: true } handOver && _model is not null && _dialed is null && _now >= handOver.Limit)
+        {
+            KeepAgent(Unreachable);
+        }
+    }
+
+    /// <summary>A session that was dialled for a hand-over of which nothing came.</summary>
+    private void DropUnwanted()
+    {
+        if (_dialed is not null && _dialReason == TakeOver && _handOver is null && _model is not null)
+        {
+            (_dialed, _dialReason) = (null, null);
+            _decisions.Add(new DropModel());
+        }
+    }
+
+    private void Refuse(string toolCallId, string what, string because) =>
+        Tell(new AnswerTool(toolCallId, $$"""{"{{what}}":false,"because":"{{JsonEncodedText.Encode(because)}}"}"""));
+
+    private void ConfigureInUse()
+    {
+        if (_model is not null && !_lineIsGone)
+        {
+            _decisions.Add(new ConfigureModel(_agent, _language.Current, IsFresh: false));
+        }
+    }
+
+    private VoiceConfiguration Configuration(string agent) => Configuration(agent, _language.Current);
+}
