@@ -347,4 +347,12 @@ public enum FixedText
 
     /// <summary>The call they had asked for is not placed.</summary>
     CallBackFailed,
+
+    /// <summary>May we call? And the button of it.</summary>
+    PermissionRequest,
+    PermissionButton,
+
+    /// <summary>Do they want to call? And the button of it.</summary>
+    CallCard,
+    CallCardButton,
 }

@@ -21,5 +21,8 @@ public sealed class FixedTexts : IFixedTexts
         return new FixedTexts(texts.ToDictionary(text => Enum.Parse<FixedText>(text.Key, ignoreCase: true), text => text.Value));
     }
 
+    /// <summary>The languages there are texts in, as ISO 639-1.</summary>
+    public IReadOnlyCollection<string> Languages => _texts[FixedText.PermissionRequest].Keys;
+
     public string Of(FixedText text, string? language) => _texts[text].GetValueOrDefault(language ?? DefaultLanguage) ?? _texts[text][DefaultLanguage];
 }

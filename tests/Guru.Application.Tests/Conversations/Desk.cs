@@ -89,7 +89,7 @@ internal sealed class Desk
 
     private sealed class Texts : IFixedTexts
     {
-        public string ReplyFailed(string? language) => $"Sorry ({language ?? "en"}).";
+        public string Of(FixedText text, string? language) => $"Sorry ({language ?? "en"}).";
     }
 }
 
