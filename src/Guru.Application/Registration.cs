@@ -24,6 +24,7 @@ public static class Registration
         services.AddSingleton<IWork, CallPlacer>();
         services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<Callees>();
+        services.AddSingleton<CallBacks>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);

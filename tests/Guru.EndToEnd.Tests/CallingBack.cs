@@ -183,6 +183,15 @@ public sealed class CallingBack(CallingWorld world) : IClassFixture<CallingWorld
         world.CallTo(Person).ShouldNotBeNull();
     }
 
+    /// <summary>A person writes, and has got the answer.</summary>
+    private async Task WriteAsync(string person, string text)
+    {
+        var before = world.Twilio.Rest.Messages.Entries.Count(message => message.To == $"whatsapp:{person}");
+        await world.Twilio.WriteAsync(InboundMessage.Text(text) with { From = $"whatsapp:{person}" });
+        await world.Twilio.WaitForMessageAsync(
+            $"whatsapp:{person}", _ => world.Twilio.Rest.Messages.Entries.Count(message => message.To == $"whatsapp:{person}") > before);
+    }
+
     [Theory]
     [InlineData("+233200000009", "noAnswer")]
     [InlineData("+233200000008", "busy")]
@@ -209,6 +218,37 @@ public sealed class CallingBack(CallingWorld world) : IClassFixture<CallingWorld
         status.ShouldBe(HttpStatusCode.Conflict);
         problem.GetProperty("reasons")[0].GetProperty("code").GetString().ShouldBe("requestLimit");
         problem.GetProperty("possibleFrom").GetDateTimeOffset().ShouldBeGreaterThan(DateTimeOffset.UtcNow.AddHours(23));
+    }
+
+    [Fact]
+    public async Task Who_asks_in_writing_for_a_call_and_agrees_to_it_is_called_then()
+    {
+        const string Person = "+233200000011";
+        var callerId = await world.AskedAsync(Person, accepts: true);
+        await WriteAsync(Person, "Please call me right away about my visa.");
+        await world.LedgerWithAsync(callerId, "CallBackProposed");
+        world.Twilio.Calls.Entries.ShouldNotContain(call => call.To.EndsWith(Person, StringComparison.Ordinal));
+
+        await WriteAsync(Person, "Yes");
+
+        CallingWorld.Types(await world.LedgerWithAsync(callerId, "OutboundCallEnded")).ShouldContain("CallBackConfirmed");
+        world.CallTo(Person).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task Who_takes_back_a_call_that_was_arranged_is_not_called()
+    {
+        const string Person = "+233200000012";
+        var callerId = await world.AskedAsync(Person, accepts: true);
+        await WriteAsync(Person, "Can you call me tomorrow?");
+        await WriteAsync(Person, "Yes");
+        var tomorrow = DateTimeOffset.UtcNow.UtcDateTime.Date.AddDays(1).AddHours(10);
+        (await world.LedgerWithAsync(callerId, "CallBackConfirmed")).GetProperty("entries").EnumerateArray()
+            .Last(entry => entry.GetProperty("type").GetString() == "CallBackConfirmed").GetProperty("dueAt").GetDateTimeOffset().UtcDateTime.ShouldBe(tomorrow);
+
+        await WriteAsync(Person, "Please do not call me.");
+
+        await world.LedgerWithAsync(callerId, "CallBackCancelled");
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
+using Guru.Application.Calling;
 using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
@@ -38,6 +39,7 @@ public sealed partial class Replier(
     AgentCatalog agents,
     IFixedTexts texts,
     Outbox outbox,
+    CallBacks callBacks,
     IOptions<ReplyRules> rules,
     TimeProvider time,
     ILogger<Replier> logger) : IWork
@@ -232,7 +234,7 @@ public sealed partial class Replier(
             {
                 using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(rules.Value.RoutingSeconds), time);
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-                var answer = await model.AnswerAsync(Routing.Request(agents, present, known.Text, words, callerId), limit.Token);
+                var answer = await model.AnswerAsync(Routing.Request(agents, present, known.Text, words, callerId, callBacks.Question(log.State)), limit.Token);
                 decision = Routing.Parse(agents, answer.Text);
             }
             catch (Exception error) when (error is TextModelException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
@@ -254,6 +256,10 @@ public sealed partial class Replier(
             time.GetUtcNow()))).ToList();
         await log.AppendAsync(selections, (_, error) => throw error, cancellationToken);
         await SpeakAsync(callerId, log, decision?.Language, "text", cancellationToken);
+        if (decision is not null)
+        {
+            await callBacks.ArrangeAsync(log, callerId, unrouted[^1].MessageSid, agent, decision, cancellationToken);
+        }
     }
 
     /// <summary>Answers what was written down and routed. What has come in since is answered next.</summary>
@@ -271,6 +277,7 @@ public sealed partial class Replier(
             {agent.Prompt}
 
             {(log.State.Language is { } language ? $"The caller's language is {language} (ISO 639-1)." : "")}
+            {callBacks.Told(log.State)}
             {known.Text}
             """;
         var request = new TextRequest(

@@ -87,7 +87,7 @@ public enum CallBackState
     Cancelled,
 }
 
-public sealed record CallBack(string CallBackId, DateTimeOffset DueAt, string TimeZone, string? Agent, string Reason, CallBackState State);
+public sealed record CallBack(string CallBackId, DateTimeOffset DueAt, string TimeZone, string? Agent, string Reason, CallBackState State, DateTimeOffset At);
 
 /// <summary>What a person has said about being called, and what was done about it.</summary>
 /// <param name="Permission">As given; it may have expired.</param>
@@ -162,7 +162,7 @@ public sealed record CallConsent(
         },
         CallBackProposed e => consent with
         {
-            CallBacks = consent.CallBacks.SetItem(e.CallBackId, new CallBack(e.CallBackId, e.DueAt, e.TimeZone, e.Agent, e.Reason, CallBackState.Proposed)),
+            CallBacks = consent.CallBacks.SetItem(e.CallBackId, new CallBack(e.CallBackId, e.DueAt, e.TimeZone, e.Agent, e.Reason, CallBackState.Proposed, e.At)),
         },
         CallBackConfirmed e => consent with
         {
