@@ -22,7 +22,11 @@ public interface IEventStore
 /// <summary>An event with its place in the log. Personal data whose key was destroyed reads as an empty text.</summary>
 /// <param name="Sequence">Place among all events; there may be gaps.</param>
 /// <param name="Version">Place in its stream, from 1 without gaps.</param>
-public sealed record StoredEvent(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt, object Data);
+public sealed record StoredEvent(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt, object Data)
+{
+    /// <summary>A key was destroyed that some of its personal data needs.</summary>
+    public bool Erased { get; init; }
+}
 
 /// <summary>What a writer knows of a stream before it appends.</summary>
 public readonly record struct ExpectedVersion(long Value)

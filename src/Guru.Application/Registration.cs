@@ -2,6 +2,7 @@ using FluentValidation;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,6 +27,7 @@ public static class Registration
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
         services.AddSingleton<Switchboard>();
+        services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();
         services.AddSingleton<ServiceFactory>(provider => type => provider.GetService(type)!);
         services.AddSingleton(typeof(IPipelineBehavior<,>), typeof(Tracing<,>));

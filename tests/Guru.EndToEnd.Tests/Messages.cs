@@ -18,12 +18,14 @@ public sealed class Messages(World world) : IClassFixture<World>
         var record = await world.RecordOf(call);
         record.Call.GetProperty("agent").GetString().ShouldBe("healthcare");
         call.Heard[0].Sample.Id.ShouldStartWith("greeting-bill");
+        var summary = await world.Twilio.WaitForMessageAsync(Caller, message => message.Body == "We talked about this: Yes, please.");
+        await TimelineAsync(Caller, entries: 6);
 
         await world.Twilio.WriteAsync(InboundMessage.Text("Thank you!") with { From = Caller });
-        await world.Twilio.WaitForMessageAsync(Caller, message => message.Sid != reply.Sid);
-        var timeline = await TimelineAsync(Caller, entries: 7);
+        await world.Twilio.WaitForMessageAsync(Caller, message => message.Sid != reply.Sid && message.Sid != summary.Sid);
+        var timeline = await TimelineAsync(Caller, entries: 8);
         timeline.Select(entry => $"{entry.GetProperty("channel").GetString()} {entry.GetProperty("speaker").GetString()}").ShouldBe(
-            ["whatsapp caller", "whatsapp agent", "call agent", "call caller", "call agent", "whatsapp caller", "whatsapp agent"]);
+            ["whatsapp caller", "whatsapp agent", "call agent", "call caller", "call agent", "whatsapp agent", "whatsapp caller", "whatsapp agent"]);
     }
 
     [Fact]
@@ -65,6 +67,9 @@ public sealed class Messages(World world) : IClassFixture<World>
         var call = await world.Twilio.PlaceCallAsync(Calls.Greeted with { From = Caller });
         await world.RecordOf(call);
         call.Heard[0].Sample.Language.ShouldBe("es");
+        world.OpenAI.Http.Exchanges.Entries.Where(asked => asked.Path == "/v1/audio/transcriptions").ShouldNotBeEmpty();
+        world.OpenAI.Http.Exchanges.Entries.Where(asked => asked.Path == "/v1/audio/transcriptions")
+            .ShouldAllBe(asked => !asked.Body.Contains("language", StringComparison.Ordinal) && !asked.Body.Contains("prompt", StringComparison.Ordinal));
     }
 
     [Fact]

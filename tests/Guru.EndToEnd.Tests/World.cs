@@ -13,6 +13,7 @@ public class World : IAsyncLifetime
 {
     protected const string AnalystKey = "analyst-key";
     protected const string OperatorKey = "operator-key";
+    internal const string WebappKey = "webapp-key";
     internal const string PublicAddress = "https://guru.example.test";
 
     private readonly string _directory = Directory.CreateTempSubdirectory("guru-e2e-").FullName;
@@ -84,6 +85,7 @@ public class World : IAsyncLifetime
             ["GURU_DATA_DIR"] = directory,
             ["GURU_ANALYST_KEYS"] = AnalystKey,
             ["GURU_OPERATOR_KEYS"] = OperatorKey,
+            ["GURU_WEBAPP_KEYS"] = WebappKey,
         }).AddInMemoryCollection(settings).Build();
 
     internal static Uri AddressOf(GuruHost guru) => new($"http://127.0.0.1:{new Uri(guru.App.Urls.First().Replace("[::]", "127.0.0.1", StringComparison.Ordinal)).Port}");

@@ -172,6 +172,8 @@ public abstract class EventStoreContract
         [
             Started() with { Language = "ht", StreamTokenHash = "abc" },
             new AgentRouted("legal", "asked about a visa", Noon),
+            new AgentHandedOff("legal", "general", "it is about school", Noon),
+            new CallLanguageDetermined("ht", "request", Noon),
             new MediaStreamRequested("def", 1, Noon),
             new MediaStreamConnected("MZ1", "abc", "node-1", Noon.AddTicks(1_234_567)),
             new CallResumed("MZ2", 1_200, Noon),

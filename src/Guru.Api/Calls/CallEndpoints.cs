@@ -1,4 +1,6 @@
+using Guru.Api.Reading;
 using Guru.Api.Security;
+using Guru.Application;
 using Guru.Application.Calls;
 using Guru.Domain.Calls;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -8,29 +10,32 @@ namespace Guru.Api.Calls;
 /// <summary>What analysts read of calls.</summary>
 internal static class CallEndpoints
 {
-    private const int DefaultLimit = 50;
-    private const int MostAtOnce = 200;
+    private static readonly QueryParameter Sort = QueryParameter.Text(
+        "sort", $"{string.Join(", ", EnumNames.All<CallSort>())}; with a hyphen before it from the largest down. -startedAt where it is not given.");
 
     public static void MapCalls(this WebApplication app)
     {
         var calls = app.MapGroup("/api/calls").RequireAuthorization(Roles.Analyst).WithTags("Calls")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
-        calls.MapGet("/", ListAsync).WithSummary("Calls, newest first.");
-        calls.MapGet("/{callSid}", FindAsync).WithSummary("One call.");
+        calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithQuery([.. CallFilterQuery.Parameters, Sort, .. Paging.Parameters]);
+        calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.");
         calls.MapGet("/{callSid}/transcript", TranscriptAsync).WithSummary("What was said and heard, as JSON or as plain text.")
             .Produces<Transcript>(StatusCodes.Status200OK, "application/json", "text/plain").ProducesProblem(StatusCodes.Status404NotFound);
-        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.");
+        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters);
     }
 
-    private static async Task<Results<Ok<Page<CallSummary>>, ProblemHttpResult>> ListAsync(
-        ICallQueries calls, CancellationToken cancellationToken, int limit = DefaultLimit, string? cursor = null) =>
-        limit is < 1 or > MostAtOnce ? BadLimit()
-        : await ReadAsync(() => calls.ListAsync(limit, cursor, cancellationToken)) is { } page ? TypedResults.Ok(page)
-        : BadCursor();
+    private static async Task<Results<Ok<Page<CallSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
+        ICallQueries calls, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
+    {
+        var query = new QueryReader(request.Query);
+        var filter = query.CallFilter(secret);
+        var order = query.Read<CallOrder?>("sort", OrderOf) ?? CallOrder.NewestFirst;
+        return await query.PageAsync((limit, cursor) => calls.ListAsync(filter, order, limit, cursor, cancellationToken));
+    }
 
-    private static async Task<Results<Ok<CallSummary>, ProblemHttpResult>> FindAsync(
+    private static async Task<Results<Ok<CallDetail>, ProblemHttpResult>> FindAsync(
         ICallQueries calls, string callSid, CancellationToken cancellationToken) =>
-        CallSid.TryParse(callSid, out var sid) && await calls.FindAsync(sid, cancellationToken) is { } call ? TypedResults.Ok(call) : UnknownCall();
+        CallSid.TryParse(callSid, out var sid) && await calls.DetailAsync(sid, cancellationToken) is { } call ? TypedResults.Ok(call) : UnknownCall();
 
     private static async Task<IResult> TranscriptAsync(ICallQueries calls, string callSid, HttpRequest request, CancellationToken cancellationToken)
     {
@@ -44,39 +49,26 @@ internal static class CallEndpoints
         return plain ? TypedResults.Text(TranscriptText.Write(transcript), "text/plain; charset=utf-8") : TypedResults.Ok(transcript);
     }
 
-    private static async Task<Results<Ok<Page<EventView>>, ProblemHttpResult>> EventsAsync(
-        ICallQueries calls, string callSid, CancellationToken cancellationToken, int limit = DefaultLimit, string? cursor = null)
+    private static async Task<Results<Ok<Page<EventView>>, ValidationProblem, ProblemHttpResult>> EventsAsync(
+        ICallQueries calls, string callSid, HttpRequest request, CancellationToken cancellationToken) =>
+        CallSid.TryParse(callSid, out var sid) && await calls.FindAsync(sid, cancellationToken) is not null
+            ? await new QueryReader(request.Query).PageAsync(async (limit, cursor) =>
+                await calls.EventsAsync(sid, limit, cursor, cancellationToken) ?? new Page<EventView>([], Next: null))
+            : UnknownCall();
+
+    private static CallOrder? OrderOf(string text)
     {
-        if (limit is < 1 or > MostAtOnce)
+        var descending = text.StartsWith('-');
+        foreach (var sort in Enum.GetValues<CallSort>())
         {
-            return BadLimit();
+            if (EnumNames.Of(sort) == (descending ? text[1..] : text))
+            {
+                return new CallOrder(sort, descending);
+            }
         }
 
-        if (!CallSid.TryParse(callSid, out var sid) || await calls.FindAsync(sid, cancellationToken) is null)
-        {
-            return UnknownCall();
-        }
-
-        return await ReadAsync(() => calls.EventsAsync(sid, limit, cursor, cancellationToken)) is { } page ? TypedResults.Ok(page) : BadCursor();
-    }
-
-    private static async Task<T?> ReadAsync<T>(Func<Task<T>> read)
-    {
-        try
-        {
-            return await read();
-        }
-        catch (FormatException)
-        {
-            return default;
-        }
+        throw new FormatException($"is one of {string.Join(", ", EnumNames.All<CallSort>())}, with or without a hyphen before it");
     }
 
     private static ProblemHttpResult UnknownCall() => TypedResults.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such call.");
-
-    private static ProblemHttpResult BadLimit() =>
-        TypedResults.Problem(statusCode: StatusCodes.Status400BadRequest, title: $"limit is a number from 1 to {MostAtOnce}.");
-
-    private static ProblemHttpResult BadCursor() =>
-        TypedResults.Problem(statusCode: StatusCodes.Status400BadRequest, title: "cursor is not the next of a page of this list.");
 }

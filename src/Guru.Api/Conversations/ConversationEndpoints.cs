@@ -1,5 +1,8 @@
+using Guru.Api.Calls;
+using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Analytics;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
@@ -11,46 +14,38 @@ namespace Guru.Api.Conversations;
 /// <summary>What analysts read of conversations: texts, voice notes and calls in one timeline.</summary>
 internal static class ConversationEndpoints
 {
-    private const int DefaultLimit = 50;
-    private const int MostAtOnce = 200;
+    private static readonly QueryParameter PhoneNumber = QueryParameter.Text("phoneNumber", "Of one caller: a number in E.164 form or a business-scoped user id.");
 
     public static void MapConversations(this WebApplication app)
     {
         var conversations = app.MapGroup("/api/conversations").RequireAuthorization(Roles.Analyst).WithTags("Conversations")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
-        conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first; of one caller by phoneNumber.");
+        conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first; of one caller by phoneNumber.")
+            .WithQuery([PhoneNumber, .. Paging.Parameters]);
         conversations.MapGet("/{callerId}", FindAsync).WithSummary("One conversation.");
-        conversations.MapGet("/{callerId}/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.");
+        conversations.MapGet("/{callerId}/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery(Paging.Parameters);
+        conversations.MapGet("/{callerId}/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
+        conversations.MapGet("/{callerId}/routing", RoutingAsync).WithSummary("Which agents were chosen, and why, oldest first.");
         conversations.MapGet("/{callerId}/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
     }
 
-    private static async Task<Results<Ok<Page<ConversationSummary>>, ProblemHttpResult>> ListAsync(
-        IConversationQueries conversations, ServerSecret secret, CancellationToken cancellationToken,
-        string? phoneNumber = null, int limit = DefaultLimit, string? cursor = null)
+    private static async Task<Results<Ok<Page<ConversationSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
+        IConversationQueries conversations, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
     {
-        CallerId? callerId = null;
-        if (phoneNumber is not null)
-        {
-            // A plus sign that was not encoded arrives as a space.
-            if (!CallerAddress.TryParse(phoneNumber.StartsWith(' ') ? $"+{phoneNumber[1..]}" : phoneNumber, out var address))
-            {
-                return Problem(StatusCodes.Status400BadRequest, "phoneNumber is a number in E.164 form or a business-scoped user id.");
-            }
-
-            callerId = CallerId.Of(address, secret.Value);
-        }
-
-        return await PageAsync(limit, () => conversations.ListAsync(callerId, limit, cursor, cancellationToken));
+        var query = new QueryReader(request.Query);
+        var callerId = query.CallerOf("phoneNumber", secret);
+        return await query.PageAsync((limit, cursor) => conversations.ListAsync(callerId, limit, cursor, cancellationToken));
     }
 
     private static async Task<Results<Ok<ConversationSummary>, ProblemHttpResult>> FindAsync(
         IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
-        CallerId.TryParse(callerId, out var id) && await conversations.FindAsync(id, cancellationToken) is { } found ? TypedResults.Ok(found) : Unknown();
+        await KnownAsync(conversations, callerId, cancellationToken) is { } found ? TypedResults.Ok(found) : Unknown();
 
-    private static async Task<Results<Ok<Page<TimelineEntry>>, ProblemHttpResult>> TimelineAsync(
-        IConversationQueries conversations, string callerId, CancellationToken cancellationToken, int limit = DefaultLimit, string? cursor = null) =>
-        CallerId.TryParse(callerId, out var id) && await conversations.FindAsync(id, cancellationToken) is not null
-            ? await PageAsync(limit, () => conversations.TimelineAsync(id, limit, cursor, cancellationToken))
+    private static async Task<Results<Ok<Page<TimelineEntry>>, ValidationProblem, ProblemHttpResult>> TimelineAsync(
+        IConversationQueries conversations, string callerId, HttpRequest request, CancellationToken cancellationToken) =>
+        await KnownAsync(conversations, callerId, cancellationToken) is not null
+            ? await new QueryReader(request.Query).PageAsync((limit, cursor) =>
+                conversations.TimelineAsync(CallerId.Parse(callerId), limit, cursor, cancellationToken))
             : Unknown();
 
     private static async Task<Results<Ok<ConsentLedger>, ProblemHttpResult>> ConsentAsync(
@@ -60,24 +55,20 @@ internal static class ConversationEndpoints
         : await conversations.FindAsync(id, cancellationToken) is not null ? TypedResults.Ok(new ConsentLedger(callerId, "none", GrantId: null, ExpiresAt: null, []))
         : Unknown();
 
-    private static async Task<Results<Ok<Page<T>>, ProblemHttpResult>> PageAsync<T>(int limit, Func<Task<Page<T>>> read)
-    {
-        if (limit is < 1 or > MostAtOnce)
-        {
-            return Problem(StatusCodes.Status400BadRequest, $"limit is a number from 1 to {MostAtOnce}.");
-        }
+    private static async Task<Results<Ok<IReadOnlyList<ConversationSession>>, ProblemHttpResult>> SessionsAsync(
+        IConversationQueries conversations, IAnalyticsQueries analytics, string callerId, CancellationToken cancellationToken) =>
+        await KnownAsync(conversations, callerId, cancellationToken) is not null
+            ? TypedResults.Ok(await analytics.SessionsAsync(CallerId.Parse(callerId), cancellationToken))
+            : Unknown();
 
-        try
-        {
-            return TypedResults.Ok(await read());
-        }
-        catch (FormatException)
-        {
-            return Problem(StatusCodes.Status400BadRequest, "cursor is not the next of a page of this list.");
-        }
-    }
+    private static async Task<Results<Ok<IReadOnlyList<AgentChoice>>, ProblemHttpResult>> RoutingAsync(
+        IConversationQueries conversations, IAnalyticsQueries analytics, string callerId, CancellationToken cancellationToken) =>
+        await KnownAsync(conversations, callerId, cancellationToken) is not null
+            ? TypedResults.Ok(await analytics.RoutingAsync(CallerId.Parse(callerId), cancellationToken))
+            : Unknown();
 
-    private static ProblemHttpResult Unknown() => Problem(StatusCodes.Status404NotFound, "There is no such conversation.");
+    private static async Task<ConversationSummary?> KnownAsync(IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
+        CallerId.TryParse(callerId, out var id) ? await conversations.FindAsync(id, cancellationToken) : null;
 
-    private static ProblemHttpResult Problem(int status, string title) => TypedResults.Problem(statusCode: status, title: title);
+    private static ProblemHttpResult Unknown() => TypedResults.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such conversation.");
 }

@@ -1,15 +1,19 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using FluentValidation;
+using Guru.Api.Analytics;
 using Guru.Api.Calling;
 using Guru.Api.Calls;
 using Guru.Api.Conversations;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
+using Guru.Api.Transcripts;
+using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain;
 using Guru.Domain.Conversations;
@@ -111,9 +115,11 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database);
-        builder.Services.AddSingleton<IVoiceModelDialer>(provider => new RealtimeDialer(
-            settings.OpenAI, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RealtimeDialer>>()));
+        builder.Services.AddPostgres(database, settings.Prices);
+        builder.Services.AddSingleton(settings.OpenAI);
+        builder.Services.AddSingleton<RealtimeDialer>();
+        builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
+        builder.Services.AddSingleton<IBrowserSessions, RealtimeBrowserSessions>();
         builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
             settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
         builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(
@@ -133,13 +139,17 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
         builder.Services.AddAuthorizationBuilder()
             .AddPolicy(Roles.Analyst, policy => policy.RequireRole(Roles.Analyst))
-            .AddPolicy(Roles.Operator, policy => policy.RequireRole(Roles.Operator));
+            .AddPolicy(Roles.Operator, policy => policy.RequireRole(Roles.Operator))
+            .AddPolicy(Roles.Webapp, policy => policy.RequireRole(Roles.Webapp))
+            .AddPolicy(Roles.WebappUser, policy => policy.RequireRole(Roles.Webapp, Roles.WebappUser));
+        builder.Services.AddVoiceAgent(settings.Webapp);
         builder.Services.ConfigureHttpJsonOptions(json =>
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase)));
         builder.Services.AddProblemDetails();
@@ -147,6 +157,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddOpenApi(GuruOpenApi.Configure);
         builder.Services.AddHealthChecks()
             .AddCheck<PostgresHealth>("database", tags: ["ready"])
+            .AddCheck<OutdatedReadModels>("readModels", tags: ["ready"])
             .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
         builder.Services.AddHostedService<OtlpExport>();
     }
@@ -155,8 +166,10 @@ internal sealed class GuruHost : IAsyncDisposable
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        app.UseCors();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseRateLimiter();
         app.UseWebSockets();
 
         app.MapVoiceWebhooks();
@@ -164,6 +177,11 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapCalling();
         app.MapCalls();
         app.MapConversations();
+        app.MapVoiceAgent();
+        app.MapTranscripts();
+        app.MapAnalytics();
+        app.MapExports();
+        app.MapLive();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();
@@ -182,6 +200,7 @@ internal sealed class Refusals : IExceptionHandler
             KeyReusedException e => Results.Problem(statusCode: StatusCodes.Status422UnprocessableEntity, title: "The key is used.", detail: e.Message),
             ValidationException e => Results.ValidationProblem(
                 e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
+            VoiceModelException e => ModelProblems.Of(e, context.Response),
             RuleException e => Results.Problem(statusCode: StatusCodes.Status409Conflict, title: "Not possible now.", detail: e.Message),
             BadHttpRequestException e => Results.Problem(statusCode: e.StatusCode, title: "The request cannot be read."),
             InvalidDataException => Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "The form is too large or malformed."),

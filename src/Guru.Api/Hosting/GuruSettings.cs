@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
+using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
@@ -10,8 +11,10 @@ using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
+using Guru.Domain.Costs;
 using Guru.Infrastructure.Agents;
 using Guru.Infrastructure.Calling;
+using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -31,12 +34,14 @@ internal sealed record GuruSettings(
     CallRules Calls,
     VoiceSettings Voice,
     AgentCatalog Agents,
+    PriceTable Prices,
     MemorySettings Memory,
     ReplyRules Replies,
     MessageRules Messages,
     WorkRules Work,
     MessengerOptions Messenger,
     TextModelSettings Text,
+    WebappOptions Webapp,
     CallingTerms Calling)
 {
     private const int DefaultPort = 3001;
@@ -109,8 +114,7 @@ internal sealed record GuruSettings(
         }
 
         var baseUrl = Need("BASE_URL", "the public address of this server, such as https://guru.example.org.").TrimEnd('/');
-        if (baseUrl.Length > 0 && !(Uri.TryCreate(baseUrl, UriKind.Absolute, out var address)
-            && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0))
+        if (baseUrl.Length > 0 && !IsOrigin(baseUrl))
         {
             mistakes.Add("BASE_URL must be scheme and host, with a port where needed, and nothing more.");
         }
@@ -153,15 +157,19 @@ internal sealed record GuruSettings(
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
+        mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
+            $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var calling = CallingOf(Options<CallingSettings>(environment, "Calling", mistakes), number, mistakes);
+        var prices = PricesOf(environment["Guru:Prices:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
 
         return mistakes.Count == 0
             ? new GuruSettings(
-                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, memory,
-                replies, messages, work, messenger, text, calling!)
+                baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
+                replies, messages, work, messenger, text, webapp, calling!)
             : throw new SettingsException(mistakes);
     }
 
@@ -190,6 +198,11 @@ internal sealed record GuruSettings(
         return options;
     }
 
+    /// <summary>Scheme and host, with a port where needed, and nothing more.</summary>
+    private static bool IsOrigin(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out var address)
+        && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0 && !text.EndsWith('/');
+
     private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
     {
         try
@@ -214,6 +227,19 @@ internal sealed record GuruSettings(
         catch (CallingRulesException error)
         {
             mistakes.AddRange(error.Mistakes.Select(mistake => $"calling rules: {mistake}"));
+            return null;
+        }
+    }
+
+    private static PriceTable? PricesOf(string? path, List<string> mistakes)
+    {
+        try
+        {
+            return PricesFile.Load(string.IsNullOrWhiteSpace(path) ? PricesFile.ShippedPath : path);
+        }
+        catch (PricesException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"prices: {mistake}"));
             return null;
         }
     }

@@ -12,6 +12,9 @@ internal static class Roles
 {
     public const string Analyst = "analyst";
     public const string Webapp = "webapp";
+
+    /// <summary>Who holds a user token that a webapp bought for them.</summary>
+    public const string WebappUser = "webappUser";
     public const string Operator = "operator";
 }
 
@@ -44,12 +47,15 @@ internal sealed class ApiKeys
         return roles;
     }
 
+    /// <summary>A name by which a key can be counted, and from which it cannot be learnt.</summary>
+    public static string NameOf(string key) => Convert.ToHexStringLower(Hash(key))[..16];
+
     private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
 }
 
-/// <summary>Authorization: Bearer with a configured key. Without one 401, with one of another role 403.</summary>
+/// <summary>Authorization: Bearer with a configured key, or with a user token. Without one 401, with one of another role 403.</summary>
 internal sealed class ApiKeyAuthentication(
-    ApiKeys keys, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder)
+    ApiKeys keys, UserTokens tokens, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory loggers, UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, loggers, encoder)
 {
     public const string SchemeName = "Bearer";
@@ -62,21 +68,33 @@ internal sealed class ApiKeyAuthentication(
             return Task.FromResult(AuthenticateResult.NoResult());
         }
 
-        var roles = keys.RolesOf(header["Bearer ".Length..].Trim());
-        if (roles.Count == 0)
+        var bearer = header["Bearer ".Length..].Trim();
+        var claims = keys.RolesOf(bearer).Select(role => new Claim(ClaimTypes.Role, role)).ToList();
+        if (claims.Count > 0)
+        {
+            claims.Add(new Claim(BearerClaims.Key, ApiKeys.NameOf(bearer)));
+        }
+        else if (tokens.Read(bearer) is { } token)
+        {
+            claims.AddRange(BearerClaims.Of(token));
+        }
+        else
         {
             return Task.FromResult(AuthenticateResult.Fail("Unknown key."));
         }
 
-        var identity = new ClaimsIdentity(roles.Select(role => new Claim(ClaimTypes.Role, role)), SchemeName);
+        var identity = new ClaimsIdentity(claims, SchemeName);
         return Task.FromResult(AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), SchemeName)));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
     {
         Response.Headers.WWWAuthenticate = SchemeName;
+        var isToken = Request.Headers.Authorization.ToString().Contains($" {UserTokens.Prefix}", StringComparison.Ordinal);
         return Results.Problem(
-            statusCode: StatusCodes.Status401Unauthorized, title: "A key is needed.", detail: "Send Authorization: Bearer with a key of this server.").ExecuteAsync(Context);
+            statusCode: StatusCodes.Status401Unauthorized,
+            title: isToken ? "This user token is not valid, or not any more." : "A key is needed.",
+            detail: isToken ? "Get a new one from POST /api/voice-agent/tokens." : "Send Authorization: Bearer with a key of this server.").ExecuteAsync(Context);
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties) =>

@@ -106,21 +106,23 @@ public sealed partial class AnswerCallHandler(
         return null;
     }
 
-    /// <summary>No model stands between ringing and the first word: the call begins with the agent that the conversation has.</summary>
-    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known, OutboundCall? ours) => new(
-        callSid,
-        callerId,
-        address.Value,
-        CallChannel.Whatsapp,
-        CallDirections.Parse(request.Direction),
-        known.Language,
-        StreamToken.Hash(token),
-        agents[ours?.Agent ?? (known.Session.Count > 0 ? known.Agent : null)].Name,
-        ours?.Agent is not null ? "The call was asked for with this agent."
-        : known.Session.Count > 0 && known.Agent is not null ? "The conversation has this agent." : "Nothing tells yet what it is about.",
-        time.GetUtcNow(),
-        switchboard.Refusal,
-        ours?.Reason);
+    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known, OutboundCall? ours)
+    {
+        var (agent, because) = ours?.Agent is { } asked ? (agents[asked].Name, "The call was asked for with this agent.") : known.OpeningAgent(agents);
+        return new StartCall(
+            callSid,
+            callerId,
+            address.Value,
+            CallChannel.Whatsapp,
+            CallDirections.Parse(request.Direction),
+            known.Language,
+            StreamToken.Hash(token),
+            agent,
+            because,
+            time.GetUtcNow(),
+            switchboard.Refusal,
+            ours?.Reason);
+    }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]
     private partial void LogNotStored(CallSid callSid, string error);

@@ -24,47 +24,54 @@ public sealed partial class CallSummarizer(
     /// <summary>In <see cref="MessageSent"/>, beside the call's SID.</summary>
     private const string Occasion = "callSummary";
 
-    private const string WindowClosed = "windowClosed";
-
     public string Kind => WorkItem.Summary;
 
     public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
     {
-        var log = new CallLog(store, CallSid.Parse(item.Subject));
-        var events = await log.ReadAsync(cancellationToken);
-        if (events.OfType<CallStarted>().FirstOrDefault() is not { } started)
-        {
-            return;
-        }
-
+        var call = new CallLog(store, CallSid.Parse(item.Subject));
+        var events = await call.ReadAsync(cancellationToken);
         var turns = events.OfType<UtteranceTranscribed>().Where(turn => !string.IsNullOrWhiteSpace(turn.Heard)).OrderBy(turn => turn.StartMs).ToList();
-        if (log.State.Summary is null && turns.Exists(turn => turn.Speaker == Speaker.Caller))
+        if (call.State.Summary is null && turns.Exists(turn => turn.Speaker == Speaker.Caller))
         {
-            await SummarizeAsync(item, log, turns, cancellationToken);
+            await SummarizeAsync(item, call, turns, cancellationToken);
         }
 
         // Without words it was erased meanwhile.
-        if (rules.Value.SummaryAfterCall && log.State.Summary is { Summary.Length: > 0 } summary)
+        if (rules.Value.SummaryAfterCall && call.State.Summary is { Summary.Length: > 0 } summary)
         {
-            await SendAsync(item, started, log.State.Agent, summary, cancellationToken);
+            await SendAsync(item, events, call.State.Agent, summary, cancellationToken);
         }
     }
 
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time.
+        }
+
         LogGivenUp(item.Subject, error.Reason);
-        await new ConversationLog(store, item.CallerId).AppendAsync(NotSent(item, error.Reason), cancellationToken);
+        var log = new ConversationLog(store, item.CallerId);
+        await log.ReadAsync(cancellationToken);
+        var draft = (error as MessengerException)?.Unsent;
+        if (draft is null && Outbox.Begun(item) is { } begun)
+        {
+            var events = await new CallLog(store, CallSid.Parse(item.Subject)).ReadAsync(cancellationToken);
+            draft = await outbox.AdoptAsync(item, Recipient(log.State, events), begun, cancellationToken);
+        }
+
+        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft) : NotSent(item, error.Reason), cancellationToken);
     }
 
-    private async Task SummarizeAsync(WorkItem item, CallLog log, IReadOnlyList<UtteranceTranscribed> turns, CancellationToken cancellationToken)
+    private async Task SummarizeAsync(WorkItem item, CallLog call, IReadOnlyList<UtteranceTranscribed> turns, CancellationToken cancellationToken)
     {
-        var (agent, language) = (agents[log.State.Agent], log.State.Language);
+        var (agent, language) = (agents[call.State.Agent], call.State.Language);
         var answer = await model.AnswerAsync(CallSummary.Request(agent, language, turns, item.CallerId), cancellationToken);
         var summary = CallSummary.Read(answer.Text, language, turns, time.GetUtcNow()) ?? throw new TextModelException("malformed", transient: true);
-        await log.AppendAsync(new RecordCallSummary(summary), cancellationToken);
+        await call.AppendAsync(new RecordCallSummary(summary), cancellationToken);
     }
 
-    private async Task SendAsync(WorkItem item, CallStarted call, string agent, CallSummarized summary, CancellationToken cancellationToken)
+    private async Task SendAsync(WorkItem item, IEnumerable<CallEvent> call, string agent, CallSummarized summary, CancellationToken cancellationToken)
     {
         var log = new ConversationLog(store, item.CallerId);
         await log.ReadAsync(cancellationToken);
@@ -73,21 +80,28 @@ public sealed partial class CallSummarizer(
             return;
         }
 
-        var to = call.Channel == CallChannel.Whatsapp ? log.State.WithCall(call.Address, call.At) : log.State;
-        if (!outbox.IsOpen(to))
+        var (to, begun) = (Recipient(log.State, call), Outbox.Begun(item));
+        if (begun is null && item.IntentAt is not null)
         {
-            await log.AppendAsync(NotSent(item, WindowClosed), cancellationToken);
-            return;
+            // Its words were erased since, and it may have been sent: nobody can tell any more.
+            await log.AppendAsync(NotSent(item, "erased"), cancellationToken);
         }
-
-        var begun = Outbox.Begun(item);
-        var sent = await outbox.SendAsync(item, to, begun ?? Draft.Of([], agent, CallSummary.Message(summary)), resumed: begun is not null, cancellationToken);
-        await log.AppendAsync(
-            new RecordSent(new MessageSent(
-                Occasion, item.Subject, item.CallerId, [.. sent.Parts.Select(part => part.MessageSid!)], sent.Agent,
-                string.Join("\n\n", sent.Parts.Select(part => part.Body)), time.GetUtcNow())),
-            cancellationToken);
+        else if (begun is null && !outbox.IsOpen(to))
+        {
+            await log.AppendAsync(NotSent(item, "windowClosed"), cancellationToken);
+        }
+        else
+        {
+            var draft = begun ?? Draft.Of([], agent, CallSummary.Message(summary));
+            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken)), cancellationToken);
+        }
     }
+
+    private static Conversation Recipient(Conversation conversation, IEnumerable<CallEvent> call) =>
+        call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
+
+    private RecordSent Sent(WorkItem item, Draft draft) =>
+        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, time.GetUtcNow()));
 
     private RecordNotSent NotSent(WorkItem item, string reason) =>
         new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Guru.Domain.Agents;
 using Guru.Domain.Callers;
 using Microsoft.Extensions.Options;
 
@@ -23,6 +24,12 @@ public sealed class MemorySettings
 public sealed record Remembered(string? Agent, string? Language, IReadOnlyList<TimelineEntry> Session, string? Text)
 {
     public static Remembered Nothing { get; } = new(Agent: null, Language: null, [], Text: null);
+
+    /// <summary>Who begins a call: the agent that the present conversation has. No model stands before the first word.</summary>
+    public (string Name, string Because) OpeningAgent(AgentCatalog agents) =>
+        Session.Count > 0 && Agent is not null
+            ? (agents[Agent].Name, "The conversation has this agent.")
+            : (agents.General.Name, "Nothing tells yet what it is about.");
 
     public override string ToString() => $"{nameof(Remembered)} {Session.Count} entries";
 }

@@ -1,4 +1,3 @@
-using Guru.Application.Calls;
 using Guru.Domain.Calls;
 using Guru.Domain.Callers;
 

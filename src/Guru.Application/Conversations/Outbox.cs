@@ -126,9 +126,12 @@ public sealed record Draft(ImmutableArray<string> Answers, string Agent, Immutab
     public static Draft Of(ImmutableArray<string> answers, string agent, string text) =>
         new(answers, agent, [.. ReplyText.Split(text).Select(body => new DraftPart(body, MessageSid: null))]);
 
-    /// <summary>Its parts that were sent, in order.</summary>
+    /// <summary>The carrier's ids of the parts that were sent, in order.</summary>
     [JsonIgnore]
-    public IEnumerable<DraftPart> Sent => Parts.Where(part => part.MessageSid is not null);
+    public ImmutableArray<string> SentSids => [.. Parts.Select(part => part.MessageSid).OfType<string>()];
+
+    [JsonIgnore]
+    public string SentText => string.Join("\n\n", Parts.Where(part => part.MessageSid is not null).Select(part => part.Body));
 
     public bool Has(string messageSid) => Parts.Exists(part => part.MessageSid == messageSid);
 

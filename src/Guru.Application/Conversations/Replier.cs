@@ -118,7 +118,7 @@ public sealed partial class Replier(
         }
 
         await log.AppendAsync(
-            new RecordReply(new MessageReplied(sent.Answers, callerId, ReplySidsOf(sent), sent.Agent, TextOf(sent), time.GetUtcNow())), cancellationToken);
+            new RecordReply(new MessageReplied(sent.Answers, callerId, sent.SentSids, sent.Agent, sent.SentText, time.GetUtcNow())), cancellationToken);
     }
 
     /// <param name="draft">What was sent all the same stands in it.</param>
@@ -126,9 +126,9 @@ public sealed partial class Replier(
         CallerId callerId, ConversationLog log, ImmutableArray<string> answers, string reason, Draft? draft, CancellationToken cancellationToken)
     {
         var failed = new MessageReplyFailed(answers, callerId, reason, time.GetUtcNow());
-        if (draft is not null && draft.Sent.Any())
+        if (draft is { SentSids.IsEmpty: false })
         {
-            failed = failed with { ReplySids = ReplySidsOf(draft), Agent = draft.Agent, Text = TextOf(draft) };
+            failed = failed with { ReplySids = draft.SentSids, Agent = draft.Agent, Text = draft.SentText };
         }
 
         await log.AppendAsync(new GiveUpReply(failed), cancellationToken);
@@ -299,10 +299,6 @@ public sealed partial class Replier(
         entry.MessageSid is { } sid && conversation.Open.Exists(message => message.MessageSid == sid);
 
     private static ImmutableArray<string> SidsOf(IEnumerable<OpenMessage> messages) => [.. messages.Select(message => message.MessageSid)];
-
-    private static ImmutableArray<string> ReplySidsOf(Draft sent) => [.. sent.Sent.Select(part => part.MessageSid!)];
-
-    private static string TextOf(Draft sent) => string.Join("\n\n", sent.Sent.Select(part => part.Body));
 
     private static string Words(OpenMessage message) => message.Text ?? "";
 

@@ -25,6 +25,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> _dial;
     private readonly CallSid _callSid;
     private readonly Action<HeardTurn> _heardLate;
+    private readonly ICallWatcher? _watcher;
     private readonly CallRules _rules;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -57,6 +58,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         (_callSid, _line, _session, _recorder, _dial, _heardLate, _rules, _time, _logger) =
             (callSid, line, session, recorder, dial, heardLate, rules, time, logger);
+        _watcher = line as ICallWatcher;
         _started = time.GetTimestamp();
         _startedAt = time.GetUtcNow() - zero;
         _timer = time.CreateTimer(static bridge => ((CallBridge)bridge!).OnTimer(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -350,6 +352,7 @@ public sealed partial class CallBridge : IAsyncDisposable
             }
 
             LogTrouble(@event);
+            _watcher?.OnModelEvent(@event);
             _session.Handle(new FromModel(@event), Now);
             if (@event is ModelClosed && model == _model)
             {
@@ -397,6 +400,7 @@ public sealed partial class CallBridge : IAsyncDisposable
                     break;
                 case Record d:
                     _recorder.Record(d.Fact);
+                    _watcher?.OnFact(d.Fact);
                     if (_session.LineIsGone && d.Fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
                     {
                         _heardLate(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));

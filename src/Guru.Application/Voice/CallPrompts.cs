@@ -46,7 +46,7 @@ public static class CallPrompts
 
     private const string CallSomebody =
         "You have called this person, and they have just answered. In two short sentences say that you are Guru, an AI advisor, say why you are calling, "
-        + "and ask whether it is a good time. If it is not, offer to call at another time, or say goodbye. Why you are calling: ";
+        + "and ask whether it is a good time. If it is not, say that they can write or call at any time, and say goodbye. Why you are calling: ";
 
     /// <summary>Who is called hears who it is and why before anything else.</summary>
     /// <param name="purpose">Why Guru calls.</param>

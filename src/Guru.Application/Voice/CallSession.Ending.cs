@@ -19,7 +19,7 @@ public sealed partial class CallSession
     /// <summary>The response that was to hold the goodbye is over.</summary>
     private void OnLastResponse(ResponseDone e)
     {
-        var spoke = _agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.Generated > 0);
+        var spoke = _agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech);
         if (!spoke && _ending is { ToolCallId: { } toolCallId })
         {
             Tell(new AnswerTool(toolCallId, """{"ended":true}"""));
@@ -86,7 +86,7 @@ public sealed partial class CallSession
             return;
         }
 
-        var heard = _ending.IsSaid && _playback.IsIdle;
+        var heard = _ending.IsSaid && IsAllHeard;
         var hopeless = _model is null && !_ending.IsSaid;
         var late = _now >= _ending.Limit && (!_ending.IsSaid || _playback.Deadline is null);
         if (heard || hopeless || late)

@@ -40,6 +40,7 @@ public sealed partial class CallSession
                 break;
             case OutputItemAdded { Type: "message" } e:
                 TurnOf(e.ItemId, e.ResponseId);
+                BeginIfPlaying(e.ResponseId);
                 break;
             case AgentTranscriptDelta e:
                 TurnOf(e.ItemId, e.ResponseId)?.Hear(e.Text);
@@ -59,8 +60,14 @@ public sealed partial class CallSession
             case ModelErrored e:
                 OnModelErrored(e);
                 break;
+            case ModelClosed e when start.Sideband:
+                OnSidebandLost(e);
+                break;
             case ModelClosed e:
                 OnModelClosed(e);
+                break;
+            default:
+                OnPlayedElsewhere(@event);
                 break;
         }
     }
@@ -70,6 +77,8 @@ public sealed partial class CallSession
     /// <summary>Barge-in: what the caller talks over is cut at what was heard, and the model is told.</summary>
     private void OnSpeechStarted(SpeechStarted e)
     {
+        AnchorClock(e.AudioStartMs, isFirst: true);
+
         // The model counts its prefix padding in; what came before, or is talked over, had begun before.
         var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LatestStartMs() + 1);
         if (_unheard is { } unheard && _clock.ToCallMs(e.AudioStartMs) < unheard.EndMs)
@@ -93,9 +102,9 @@ public sealed partial class CallSession
             _responses.Cut(active);
         }
 
-        if (_playback.IsIdle)
+        if (_playback.IsIdle || start.Sideband)
         {
-            return;
+            return; // Who plays it cuts it, and tells.
         }
 
         _playback.Cut(_now);
@@ -117,6 +126,7 @@ public sealed partial class CallSession
 
     private void OnSpeechStopped(SpeechStopped e)
     {
+        AnchorClock(e.AudioEndMs, isFirst: false);
         _callerSilentSinceMs = _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now);
         if (CallerTurnOf(e.ItemId) is { } turn)
         {
@@ -149,7 +159,7 @@ public sealed partial class CallSession
 
         if (@event is CallerTranscribed { Usage: { } usage })
         {
-            RecordUsage(itemId, "transcription", start.Voice.TranscriptionModel, usage);
+            RecordUsage(itemId, UsageRecorded.Transcription, start.Voice.TranscriptionModel, usage);
         }
 
         if (_callerTurns.Remove(itemId, out var turn))
@@ -158,7 +168,7 @@ public sealed partial class CallSession
             RecordCaller(turn, text, language, outcome);
             if (text.Length > 0 && language is not null && _language.Hear(language))
             {
-                Speak(language, "call");
+                ChangeLanguage(language, "call");
             }
         }
     }
@@ -181,7 +191,7 @@ public sealed partial class CallSession
                 _responses.Done(e.ResponseId);
                 if (e.Usage is not null)
                 {
-                    RecordUsage(e.ResponseId, "response", start.Voice.Model, e.Usage);
+                    RecordUsage(e.ResponseId, UsageRecorded.Response, start.Voice.Model, e.Usage);
                 }
 
                 break;
@@ -216,11 +226,12 @@ public sealed partial class CallSession
         {
             Complete(turn);
             turn.Transcribe(text: null);
+            AwaitPlayback(turn, e.Status);
         }
 
         if (e.Usage is not null)
         {
-            RecordUsage(e.ResponseId, "response", start.Voice.Model, e.Usage);
+            RecordUsage(e.ResponseId, UsageRecorded.Response, start.Voice.Model, e.Usage);
         }
 
         if (_ending is not null && _ending.ResponseId == e.ResponseId)
@@ -253,7 +264,7 @@ public sealed partial class CallSession
         {
             End(CallEndReason.ModelUnavailable);
         }
-        else if (code == "rate_limit_exceeded" || _failures == 1)
+        else if (code == "rate_limit_exceeded" || _failures == 1 || start.Sideband)
         {
             _retryAt = _now + (code == "rate_limit_exceeded" ? TimeSpan.FromSeconds(_failures) : TimeSpan.Zero);
         }
@@ -403,7 +414,11 @@ public sealed partial class CallSession
     private void OnDialFailed(ModelDialFailed e)
     {
         var wasForAnother = _handOver is { NeedsSession: true };
-        if (_model is not null && (e.Transient || _dialReason is "expiring" or TakeOver))
+        if (start.Sideband && e.Code == VoiceModelException.CallOver)
+        {
+            LoseLine(_closedInOrder ? CallEndReason.CallerHungUp : CallEndReason.StreamLost);
+        }
+        else if (_model is not null && (e.Transient || _dialReason is "expiring" or TakeOver))
         {
             // The session in use is still there: it may answer after all, and there is time to try again.
             _retryAt = IsFailing ? _now + TimeSpan.FromSeconds(1) : _retryAt;
@@ -453,6 +468,12 @@ public sealed partial class CallSession
             return;
         }
 
+        if (start.Sideband && _epoch > 0)
+        {
+            AttendAgain(_dialed);
+            return;
+        }
+
         if (_model is not null)
         {
             _answerOwed = IsFailing;
@@ -474,7 +495,7 @@ public sealed partial class CallSession
         _epoch++;
         _clock = new InputClock();
         _speaking = null;
-        _renewAt = RenewalOf(_dialed.ExpiresAt);
+        _renewAt = start.Sideband ? null : RenewalOf(_dialed.ExpiresAt);
         _decisions.Add(new UseModel());
         if (!first)
         {
@@ -509,12 +530,7 @@ public sealed partial class CallSession
         var soFar = SoFar();
         if (!start.Resumed && (first || soFar.Count == 0))
         {
-            Want(
-                Greeting,
-                start.Purpose is { } purpose
-                    ? CallPrompts.Calling(purpose, start.Agents[_agent].GreetingHint, _language.Current)
-                    : CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current),
-                tools: false);
+            Greet();
             return;
         }
 
@@ -533,6 +549,13 @@ public sealed partial class CallSession
             Want(Continuing, CallPrompts.Continue(_language.Current));
         }
     }
+
+    private void Greet() => Want(
+        Greeting,
+        start.Purpose is { } purpose
+            ? CallPrompts.Calling(purpose, start.Agents[_agent].GreetingHint, _language.Current)
+            : CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current),
+        tools: false);
 
     /// <summary>The margin before the expiry, but no more than half of the session's life; none for one that tells no life.</summary>
     private TimeSpan? RenewalOf(TimeSpan expiresAt)

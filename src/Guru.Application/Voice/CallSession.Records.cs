@@ -13,7 +13,7 @@ public sealed partial class CallSession
         for (var i = 0; i < _agentTurns.Count; i++)
         {
             var turn = _agentTurns[i];
-            if (turn.IsTranscribed && (turn.Played.IsOver || turn.Played.Sent == 0) && (turn.Epoch != _epoch || turn.Played.ResponseId != _responses.Active))
+            if (turn.IsTranscribed && (turn.Played.IsOver || turn.Played.FirstSentAt is null) && !(turn.HeldUntil > _now) && (turn.Epoch != _epoch || turn.Played.ResponseId != _responses.Active))
             {
                 _agentTurns.RemoveAt(i--);
                 RecordAgent(turn);
@@ -53,8 +53,8 @@ public sealed partial class CallSession
             _speaking = null;
         }
 
-        var (saidMs, heardMs) = (AudioLength.ToMs(turn.Generated), AudioLength.ToMs(turn.Played.Heard));
         var said = turn.Said.Trim();
+        var (saidMs, heardMs) = (AudioLength.ToMs(start.Sideband ? LengthOf(turn, said) : turn.Generated), AudioLength.ToMs(turn.Played.Heard));
         if (said.Length == 0 && saidMs == 0)
         {
             return;
@@ -85,7 +85,8 @@ public sealed partial class CallSession
             Language: null,
             FirstAudioMs: SinceSpeech(turn, turn.Played.FirstSentAt),
             FirstHeardMs: SinceSpeech(turn, turn.Played.FirstHeardAt),
-            At(_now)));
+            At(_now),
+            turn.ResponseKey));
     }
 
     private void RecordCaller(CallerTurn turn, string text, string? language, TranscriptionOutcome outcome)
@@ -148,7 +149,7 @@ public sealed partial class CallSession
 
     private void RecordReconnect() =>
         _decisions.Add(new Record(new RecordReconnect(new VoiceModelReconnected(
-            _dialReason ?? "dropped", _dials, _goneSince is { } gone ? Ms(_now - gone) : 0, _model!, At(_now)))));
+            _dialReason ?? "dropped", _dials, _goneSince is { } gone ? Ms(_now - gone) : 0, start.Sideband ? $"{_model}/{_attached}" : _model!, At(_now)))));
 
     private static long? SinceSpeech(AgentTurn turn, TimeSpan? at) =>
         turn.AnswersSpeechEndedAtMs is { } ended && at is { } then ? Math.Max(0, (long)then.TotalMilliseconds - ended) : null;
@@ -188,7 +189,7 @@ public sealed partial class CallSession
         var turn = _agentTurns.Find(turn => turn.Epoch == _epoch && turn.Played.ItemId == itemId);
         if (turn is null && !_recorded.Contains(Key(itemId)))
         {
-            turn = new AgentTurn(Key(itemId), _agent, itemId, responseId, _epoch);
+            turn = new AgentTurn(Key(itemId), _agent, itemId, responseId, _epoch) { HeldUntil = start.Sideband ? _now + PlaybackMayBegin : null };
             _agentTurns.Add(turn);
         }
 
@@ -201,7 +202,7 @@ public sealed partial class CallSession
         var last = _latestStartMs;
         foreach (var turn in _agentTurns)
         {
-            if (turn.Played is { Sent: > 0 } played && (!played.IsOver || played.Heard > 0))
+            if (turn.Played is { FirstSentAt: not null } played && (!played.IsOver || played.Heard > 0))
             {
                 last = Math.Max(last, Ms(StartOf(turn)));
             }

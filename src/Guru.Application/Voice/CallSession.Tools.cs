@@ -14,7 +14,9 @@ public sealed partial class CallSession
     /// <summary>Another agent is to go on with the call, once what is being said has been heard.</summary>
     /// <param name="Request">What the caller asks for.</param>
     /// <param name="ResponseId">The response in which the agent asked for it.</param>
-    /// <param name="NeedsSession">The other's voice is another one, which a session that has spoken cannot take.</param>
+    /// <param name="NeedsSession">
+    /// The other's voice is another one, which a session that has spoken cannot take. A browser's call has one session, and keeps its voice.
+    /// </param>
     /// <param name="Limit">When the other's session must be there, and when transcripts are not waited for any longer.</param>
     private sealed record HandOver(
         string To, string Reason, string Request, string ToolCallId, string ResponseId, bool NeedsSession, TimeSpan Limit);
@@ -34,7 +36,7 @@ public sealed partial class CallSession
                 break;
             default:
                 Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
-                Want("tool", instructions: null);
+                GoOn();
                 break;
         }
     }
@@ -58,23 +60,23 @@ public sealed partial class CallSession
         if (CallerLanguage.Code(VoiceTools.Argument(e.Arguments, "language")) is not { } language)
         {
             Tell(new AnswerTool(e.ToolCallId, """{"error":"language is an ISO 639-1 code of two letters."}"""));
-            Want("tool", instructions: null);
+            GoOn();
             return;
         }
 
         Tell(new AnswerTool(e.ToolCallId, $$"""{"language":"{{language}}"}"""));
         if (_language.Ask(language))
         {
-            Speak(language, "request");
+            ChangeLanguage(language, "request");
         }
 
-        if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.Generated > 0))
+        if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
         {
-            Want("tool", instructions: null, tools: false);
+            GoOn();
         }
     }
 
-    private void Speak(string language, string evidence)
+    private void ChangeLanguage(string language, string evidence)
     {
         _decisions.Add(new Record(new RecordLanguage(new CallLanguageDetermined(language, evidence, At(_now)))));
         ConfigureInUse();
@@ -102,7 +104,7 @@ public sealed partial class CallSession
         else if (refusal is not null)
         {
             Refuse(e.ToolCallId, "handedOff", refusal);
-            Want("tool", instructions: null);
+            GoOn();
         }
         else
         {
@@ -112,7 +114,7 @@ public sealed partial class CallSession
 
     private void BeginHandOver(ToolCalled e, string to)
     {
-        var needsSession = Configuration(to).Voice != Configuration(_agent).Voice;
+        var needsSession = !start.Sideband && Configuration(to).Voice != Configuration(_agent).Voice;
         _handOver = new HandOver(
             to,
             VoiceTools.Argument(e.Arguments, "reason") ?? "",
@@ -172,7 +174,7 @@ public sealed partial class CallSession
 
         _handOver = null;
         Refuse(handOver.ToolCallId, "handedOff", because);
-        Want("tool", instructions: null, tools: false);
+        GoOn();
         DropUnwanted();
     }
 
@@ -193,6 +195,9 @@ public sealed partial class CallSession
             _decisions.Add(new DropModel());
         }
     }
+
+    /// <summary>After a tool the agent has to speak: it could call the next one for ever.</summary>
+    private void GoOn() => Want("tool", instructions: null, tools: false);
 
     private void Refuse(string toolCallId, string what, string because) =>
         Tell(new AnswerTool(toolCallId, $$"""{"{{what}}":false,"because":"{{JsonEncodedText.Encode(because)}}"}"""));

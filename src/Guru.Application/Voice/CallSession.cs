@@ -12,6 +12,7 @@ namespace Guru.Application.Voice;
 /// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
 /// <param name="StreamSid">The Media Stream that speaks for the call.</param>
 /// <param name="Memory">What the agent is told of the time before the call.</param>
+/// <param name="Sideband">The audio goes between a browser and the model; this session attends, and is told what the caller hears.</param>
 /// <param name="Purpose">Why Guru calls; null where it is called.</param>
 public sealed record CallSessionStart(
     DateTimeOffset Zero,
@@ -23,6 +24,7 @@ public sealed record CallSessionStart(
     IReadOnlyList<HeardTurn> SoFar,
     string? StreamSid = null,
     string? Memory = null,
+    bool Sideband = false,
     string? Purpose = null);
 
 /// <summary>
@@ -215,7 +217,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
                 LoseLine(CallEndReason.CallerHungUp);
                 break;
             case LineLost:
-                LoseLine(reason: null);
+                LoseLine(start.Sideband ? CallEndReason.StreamLost : null);
                 break;
             case StopNow:
                 End(CallEndReason.ShuttingDown);
@@ -237,6 +239,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     /// <summary>Does what has become possible or due; after every input.</summary>
     private void Settle()
     {
+        TakeForBegun();
         RecordWhatWasHeard();
         if (!_lineIsGone)
         {
@@ -265,7 +268,10 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     }
 
     private bool IsQuiet =>
-        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _handOver is null && _responses.IsFree && _playback.IsIdle;
+        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _handOver is null && _responses.IsFree && IsAllHeard;
+
+    /// <summary>Nothing of what the agent said waits to be heard.</summary>
+    private bool IsAllHeard => _playback.IsIdle && !_agentTurns.Exists(turn => turn.HeldUntil > _now);
 
     private TimeSpan? NextDeadline()
     {
@@ -276,6 +282,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
         TimeSpan? next = _ending is null ? rules.MaxDuration : null;
         Consider(_playback.Deadline);
+        Consider(HeldUntil());
         Consider(_quietSince + rules.Silence);
         Consider(_ending?.Limit);
         Consider(_ending is null ? _drainAt : null);

@@ -26,6 +26,14 @@ public interface ICallerLine : IAsyncDisposable
     Task CloseAsync(CancellationToken cancellationToken);
 }
 
+/// <summary>A line that shows its caller what is going on. Told under the bridge's lock: it must be quick, and must not fail.</summary>
+public interface ICallWatcher
+{
+    void OnModelEvent(ModelEvent @event);
+
+    void OnFact(Domain.Calls.CallCommand fact);
+}
+
 /// <summary>A point in what was sent to the caller since the last clear.</summary>
 /// <param name="Generation">How many clears came before it.</param>
 /// <param name="Position">Bytes of audio sent before it in this generation; 8 are a millisecond.</param>

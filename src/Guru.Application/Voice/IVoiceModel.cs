@@ -36,9 +36,18 @@ public interface IVoiceModel : IAsyncDisposable
 public sealed class VoiceModelException(string code, bool transient, Exception? inner = null)
     : Exception($"The voice model refused the session: {code}.", inner)
 {
+    /// <summary>The call that was to be attended is over.</summary>
+    public const string CallOver = "call_over";
+
+    /// <summary>What the browser offers is not understood.</summary>
+    public const string InvalidOffer = "invalid_offer";
+
     public string Code { get; } = code;
 
     public bool Transient { get; } = transient;
+
+    /// <summary>Of HTTP, where that was the answer.</summary>
+    public int? Status { get; init; }
 }
 
 /// <summary>Either a slice of speech or an event; audio stays in the receive buffer, so that no frame allocates.</summary>
@@ -92,6 +101,26 @@ public sealed record ResponseDone(
 
 public sealed record ModelErrored(string? Code, string? ClientEventId) : ModelEvent;
 
+/// <summary>The model's own side begins to play a response to the caller: of calls whose audio goes past Guru, like the next five.</summary>
+public sealed record PlaybackStarted(string ResponseId) : ModelEvent;
+
+/// <summary>The caller has heard all of it.</summary>
+public sealed record PlaybackStopped(string ResponseId) : ModelEvent;
+
+/// <summary>The caller spoke, and what was left of it was dropped.</summary>
+public sealed record PlaybackCleared(string ResponseId) : ModelEvent;
+
+/// <summary>So much of an item was heard.</summary>
+public sealed record ItemTruncated(string ItemId, long AudioEndMs) : ModelEvent;
+
+/// <summary>An item of the conversation is final, its transcript apart.</summary>
+public sealed record ItemDone(string ItemId, string? PreviousItemId) : ModelEvent;
+
+/// <summary>An item that was asked for.</summary>
+/// <param name="Role">user, assistant or system.</param>
+/// <param name="Text">Null where it has no transcript, or none yet.</param>
+public sealed record ItemRetrieved(string ItemId, string Role, string? Text) : ModelEvent;
+
 /// <summary>The socket is closed.</summary>
 /// <param name="Code">The close code, or null after an abrupt loss.</param>
 public sealed record ModelClosed(int? Code, string? Reason) : ModelEvent;
@@ -121,6 +150,9 @@ public sealed record TruncateItem(string ItemId, int ContentIndex, long AudioEnd
 public sealed record AnswerTool(string ToolCallId, string Output) : ModelCommand;
 
 public sealed record CancelResponse(string ResponseId) : ModelCommand;
+
+/// <summary>Asks for an item again; <see cref="ItemRetrieved"/> answers.</summary>
+public sealed record RetrieveItem(string ItemId) : ModelCommand;
 
 /// <summary>Makes a turn of what the caller has said so far, without waiting for the end of speech.</summary>
 public sealed record CommitTurn : ModelCommand;

@@ -19,7 +19,13 @@ public sealed class InputClock
     /// <param name="callMs">Where it lies on the call's clock.</param>
     public void Appended(int bytes, long callMs)
     {
-        var sessionMs = AppendedMs;
+        Anchor(AppendedMs, callMs);
+        _appendedBytes += bytes;
+    }
+
+    /// <summary>A moment of the session was this moment of the call.</summary>
+    public void Anchor(long sessionMs, long callMs)
+    {
         if (_anchors.Count == 0 || Math.Abs(_anchors[^1].CallMs + sessionMs - _anchors[^1].SessionMs - callMs) > ToleranceMs)
         {
             if (_anchors.Count == MostAnchors)
@@ -29,8 +35,6 @@ public sealed class InputClock
 
             _anchors.Add((sessionMs, callMs));
         }
-
-        _appendedBytes += bytes;
     }
 
     /// <summary>The call's time for a moment of the session; null before any audio was appended.</summary>

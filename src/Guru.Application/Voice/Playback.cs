@@ -29,7 +29,11 @@ public sealed class Playback
     public bool IsIdle => _queue.Count == 0;
 
     /// <summary>When the clock decides that what was sent has been heard, although no receipt came.</summary>
-    public TimeSpan? Deadline => _queue.Count > 0 && _queue.TrueForAll(item => item.AudioDone) ? EndsAt + MarkGrace : null;
+    public TimeSpan? Deadline =>
+        _queue.Count == 0 ? null
+        : _queue[0].Until is { } until ? until
+        : _queue.TrueForAll(item => item.AudioDone) ? EndsAt + MarkGrace
+        : null;
 
     private TimeSpan EndsAt => _anchorAt + AudioLength.Of(_sent - _anchor);
 
@@ -101,9 +105,53 @@ public sealed class Playback
     /// <summary>Finishes what must have been heard by now although its receipt is missing.</summary>
     public void Tick(TimeSpan now)
     {
-        if (now >= Deadline)
+        if (now < Deadline || Deadline is null)
+        {
+            return;
+        }
+
+        if (_queue[0] is { Until: not null } elsewhere)
+        {
+            WasHeard(elsewhere, now);
+        }
+        else
         {
             Finish(_sent, now);
+        }
+    }
+
+    // --- audio that the other side plays, and tells of ---
+
+    /// <summary>The caller begins to hear an item that was not sent from here.</summary>
+    /// <param name="until">When its end is taken for granted although nobody told of it.</param>
+    public void Begins(PlayedItem item, TimeSpan now, TimeSpan until)
+    {
+        (item.FirstSentAt, item.FirstHeardAt, item.Until) = (now, now, until);
+        _queue.Add(item);
+    }
+
+    /// <summary>The caller heard all of it; how long it was is known only now.</summary>
+    public void WasHeard(PlayedItem item, TimeSpan now)
+    {
+        item.Heard = item.Sent = AudioLength.ToBytes(now - item.FirstHeardAt!.Value);
+        _queue.Remove(item);
+        End(item, now);
+    }
+
+    /// <summary>The caller heard so much of it.</summary>
+    public void WasCut(PlayedItem item, long heard, TimeSpan now)
+    {
+        (item.Heard, item.IsCut) = (heard, true);
+        item.Sent = Math.Max(item.Sent, heard);
+        if (heard > 0)
+        {
+            item.FirstSentAt = item.FirstHeardAt ??= now - AudioLength.Of(heard);
+        }
+
+        if (!item.IsOver)
+        {
+            _queue.Remove(item);
+            End(item, now);
         }
     }
 
@@ -113,8 +161,10 @@ public sealed class Playback
         var played = PlayedBytes(now);
         foreach (var item in _queue)
         {
-            item.Heard = Math.Clamp(played - item.Start, 0, item.Sent);
-            item.IsCut = !item.AudioDone || item.Heard < item.Sent;
+            item.Heard = item.Until is null
+                ? Math.Clamp(played - item.Start, 0, item.Sent)
+                : item.Sent = AudioLength.ToBytes(now - item.FirstHeardAt!.Value);
+            item.IsCut = item.Until is not null || !item.AudioDone || item.Heard < item.Sent;
             End(item, now);
         }
 
@@ -172,6 +222,9 @@ public sealed class PlayedItem(string itemId, string responseId)
     public TimeSpan? FirstHeardAt { get; internal set; }
 
     public TimeSpan OverAt { get; internal set; }
+
+    /// <summary>Of audio that the other side plays: when its end is taken for granted.</summary>
+    internal TimeSpan? Until { get; set; }
 
     internal long Start { get; set; }
 

@@ -18,6 +18,7 @@ public sealed partial class Switchboard(
     IEventStore store,
     CallerMemory memory,
     IVoiceModelDialer dialer,
+    IBrowserSessions browsers,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
@@ -256,7 +257,8 @@ public sealed partial class Switchboard(
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,
                 CallPrompts.Remember(call.Purpose, call.Memory),
-                call.Purpose),
+                Sideband: call.CallSid.IsWebapp,
+                Purpose: call.Purpose),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid,
@@ -264,7 +266,7 @@ public sealed partial class Switchboard(
             session,
             live.Recorder!,
             zero,
-            (configuration, token) => live.DialAsync(inner => dialer.DialAsync(configuration, call.CallerId.Value, inner), token),
+            (configuration, token) => live.DialAsync(inner => DialAsync(call, configuration, inner), token),
             turn => HearLate(live, turn),
             rules.Value,
             time,
@@ -313,7 +315,12 @@ public sealed partial class Switchboard(
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
-        dialer.DialAsync(voice.Value.For(agents, call.Agent, call.Language), call.CallerId.Value, cancellationToken);
+        DialAsync(call, voice.Value.For(agents, call.Agent, call.Language), cancellationToken);
+
+    private Task<IVoiceModel> DialAsync(ExpectedCall call, VoiceConfiguration configuration, CancellationToken cancellationToken) =>
+        call.CallSid.IsWebapp
+            ? browsers.AttendAsync(call.CallSid, cancellationToken)
+            : dialer.DialAsync(configuration, call.CallerId.Value, cancellationToken);
 
     private CallRecorder Recorder(CallSid callSid, CallLog log, LiveCall live) => new(
         store,

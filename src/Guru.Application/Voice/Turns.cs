@@ -26,6 +26,9 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
 
     public string Agent { get; } = agent;
 
+    /// <summary>The key of its response, as that response's usage has it.</summary>
+    public string ResponseKey { get; } = key[..^itemId.Length] + responseId;
+
     /// <summary>Which model session it belongs to; another one knows nothing of the item.</summary>
     public int Epoch { get; } = epoch;
 
@@ -34,7 +37,13 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
     /// <summary>Bytes of audio the model made, those dropped after a cut included.</summary>
     public long Generated { get; set; }
 
+    /// <summary>Some of it was made, whether or not its audio passed here.</summary>
+    public bool HasSpeech => Generated > 0 || Said.Length > 0;
+
     public bool IsTruncated { get; set; }
+
+    /// <summary>Until then more may be told of how it was heard.</summary>
+    public TimeSpan? HeldUntil { get; set; }
 
     public bool IsTranscribed { get; private set; }
 

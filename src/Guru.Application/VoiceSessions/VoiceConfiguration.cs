@@ -11,7 +11,12 @@ public sealed record VoiceConfiguration(
     TurnDetection TurnDetection,
     IReadOnlyList<VoiceTool> Tools,
     int MaxOutputTokens,
-    string? ReasoningEffort);
+    string? ReasoningEffort)
+{
+    /// <summary>For a session that no server attends: nobody would answer its tools, or put a context before it.</summary>
+    public VoiceConfiguration Unattended(string? context) =>
+        this with { Tools = [], Instructions = context is null ? Instructions : $"{Instructions}\n\n{context}" };
+}
 
 /// <param name="Languages">ISO 639-1 hints; empty leaves detection free.</param>
 public sealed record Transcription(string Model, IReadOnlyList<string> Languages, string? Prompt);

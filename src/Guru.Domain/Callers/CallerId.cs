@@ -21,6 +21,9 @@ public readonly record struct CallerId
     public static CallerId Of(CallerAddress address, ReadOnlySpan<byte> secret) =>
         new(Convert.ToHexStringLower(HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(address.Value)))[..Length]);
 
+    /// <summary>For somebody without an address, who is known by this name alone.</summary>
+    public static CallerId New() => new(RandomNumberGenerator.GetHexString(Length, lowercase: true));
+
     public static bool TryParse([NotNullWhen(true)] string? text, out CallerId id)
     {
         id = default;

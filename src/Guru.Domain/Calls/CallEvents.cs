@@ -66,6 +66,7 @@ public sealed record CallResumed(string StreamSid, long GapMs, DateTimeOffset At
 /// <param name="Language">ISO 639-1, where the transcription told it.</param>
 /// <param name="FirstAudioMs">Agent only: from the end of the caller's speech to the first audio sent to the carrier.</param>
 /// <param name="FirstHeardMs">Agent only: from the end of the caller's speech to the first mark acknowledged by the carrier.</param>
+/// <param name="ResponseId">Agent only: the response it was a part of, as in the <see cref="UsageRecorded.UsageId"/> that tells what it used.</param>
 public sealed record UtteranceTranscribed(
     string UtteranceId,
     Speaker Speaker,
@@ -81,7 +82,8 @@ public sealed record UtteranceTranscribed(
     string? Language,
     long? FirstAudioMs,
     long? FirstHeardMs,
-    DateTimeOffset At) : CallEvent(At);
+    DateTimeOffset At,
+    string? ResponseId = null) : CallEvent(At);
 
 /// <summary>The model's socket was replaced in mid call.</summary>
 /// <param name="Reason">dropped, expiring, expired, error or handOff.</param>
@@ -99,7 +101,11 @@ public sealed record UsageRecorded(
     string Agent,
     TokenUsage Tokens,
     double? Seconds,
-    DateTimeOffset At) : CallEvent(At);
+    DateTimeOffset At) : CallEvent(At)
+{
+    public const string Response = "response";
+    public const string Transcription = "transcription";
+}
 
 public sealed record TokenUsage(
     int InputText,

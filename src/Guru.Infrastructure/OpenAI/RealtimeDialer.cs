@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net.WebSockets;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
 using Guru.Infrastructure.Sockets;
 using Microsoft.Extensions.Logging;
 
@@ -35,7 +36,8 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
-        var socket = new JsonSocket(await ConnectAsync(configuration.Model, safetyIdentifier, cancellationToken), Limits(), _time);
+        var address = Address(_options.BaseUrl, "model", configuration.Model);
+        var socket = new JsonSocket(await ConnectAsync(address, safetyIdentifier, cancellationToken), Limits(), _time);
         try
         {
             var model = await ConfigureAsync(socket, configuration, cancellationToken);
@@ -51,23 +53,42 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
         }
     }
 
+    /// <summary>Attaches to a call between a browser and the model. Its session is configured, and outlives this connection.</summary>
+    /// <exception cref="VoiceModelException">As for a dial; the call may be over.</exception>
+    public async Task<IVoiceModel> AttendAsync(CallSid callSid, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var socket = await ConnectAsync(Address(_options.BaseUrl, "call_id", callSid.Value), safetyIdentifier: null, cancellationToken);
+            return new RealtimeModel(new JsonSocket(socket, Limits(), _time), callSid.Value, _time.GetUtcNow() + SessionLimit, CallChannel.Webapp);
+        }
+        catch (VoiceModelException e) when (e.Status is 404 or 410)
+        {
+            throw new VoiceModelException(VoiceModelException.CallOver, transient: false, e);
+        }
+    }
+
     public void Dispose() => _http.Dispose();
 
-    /// <summary><c>https://host/v1</c> becomes <c>wss://host/v1/realtime?model=...</c>.</summary>
-    internal static Uri Address(Uri baseUrl, string model)
+    /// <summary><c>https://host/v1</c> becomes <c>wss://host/v1/realtime</c>, with one query member: the model, or the call.</summary>
+    internal static Uri Address(Uri baseUrl, string member, string value)
     {
         var address = new UriBuilder(baseUrl) { Scheme = baseUrl.Scheme is "https" or "wss" ? "wss" : "ws" };
         address.Path = address.Path.TrimEnd('/') + "/realtime";
-        address.Query = "model=" + Uri.EscapeDataString(model);
+        address.Query = $"{member}={Uri.EscapeDataString(value)}";
         address.Port = baseUrl.IsDefaultPort ? -1 : baseUrl.Port;
         return address.Uri;
     }
 
-    private async Task<ClientWebSocket> ConnectAsync(string model, string safetyIdentifier, CancellationToken cancellationToken)
+    private async Task<ClientWebSocket> ConnectAsync(Uri address, string? safetyIdentifier, CancellationToken cancellationToken)
     {
         var socket = new ClientWebSocket();
         socket.Options.SetRequestHeader("Authorization", "Bearer " + _options.ApiKey);
-        socket.Options.SetRequestHeader("OpenAI-Safety-Identifier", safetyIdentifier);
+        if (safetyIdentifier is not null)
+        {
+            socket.Options.SetRequestHeader("OpenAI-Safety-Identifier", safetyIdentifier);
+        }
+
         socket.Options.KeepAliveInterval = _options.KeepAliveInterval;
         socket.Options.KeepAliveTimeout = _options.KeepAliveTimeout;
         socket.Options.CollectHttpResponseDetails = true;
@@ -78,7 +99,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await socket.ConnectAsync(Address(_options.BaseUrl, model), invoker, patience.Token);
+            await socket.ConnectAsync(address, invoker, patience.Token);
             return socket;
         }
         catch (Exception e)
@@ -88,7 +109,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
             cancellationToken.ThrowIfCancellationRequested();
             throw limit.IsCancellationRequested
                 ? new VoiceModelException("timeout", transient: true, e)
-                : RealtimeRefusals.OfUpgrade(status, refusal.ErrorType, refusal.ErrorCode, e);
+                : RealtimeRefusals.OfStatus(status, refusal.ErrorType, refusal.ErrorCode, e);
         }
     }
 

@@ -29,6 +29,14 @@ internal static class RealtimeEvents
         ["response.function_call_arguments.done"] = CallOfArguments,
         ["response.output_item.done"] = CallOfItem,
         ["response.done"] = e => Done(e.At("response")),
+
+        // By sideband only, where the vendor's side plays to the caller.
+        ["output_audio_buffer.started"] = e => new PlaybackStarted(e.Id("response_id")),
+        ["output_audio_buffer.stopped"] = e => new PlaybackStopped(e.Id("response_id")),
+        ["output_audio_buffer.cleared"] = e => new PlaybackCleared(e.Id("response_id")),
+        ["conversation.item.truncated"] = e => new ItemTruncated(e.Id("item_id"), e.Whole("audio_end_ms")),
+        ["conversation.item.done"] = e => new ItemDone(e.At("item").Id("id"), e.Text("previous_item_id")),
+        ["conversation.item.retrieved"] = e => new ItemRetrieved(e.At("item").Id("id"), e.At("item").Text("role") ?? "", Words(e.At("item"))),
     };
 
     private static readonly Dictionary<string, Func<JsonElement, ModelEvent?>>.AlternateLookup<ReadOnlySpan<char>> ByName =
@@ -67,6 +75,15 @@ internal static class RealtimeEvents
             details.Text("reason"),
             details.At("error").Code(),
             ResponseUsage(response.At("usage")));
+    }
+
+    /// <summary>The transcript or text of an item; null while it has none.</summary>
+    private static string? Words(JsonElement item)
+    {
+        var content = item.At("content");
+        return content.ValueKind == JsonValueKind.Array
+            ? content.EnumerateArray().Select(part => part.Text("transcript") ?? part.Text("text")).FirstOrDefault(text => text is not null)
+            : null;
     }
 
     private static string? Purpose(JsonElement e) => e.At("response").At("metadata").Text("purpose");

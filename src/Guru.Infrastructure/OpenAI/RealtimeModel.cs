@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
 using Guru.Application.Voice;
+using Guru.Domain.Calls;
 using Guru.Infrastructure.Sockets;
 
 namespace Guru.Infrastructure.OpenAI;
@@ -14,12 +15,13 @@ public sealed class RealtimeModel : IVoiceModel
     private readonly HashSet<string> _toolCalls = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private readonly ArrayBufferWriter<byte> _command = new();
+    private readonly CallChannel _channel;
     private int _commands;
     private int _disposed;
 
-    internal RealtimeModel(JsonSocket socket, string sessionId, DateTimeOffset expiresAt)
+    internal RealtimeModel(JsonSocket socket, string sessionId, DateTimeOffset expiresAt, CallChannel channel = CallChannel.Whatsapp)
     {
-        _socket = socket;
+        (_socket, _channel) = (socket, channel);
         SessionId = sessionId;
         ExpiresAt = expiresAt;
     }
@@ -57,7 +59,7 @@ public sealed class RealtimeModel : IVoiceModel
         lock (_gate)
         {
             _command.ResetWrittenCount();
-            RealtimeWriter.WriteCommand(_command, command, $"{RealtimeWriter.KindOf(command)}-{++_commands}");
+            RealtimeWriter.WriteCommand(_command, command, $"{RealtimeWriter.KindOf(command)}-{++_commands}", _channel);
             _socket.Send(_command.WrittenSpan);
         }
     }

@@ -19,7 +19,7 @@ internal static class RealtimeRefusals
 
     /// <param name="status">Zero when there was no answer.</param>
     /// <param name="errorType">From the body of the answer, where there was one, like the code.</param>
-    public static VoiceModelException OfUpgrade(HttpStatusCode status, string? errorType, string? errorCode, Exception inner)
+    public static VoiceModelException OfStatus(HttpStatusCode status, string? errorType, string? errorCode, Exception? inner = null)
     {
         if (status == default)
         {
@@ -28,7 +28,22 @@ internal static class RealtimeRefusals
 
         var code = errorCode ?? errorType ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
-        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner);
+        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner) { Status = (int)status };
+    }
+
+    /// <summary>The error object of an answer; empty, HTML or cut off, the status says enough.</summary>
+    public static (string? Type, string? Code) ReadError(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            var error = document.RootElement.At("error");
+            return (error.Text("type"), error.Text("code"));
+        }
+        catch (JsonException)
+        {
+            return default;
+        }
     }
 
     public static VoiceModelException OfError(string? type, string? code)
@@ -48,6 +63,9 @@ internal static class RealtimeRefusals
 
     public static bool IsLasting(string? code) =>
         IsListed(code) || code?.StartsWith("invalid_", StringComparison.Ordinal) == true;
+
+    /// <summary>It is the session's configuration that is at fault, and not what came with it.</summary>
+    public static bool IsOfSession(string code) => code is "unknown_parameter" or "missing_required_parameter" or "invalid_value" or "model_not_found" or "missing_model";
 
     /// <summary>Asked of the type as well as of the code: a lack of money has many codes, and new ones come.</summary>
     private static bool IsListed(string? name) => name is not null && Lasting.Contains(name);
@@ -81,13 +99,11 @@ internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHand
         {
             await using var body = await content.ReadAsStreamAsync(cancellationToken);
             var length = await body.ReadAtLeastAsync(bytes, MaxBytes, throwOnEndOfStream: false, cancellationToken);
-            using var document = JsonDocument.Parse(bytes.AsMemory(0, length));
-            var error = document.RootElement.At("error");
-            (ErrorType, ErrorCode) = (error.Text("type"), error.Text("code"));
+            (ErrorType, ErrorCode) = RealtimeRefusals.ReadError(bytes.AsMemory(0, length));
         }
-        catch (Exception e) when (e is JsonException or IOException or HttpRequestException)
+        catch (Exception e) when (e is IOException or HttpRequestException)
         {
-            // Empty, HTML, or cut off: the status says enough.
+            // Cut off: the status says enough.
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
 
 namespace Guru.Infrastructure.OpenAI;
 
@@ -25,6 +26,29 @@ public static class RealtimeWriter
     {
         using var json = Begin(output, "session.update", eventId);
         json.WriteStartObject("session"u8);
+        WriteSession(json, configuration, CallChannel.Whatsapp);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>The configuration of a browser's session, as a JSON object: WebRTC agrees on the audio's format, and no URL names the model.</summary>
+    public static byte[] BrowserSession(VoiceConfiguration configuration)
+    {
+        var output = new ArrayBufferWriter<byte>(4096);
+        using (var json = new Utf8JsonWriter(output, Options))
+        {
+            json.WriteStartObject();
+            json.WriteString("model"u8, configuration.Model);
+            WriteSession(json, configuration, CallChannel.Webapp);
+            json.WriteEndObject();
+        }
+
+        return output.WrittenSpan.ToArray();
+    }
+
+    /// <summary>The one shape of a configuration: what differs between the channels is the audio's format.</summary>
+    private static void WriteSession(Utf8JsonWriter json, VoiceConfiguration configuration, CallChannel channel)
+    {
         json.WriteString("type"u8, "realtime"u8);
         json.WriteString("instructions"u8, configuration.Instructions);
         json.WriteStartArray("output_modalities"u8);
@@ -38,9 +62,9 @@ public static class RealtimeWriter
         }
 
         json.WriteStartObject("audio"u8);
-        WriteInput(json, configuration);
+        WriteInput(json, configuration, channel);
         json.WriteStartObject("output"u8);
-        WriteMuLaw(json);
+        WriteFormat(json, channel);
         json.WriteString("voice"u8, configuration.Voice);
         json.WriteNumber("speed"u8, 1);
         json.WriteEndObject();
@@ -56,23 +80,22 @@ public static class RealtimeWriter
         json.WriteNumber("retention_ratio"u8, 0.8);
         json.WriteEndObject();
         json.WriteNull("tracing"u8);
-        json.WriteEndObject();
-        json.WriteEndObject();
     }
 
     /// <param name="eventId">Comes back with an error that this causes.</param>
-    public static void WriteCommand(IBufferWriter<byte> output, ModelCommand command, string eventId)
+    /// <param name="channel">Of the call whose session it is for.</param>
+    public static void WriteCommand(IBufferWriter<byte> output, ModelCommand command, string eventId, CallChannel channel = CallChannel.Whatsapp)
     {
         switch (command)
         {
             case AddSystemItem c:
                 WriteSystemItem(output, c, eventId);
                 break;
-            case Configure { IsFresh: true } c:
+            case Configure { IsFresh: true } c when channel == CallChannel.Whatsapp:
                 WriteSessionUpdate(output, c.Configuration, eventId);
                 break;
             case Configure c:
-                WriteChange(output, c.Configuration, eventId);
+                WriteChange(output, c.Configuration, eventId, channel);
                 break;
             case AnswerTool c:
                 WriteToolAnswer(output, c, eventId);
@@ -85,6 +108,14 @@ public static class RealtimeWriter
                 break;
             case CancelResponse c:
                 WriteCancel(output, c, eventId);
+                break;
+            case RetrieveItem c:
+                using (var json = Begin(output, "conversation.item.retrieve", eventId))
+                {
+                    json.WriteString("item_id"u8, c.ItemId);
+                    json.WriteEndObject();
+                }
+
                 break;
             case CommitTurn:
                 using (var json = Begin(output, "input_audio_buffer.commit", eventId))
@@ -108,20 +139,21 @@ public static class RealtimeWriter
         TruncateItem => "truncate",
         CancelResponse => "cancel",
         CommitTurn => "commit",
+        RetrieveItem => "retrieve",
         _ => "command",
     };
 
     /// <summary>Only what may change in a session that has spoken. The formats are told again, so that no merge can lose them; the voice is not.</summary>
-    private static void WriteChange(IBufferWriter<byte> output, VoiceConfiguration configuration, string eventId)
+    private static void WriteChange(IBufferWriter<byte> output, VoiceConfiguration configuration, string eventId, CallChannel channel)
     {
         using var json = Begin(output, "session.update", eventId);
         json.WriteStartObject("session"u8);
         json.WriteString("type"u8, "realtime"u8);
         json.WriteString("instructions"u8, configuration.Instructions);
         json.WriteStartObject("audio"u8);
-        WriteInput(json, configuration);
+        WriteInput(json, configuration, channel);
         json.WriteStartObject("output"u8);
-        WriteMuLaw(json);
+        WriteFormat(json, channel);
         json.WriteEndObject();
         json.WriteEndObject();
         WriteTools(json, configuration);
@@ -146,10 +178,10 @@ public static class RealtimeWriter
         json.WriteEndArray();
     }
 
-    private static void WriteInput(Utf8JsonWriter json, VoiceConfiguration configuration)
+    private static void WriteInput(Utf8JsonWriter json, VoiceConfiguration configuration, CallChannel channel)
     {
         json.WriteStartObject("input"u8);
-        WriteMuLaw(json);
+        WriteFormat(json, channel);
         json.WriteNull("noise_reduction"u8);
         WriteTranscription(json, configuration.Transcription);
         json.WriteStartObject("turn_detection"u8);
@@ -195,8 +227,13 @@ public static class RealtimeWriter
         json.WriteEndObject();
     }
 
-    private static void WriteMuLaw(Utf8JsonWriter json)
+    private static void WriteFormat(Utf8JsonWriter json, CallChannel channel)
     {
+        if (channel == CallChannel.Webapp)
+        {
+            return;
+        }
+
         json.WriteStartObject("format"u8);
         json.WriteString("type"u8, "audio/pcmu"u8);
         json.WriteEndObject();

@@ -1,44 +1,113 @@
+using System.Globalization;
 using Guru.Application;
 using Guru.Application.Calls;
 using Guru.Domain.Calls;
+using Guru.Domain.Costs;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Guru.Infrastructure.Postgres;
 
-internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStore store, EventSerializer serializer) : ICallQueries
+internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStore store, EventSerializer serializer, PriceTable prices) : ICallQueries
 {
     private const int MostRows = 1_000;
 
-    private const string Columns =
+    /// <summary>What a summary is read from, in the order of <see cref="Read"/>.</summary>
+    internal const string Columns =
         """
-        select call_sid, caller_id, channel, direction, agent, language, status, end_reason, started_at, ended_at, duration_seconds
-        from guru.calls
+        c.call_sid, c.caller_id, c.channel, c.direction, c.agent, c.language, c.status, c.end_reason, c.started_at, c.ended_at,
+        c.duration_seconds, c.agents, c.node, c.turns, c.barge_ins, c.caller_talk_ms, c.agent_talk_ms, c.latency_p50_ms, c.latency_p95_ms,
+        c.cost, c.unpriced = 0
         """;
 
-    public async Task<Page<CallSummary>> ListAsync(int limit, string? cursor, CancellationToken cancellationToken)
+    private const int ColumnCount = 21;
+
+    /// <summary>
+    /// An utterance with what it cost: what its transcription cost, or the response it is of; where that made several, the first of them bears it.
+    /// </summary>
+    internal const string TurnCosts =
+        $"""
+        select u.*, coalesce(
+            (select g.cost from guru.usages g
+             where g.call_sid = u.call_sid and g.kind = '{UsageRecorded.Transcription}' and g.usage_id = u.utterance_id),
+            (select g.cost from guru.usages g
+             where g.call_sid = u.call_sid and g.kind = '{UsageRecorded.Response}' and g.usage_id = u.response_id
+                 and not exists (
+                     select 1 from guru.utterances o
+                     where o.call_sid = u.call_sid and o.response_id = u.response_id
+                         and (o.start_ms, o.at, o.utterance_id) < (u.start_ms, u.at, u.utterance_id)))) as cost
+        from guru.utterances u
+        """;
+
+    public async Task<Page<CallSummary>> ListAsync(
+        CallFilter filter, CallOrder order, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
-        await using var command = dataSource.CreateCommand(
-            $"{Columns} {(cursor is null ? "" : "where (started_at, call_sid) < ($2, $3)")} order by started_at desc, call_sid desc limit $1");
-        command.Parameters.Add(new() { Value = limit + 1 });
+        var query = new SqlQuery();
+        CallConditions.Add(query, filter, Projections.LiveSchema);
+        var (by, type) = SortedBy(order.By);
         if (cursor is not null)
         {
-            var (startedAt, callSid) = TimeCursor.Parse(cursor);
-            command.Parameters.Add(new() { Value = startedAt });
-            command.Parameters.Add(new() { Value = callSid });
+            var (value, callSid) = CallCursor.Parse(cursor, order);
+            query.And($"({by}, c.call_sid) {(order.Descending ? '<' : '>')} ({query.Text(value)}::{type}, {query.Text(callSid)})");
         }
 
-        var calls = await CallsAsync(command, cancellationToken);
-        return calls.Count <= limit
-            ? new Page<CallSummary>(calls, Next: null)
-            : new Page<CallSummary>(calls[..limit], TimeCursor.Of(calls[limit - 1].StartedAt, calls[limit - 1].CallSid));
+        var direction = order.Descending ? "desc" : "asc";
+        await using var command = query.On(
+            dataSource,
+            $"""
+            select {Columns}, {(type == "numeric" ? by : "0")} from guru.calls c {query.Where}
+            order by {by} {direction}, c.call_sid {direction} limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}
+            """);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var rows = new List<(CallSummary Call, decimal Value)>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            rows.Add((Read(reader), reader.GetDecimal(ColumnCount)));
+        }
+
+        var page = Page.Of(rows, limit, row => CallCursor.Of(order, row.Call, row.Value));
+        return new Page<CallSummary>([.. page.Items.Select(row => row.Call)], page.Next);
     }
 
     public async Task<CallSummary?> FindAsync(CallSid callSid, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand($"{Columns} where call_sid = $1");
+        await using var command = dataSource.CreateCommand($"select {Columns} from guru.calls c where c.call_sid = $1");
         command.Parameters.Add(new() { Value = callSid.Value });
-        return (await CallsAsync(command, cancellationToken)).SingleOrDefault();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        return await reader.ReadAsync(cancellationToken) ? Read(reader) : null;
+    }
+
+    public async Task<CallDetail?> DetailAsync(CallSid callSid, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            $"""
+            select {Columns}, c.input_text, c.input_audio, c.cached_text, c.cached_audio, c.output_text, c.output_audio, c.transcription_seconds,
+                c.cost_text, c.cost_audio, c.cost_cached, c.cost_transcription, c.cost_carrier,
+                coalesce((select sum(t.cost) from ({TurnCosts} where u.call_sid = c.call_sid) t), 0)
+            from guru.calls c where c.call_sid = $1
+            """);
+        command.Parameters.Add(new() { Value = callSid.Value });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        if (!await reader.ReadAsync(cancellationToken))
+        {
+            return null;
+        }
+
+        long Tokens(int column) => reader.GetInt64(ColumnCount + column);
+        decimal Amount(int column) => reader.GetDecimal(ColumnCount + column);
+        var call = Read(reader);
+        var (carrier, turns) = (reader.ValueOrNull<decimal>(ColumnCount + 11), Amount(12));
+        var tokens = new CallTokens(Tokens(0), Tokens(1), Tokens(2), Tokens(3), Tokens(4), Tokens(5), Amount(6));
+        var costs = new CallCosts(
+            Amount(7), Amount(8), Amount(9), Amount(10), carrier, turns, call.Cost - (carrier ?? 0) - turns, prices.Dated);
+        await reader.CloseAsync();
+        return new CallDetail(call)
+        {
+            Tokens = tokens,
+            Costs = costs,
+            Routing = await RoutingAsync(dataSource, "call_sid = $1", callSid.Value, cancellationToken),
+        };
     }
 
     public async Task<Transcript?> TranscriptAsync(CallSid callSid, CancellationToken cancellationToken)
@@ -49,10 +118,10 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         }
 
         await using var command = dataSource.CreateCommand(
-            """
+            $"""
             select utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms, language,
-                   first_audio_ms, first_heard_ms
-            from guru.utterances where call_sid = $1
+                   first_audio_ms, first_heard_ms, cost
+            from ({TurnCosts} where u.call_sid = $1) t
             order by start_ms, at, utterance_id
             """);
         command.Parameters.Add(new() { Value = callSid.Value });
@@ -60,21 +129,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         var lines = new List<TranscriptLine>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            lines.Add(new TranscriptLine(
-                Id: reader.GetString(0),
-                Speaker: EnumText.Read<Speaker>(reader.GetString(1)),
-                Agent: TextOrNull(reader, 2),
-                Said: reader.GetString(3),
-                Heard: reader.GetString(4),
-                Interrupted: reader.GetBoolean(5),
-                Transcription: EnumText.Read<TranscriptionOutcome>(reader.GetString(6)),
-                StartMs: reader.GetInt64(7),
-                EndMs: reader.GetInt64(8),
-                SaidMs: reader.GetInt64(9),
-                HeardMs: reader.GetInt64(10),
-                Language: TextOrNull(reader, 11),
-                FirstAudioMs: ValueOrNull<long>(reader, 12),
-                FirstHeardMs: ValueOrNull<long>(reader, 13)));
+            lines.Add(ReadLine(reader, 0));
         }
 
         return new Transcript(call.CallSid, call.Status, lines);
@@ -91,42 +146,113 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         }
 
         return new Page<EventView>(
-            [.. events.Take(limit).Select(View)],
+            [.. events.Take(limit).Select(serializer.View)],
             events.Count > limit ? EventCursor.Of(events[limit].Version) : null);
     }
 
-    private EventView View(StoredEvent stored)
-    {
-        var type = serializer.Types.Of(stored.Data);
-        return new EventView(
-            stored.Sequence, stored.StreamId, stored.Version, type.Name, type.At(stored.Data), serializer.Readable(stored.Data));
-    }
+    internal static CallSummary Read(NpgsqlDataReader reader) => new(
+        CallSid: reader.GetString(0),
+        CallerId: reader.TextOrNull(1),
+        Channel: EnumText.Read<CallChannel>(reader.GetString(2)),
+        Direction: EnumText.Read<CallDirection>(reader.GetString(3)),
+        Agent: reader.TextOrNull(4),
+        Language: reader.TextOrNull(5),
+        Status: EnumText.Read<CallStatus>(reader.GetString(6)),
+        EndReason: reader.TextOrNull(7) is { } reason ? EnumText.Read<CallEndReason>(reason) : null,
+        StartedAt: reader.GetFieldValue<DateTimeOffset>(8),
+        EndedAt: reader.ValueOrNull<DateTimeOffset>(9),
+        DurationSeconds: reader.ValueOrNull<int>(10),
+        Agents: reader.GetFieldValue<string[]>(11),
+        Node: reader.TextOrNull(12),
+        Turns: reader.GetInt32(13),
+        BargeIns: reader.GetInt32(14),
+        Interrupted: reader.GetInt32(14) > 0,
+        CallerTalkMs: reader.GetInt64(15),
+        AgentTalkMs: reader.GetInt64(16),
+        LatencyP50Ms: reader.ValueOrNull<double>(17),
+        LatencyP95Ms: reader.ValueOrNull<double>(18),
+        Cost: reader.GetDecimal(19),
+        CostIsComplete: reader.GetBoolean(20));
 
-    private static async Task<List<CallSummary>> CallsAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    /// <summary>A line from fifteen columns, from a column on.</summary>
+    internal static TranscriptLine ReadLine(NpgsqlDataReader reader, int first) => new(
+        Id: reader.GetString(first),
+        Speaker: EnumText.Read<Speaker>(reader.GetString(first + 1)),
+        Agent: reader.TextOrNull(first + 2),
+        Said: reader.GetString(first + 3),
+        Heard: reader.GetString(first + 4),
+        Interrupted: reader.GetBoolean(first + 5),
+        Transcription: EnumText.Read<TranscriptionOutcome>(reader.GetString(first + 6)),
+        StartMs: reader.GetInt64(first + 7),
+        EndMs: reader.GetInt64(first + 8),
+        SaidMs: reader.GetInt64(first + 9),
+        HeardMs: reader.GetInt64(first + 10),
+        Language: reader.TextOrNull(first + 11),
+        FirstAudioMs: reader.ValueOrNull<long>(first + 12),
+        FirstHeardMs: reader.ValueOrNull<long>(first + 13),
+        Cost: reader.ValueOrNull<decimal>(first + 14));
+
+    /// <param name="condition">On $1, which is the key.</param>
+    internal static async Task<List<AgentChoice>> RoutingAsync(
+        NpgsqlDataSource dataSource, string condition, string key, CancellationToken cancellationToken)
     {
+        await using var command = dataSource.CreateCommand(
+            $"""
+            select at, call_sid, message_sid, agent, reason, confidence, alternatives, prompt_version
+            from guru.routings where {condition} order by at desc, source_id desc limit {MostRows}
+            """);
+        command.Parameters.Add(new() { Value = key });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var calls = new List<CallSummary>();
+        var decisions = new List<AgentChoice>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            calls.Add(new CallSummary(
-                CallSid: reader.GetString(0),
-                CallerId: TextOrNull(reader, 1),
-                Channel: EnumText.Read<CallChannel>(reader.GetString(2)),
-                Direction: EnumText.Read<CallDirection>(reader.GetString(3)),
-                Agent: TextOrNull(reader, 4),
-                Language: TextOrNull(reader, 5),
-                Status: EnumText.Read<CallStatus>(reader.GetString(6)),
-                EndReason: TextOrNull(reader, 7) is { } reason ? EnumText.Read<CallEndReason>(reason) : null,
-                StartedAt: reader.GetFieldValue<DateTimeOffset>(8),
-                EndedAt: ValueOrNull<DateTimeOffset>(reader, 9),
-                DurationSeconds: ValueOrNull<int>(reader, 10)));
+            decisions.Add(new AgentChoice(
+                At: reader.GetFieldValue<DateTimeOffset>(0),
+                CallSid: reader.TextOrNull(1),
+                MessageSid: reader.TextOrNull(2),
+                Agent: reader.GetString(3),
+                Reason: reader.GetString(4),
+                Confidence: reader.ValueOrNull<double>(5),
+                Alternatives: reader.GetFieldValue<string[]>(6),
+                PromptVersion: reader.TextOrNull(7)));
         }
 
-        return calls;
+        decisions.Reverse();
+        return decisions;
     }
 
-    private static string? TextOrNull(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    /// <summary>What is not known comes before everything that is.</summary>
+    private static (string Expression, string Type) SortedBy(CallSort sort) => sort switch
+    {
+        CallSort.StartedAt => ("c.started_at", "timestamptz"),
+        CallSort.DurationSeconds => ("coalesce(c.duration_seconds, -1)::numeric", "numeric"),
+        CallSort.Turns => ("c.turns::numeric", "numeric"),
+        CallSort.BargeIns => ("c.barge_ins::numeric", "numeric"),
+        CallSort.LatencyP50Ms => ("coalesce(c.latency_p50_ms, -1)::numeric", "numeric"),
+        CallSort.LatencyP95Ms => ("coalesce(c.latency_p95_ms, -1)::numeric", "numeric"),
+        CallSort.Cost => ("c.cost", "numeric"),
+        _ => throw new ArgumentOutOfRangeException(nameof(sort)),
+    };
+}
 
-    private static T? ValueOrNull<T>(NpgsqlDataReader reader, int column)
-        where T : struct => reader.IsDBNull(column) ? null : reader.GetFieldValue<T>(column);
+/// <summary>After a call in an order.</summary>
+internal static class CallCursor
+{
+    public static string Of(CallOrder order, CallSummary call, decimal value) => Cursor.Of(string.Create(
+        CultureInfo.InvariantCulture,
+        $"{order.By}{(order.Descending ? '-' : '+')} {(order.By == CallSort.StartedAt ? call.StartedAt.UtcDateTime.ToString("O", CultureInfo.InvariantCulture) : value)} {call.CallSid}"));
+
+    /// <exception cref="FormatException">Not a cursor of this order.</exception>
+    public static (string Value, string CallSid) Parse(string cursor, CallOrder order)
+    {
+        var parts = Cursor.Parse(cursor).Split(' ');
+        return parts.Length == 3
+            && parts[0] == $"{order.By}{(order.Descending ? '-' : '+')}"
+            && !parts[2].Contains('\0')
+            && (order.By == CallSort.StartedAt
+                ? DateTime.TryParseExact(parts[1], "O", CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _)
+                : decimal.TryParse(parts[1], NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out _))
+            ? (parts[1], parts[2])
+            : throw new FormatException("Not a cursor of this list.");
+    }
 }

@@ -1,21 +1,26 @@
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Domain.Costs;
 using static NpgsqlTypes.NpgsqlDbType;
 
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
 /// One row for each call. Every event says what it knows, null where it knows nothing, and one statement merges it into the row:
-/// whichever event comes first makes it, and a final status stays.
+/// whichever event comes first makes it, and a final status stays. The figures of what was said and used are added by the projections of
+/// those.
 /// </summary>
-internal sealed class CallsProjection(string schema) : IProjection
+internal sealed class CallsProjection(string schema, PriceTable prices) : IProjection
 {
     private readonly SqlStatement _merge = new(
         $"""
         insert into {schema}.calls as c (
             call_sid, caller_id, address_masked, channel, direction, agent, language, status, end_reason,
-            started_at, first_connected_at, ended_at, billed_seconds, error_code)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            started_at, first_connected_at, ended_at, billed_seconds, error_code, node, cost_carrier, agents)
+        select *, array_remove(array[f.agent], null)
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            as f (call_sid, caller_id, address_masked, channel, direction, agent, language, status, end_reason,
+                  started_at, first_connected_at, ended_at, billed_seconds, error_code, node, cost_carrier)
         on conflict (call_sid) do update set
             caller_id = coalesce(c.caller_id, excluded.caller_id),
             address_masked = coalesce(c.address_masked, excluded.address_masked),
@@ -29,9 +34,12 @@ internal sealed class CallsProjection(string schema) : IProjection
             first_connected_at = coalesce(c.first_connected_at, excluded.first_connected_at),
             ended_at = coalesce(c.ended_at, excluded.ended_at),
             billed_seconds = coalesce(c.billed_seconds, excluded.billed_seconds),
-            error_code = coalesce(c.error_code, excluded.error_code)
+            error_code = coalesce(c.error_code, excluded.error_code),
+            node = coalesce(excluded.node, c.node),
+            cost_carrier = coalesce(c.cost_carrier, excluded.cost_carrier),
+            agents = case when excluded.agent is distinct from c.agent then c.agents || excluded.agents else c.agents end
         """,
-        Text, Text, Text, Text, Text, Text, Text, Text, Text, TimestampTz, TimestampTz, TimestampTz, Integer, Integer);
+        Text, Text, Text, Text, Text, Text, Text, Text, Text, TimestampTz, TimestampTz, TimestampTz, Integer, Integer, Text, Numeric);
 
     /// <summary>One utterance tells the language of a call only where nothing else does.</summary>
     private readonly SqlStatement _spoken = new(
@@ -62,7 +70,7 @@ internal sealed class CallsProjection(string schema) : IProjection
         AgentRouted e => new Facts(e.At) { Agent = e.Agent },
         AgentHandedOff e => new Facts(e.At) { Agent = e.To },
         CallLanguageDetermined e => new Facts(e.At) { Language = e.Language },
-        MediaStreamConnected e => new Facts(e.At) { Status = CallStatus.InProgress, FirstConnectedAt = e.At },
+        MediaStreamConnected e => new Facts(e.At) { Status = CallStatus.InProgress, FirstConnectedAt = e.At, Node = e.Node },
         CallStatusChanged e => new Facts(e.At)
         {
             CallerId = e.CallerId?.Value,
@@ -80,7 +88,8 @@ internal sealed class CallsProjection(string schema) : IProjection
         callSid, said.CallerId, said.AddressMasked, EnumText.Of(said.Channel ?? CallStream.ChannelOf(callSid)),
         EnumText.Of(said.Direction), said.Agent, said.Language, EnumText.Of(said.Status),
         said.EndReason is { } reason ? EnumText.Of(reason) : null,
-        said.At, said.FirstConnectedAt, said.EndedAt, said.BilledSeconds, said.ErrorCode);
+        said.At, said.FirstConnectedAt, said.EndedAt, said.BilledSeconds, said.ErrorCode, said.Node,
+        said.BilledSeconds is { } seconds ? prices.Of(CallStream.ChannelOf(callSid), said.Direction, seconds, said.At) : null);
 
     /// <summary>What one event tells of its call.</summary>
     /// <param name="At">The call had begun by then.</param>
@@ -104,5 +113,6 @@ internal sealed class CallsProjection(string schema) : IProjection
         public DateTimeOffset? EndedAt { get; init; }
         public int? BilledSeconds { get; init; }
         public int? ErrorCode { get; init; }
+        public string? Node { get; init; }
     }
 }

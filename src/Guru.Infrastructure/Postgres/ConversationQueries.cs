@@ -1,4 +1,4 @@
-using Guru.Application.Calls;
+using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -35,10 +35,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         command.Parameters.Add(new() { Value = limit + 1 });
         AddCursor(command.Parameters, cursor, after);
         var conversations = await ConversationsAsync(command, cancellationToken);
-        return conversations.Count <= limit
-            ? new Page<ConversationSummary>(conversations, Next: null)
-            : new Page<ConversationSummary>(
-                conversations[..limit], TimeCursor.Of(conversations[limit - 1].LastActivityAt, conversations[limit - 1].CallerId));
+        return Page.Of(conversations, limit, last => TimeCursor.Of(last.LastActivityAt, last.CallerId));
     }
 
     public async Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
@@ -58,20 +55,14 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         command.Parameters.Add(new() { Value = limit + 1 });
         AddCursor(command.Parameters, cursor, after);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var entries = new List<TimelineEntry>();
-        var last = "";
+        var entries = new List<(TimelineEntry Entry, string SourceId)>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            if (entries.Count == limit)
-            {
-                return new Page<TimelineEntry>(entries, TimeCursor.Of(entries[^1].At, last));
-            }
-
-            entries.Add(Entry(reader));
-            last = reader.GetString(9);
+            entries.Add((Entry(reader), reader.GetString(9)));
         }
 
-        return new Page<TimelineEntry>(entries, Next: null);
+        var page = Page.Of(entries, limit, last => TimeCursor.Of(last.Entry.At, last.SourceId));
+        return new Page<TimelineEntry>([.. page.Items.Select(item => item.Entry)], page.Next);
     }
 
     public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
@@ -102,7 +93,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         });
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         var memory = await reader.ReadAsync(cancellationToken)
-            ? new Memory(TextOrNull(reader, 0), TextOrNull(reader, 1), TextOrNull(reader, 2), TimeOrNull(reader, 3), [])
+            ? new Memory(reader.TextOrNull(0), reader.TextOrNull(1), reader.TextOrNull(2), reader.ValueOrNull<DateTimeOffset>(3), [])
             : Memory.None;
         await reader.NextResultAsync(cancellationToken);
         var found = new List<TimelineEntry>();
@@ -131,8 +122,8 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         {
             conversations.Add(new ConversationSummary(
                 CallerId: reader.GetString(0),
-                Language: TextOrNull(reader, 1),
-                Agent: TextOrNull(reader, 2),
+                Language: reader.TextOrNull(1),
+                Agent: reader.TextOrNull(2),
                 LastActivityAt: reader.GetFieldValue<DateTimeOffset>(3)));
         }
 
@@ -144,16 +135,11 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         Channel: EnumText.Read<TimelineChannel>(reader.GetString(1)),
         Speaker: EnumText.Read<Speaker>(reader.GetString(2)),
         Text: reader.GetString(3),
-        Agent: TextOrNull(reader, 4),
-        CallSid: TextOrNull(reader, 5),
-        MessageSid: TextOrNull(reader, 6),
-        Delivery: TextOrNull(reader, 7))
+        Agent: reader.TextOrNull(4),
+        CallSid: reader.TextOrNull(5),
+        MessageSid: reader.TextOrNull(6),
+        Delivery: reader.TextOrNull(7))
     {
-        Failure = TextOrNull(reader, 8),
+        Failure = reader.TextOrNull(8),
     };
-
-    private static string? TextOrNull(NpgsqlDataReader reader, int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
-
-    private static DateTimeOffset? TimeOrNull(NpgsqlDataReader reader, int column) =>
-        reader.IsDBNull(column) ? null : reader.GetFieldValue<DateTimeOffset>(column);
 }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Guru.Application;
+using Guru.Application.Calls;
 using Guru.Domain;
 using Guru.Domain.Callers;
 
@@ -39,8 +41,12 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
             [.. events.Select(@event => Write(types.Of(@event), owner, @event, known))], [.. known.Values.Select(key => key.Id)]);
     }
 
+    /// <inheritdoc cref="OpenAsync"/>
+    public async ValueTask<IReadOnlyList<object>> ReadAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken) =>
+        [.. (await OpenAsync(page, cancellationToken)).Select(opened => opened.Data)];
+
     /// <summary>Reads a page of events, asking once for all keys it needs.</summary>
-    public async ValueTask<IReadOnlyList<object>> ReadAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken)
+    internal async ValueTask<IReadOnlyList<(object Data, bool Erased)>> OpenAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken)
     {
         var parsed = page.Select(Parse).ToList();
         var ids = new HashSet<Guid>();
@@ -53,20 +59,26 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
         return parsed.ConvertAll(@event => @event.Open(known));
     }
 
-    /// <summary>An event as analysts see it: words readable, and how a person can be reached masked.</summary>
-    public JsonElement Readable(object @event)
+    /// <summary>An event as analysts see it: words readable, how a person can be reached masked, and null what was erased.</summary>
+    public EventView View(StoredEvent stored)
     {
-        var type = types.Of(@event);
-        var shown = type.Copy(@event);
-        foreach (var member in type.PersonalMembers.Where(member => member.Kind == PersonalDataKind.Contact))
+        var type = types.Of(stored.Data);
+        var shown = type.Copy(stored.Data);
+        foreach (var member in type.PersonalMembers)
         {
-            if (member.Get(@event) is { Length: > 0 } contact)
+            if (member.Get(stored.Data) is { Length: > 0 } text)
             {
-                member.Set(shown, CallerAddress.Mask(contact));
+                member.Set(shown, member.Kind == PersonalDataKind.Contact ? CallerAddress.Mask(text) : text);
+            }
+            else if (stored.Erased)
+            {
+                member.Set(shown, null);
             }
         }
 
-        return JsonSerializer.SerializeToElement(shown, type.ClrType, EventJson.Options);
+        return new EventView(
+            stored.Sequence, stored.StreamId, stored.Version, type.Name, type.At(stored.Data),
+            JsonSerializer.SerializeToElement(shown, type.ClrType, EventJson.Options));
     }
 
     private static WrittenEvent Write(EventType type, CallerId? owner, object @event, IReadOnlyDictionary<KeyScope, EventKey> known)
@@ -117,7 +129,8 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
     {
         void CollectKeys(HashSet<Guid> ids);
 
-        object Open(IReadOnlyDictionary<Guid, byte[]> known);
+        /// <returns>The event, and whether a key was missing.</returns>
+        (object Data, bool Erased) Open(IReadOnlyDictionary<Guid, byte[]> known);
     }
 
     private sealed class TodaysEvent(EventType type, object data) : IParsedEvent
@@ -133,18 +146,20 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
             }
         }
 
-        public object Open(IReadOnlyDictionary<Guid, byte[]> known)
+        public (object Data, bool Erased) Open(IReadOnlyDictionary<Guid, byte[]> known)
         {
+            var erased = false;
             foreach (var member in type.PersonalMembers)
             {
                 var text = member.Get(data);
                 if (SealedText.TryKeyId(text, out var id))
                 {
                     member.Set(data, OpenText(text!, id, member.Binding, known));
+                    erased |= !known.ContainsKey(id);
                 }
             }
 
-            return data;
+            return (data, erased);
         }
     }
 
@@ -153,16 +168,18 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
     {
         public void CollectKeys(HashSet<Guid> ids) => ids.UnionWith(Sealed().Select(member => member.KeyId));
 
-        public object Open(IReadOnlyDictionary<Guid, byte[]> known)
+        public (object Data, bool Erased) Open(IReadOnlyDictionary<Guid, byte[]> known)
         {
+            var erased = false;
             foreach (var (name, text, keyId) in Sealed().ToList())
             {
                 data[name] = OpenText(text, keyId, PersonalMember.BindingOf(storedType, name), known);
+                erased |= !known.ContainsKey(keyId);
             }
 
             var today = upcaster(data);
             var type = types.Stored(today.StoredType);
-            return Deserialize(type, today.Data.Deserialize(type.ClrType, EventJson.Options));
+            return (Deserialize(type, today.Data.Deserialize(type.ClrType, EventJson.Options)), erased);
         }
 
         private IEnumerable<(string Name, string Text, Guid KeyId)> Sealed()

@@ -8,7 +8,7 @@ namespace Guru.Infrastructure.Postgres;
 /// </summary>
 public interface IProjection
 {
-    /// <summary>The tables it alone writes, without their schema.</summary>
+    /// <summary>The tables it makes rows in, without their schema; no other projection does.</summary>
     IReadOnlyList<string> Tables { get; }
 
     IEnumerable<SqlCommand> Project(ProjectedEvent @event);

@@ -102,6 +102,22 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         return await ReadAsync(command, cancellationToken);
     }
 
+    /// <summary>A page of the events of calls that were stored up to a moment; it may be the last one only when it is not full.</summary>
+    internal async Task<IReadOnlyList<StoredEvent>> ReadCallsAsync(
+        long afterSequence, DateTimeOffset storedUpTo, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            """
+            select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
+            where seq_id > $1 and "timestamp" <= $2 and stream_id like 'call-%' and type <> 'tombstone' order by seq_id limit $3
+            """);
+        command.CommandTimeout = 0;
+        command.Parameters.Add(new() { Value = afterSequence });
+        command.Parameters.Add(new() { Value = storedUpTo.ToUniversalTime() });
+        command.Parameters.Add(new() { Value = limit });
+        return await ReadAsync(command, cancellationToken);
+    }
+
     private async Task<long> TryAppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
@@ -162,7 +178,10 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
             }
         }
 
-        var events = await serializer.ReadAsync(page, cancellationToken);
-        return [.. rows.Zip(events, (row, data) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, data))];
+        var events = await serializer.OpenAsync(page, cancellationToken);
+        return
+        [
+            .. rows.Zip(events, (row, opened) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, opened.Data) { Erased = opened.Erased }),
+        ];
     }
 }

@@ -1,8 +1,11 @@
 using Guru.Application;
+using Guru.Application.Analytics;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Transcripts;
 using Guru.Application.Work;
+using Guru.Domain.Costs;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.Infrastructure.Postgres;
@@ -10,12 +13,13 @@ namespace Guru.Infrastructure.Postgres;
 public static class PostgresRegistration
 {
     /// <summary>The event store and everything that reads from it. The database stays the caller's, to be disposed last.</summary>
-    public static IServiceCollection AddPostgres(this IServiceCollection services, Database database)
+    public static IServiceCollection AddPostgres(this IServiceCollection services, Database database, PriceTable prices)
     {
         services.AddSingleton(database.DataSource);
         services.AddSingleton(EventTypes.Shipped);
         services.AddSingleton(Upcasters.Shipped);
-        services.AddSingleton(Projections.Live);
+        services.AddSingleton(prices);
+        services.AddSingleton(Projections.Live(prices));
         services.AddSingleton(_ => new EventKeys(database.DataSource, TimeProvider.System));
         services.AddSingleton<EventSerializer>();
         services.AddSingleton<PostgresEventStore>();
@@ -25,9 +29,15 @@ public static class PostgresRegistration
         services.AddSingleton<IConsentQueries, ConsentQueries>();
         services.AddSingleton<IRequestKeys, PostgresRequestKeys>();
         services.AddSingleton<ITemplates, PostgresTemplates>();
+        services.AddSingleton<ITranscriptQueries, TranscriptQueries>();
+        services.AddSingleton<PastReadModels>();
+        services.AddSingleton<IAnalyticsQueries, AnalyticsQueries>();
+        services.AddSingleton<IExports, Exports>();
+        services.AddSingleton<IEventFeed, EventFeed>();
         services.AddSingleton<IWorkQueue>(provider => new PostgresWorkQueue(
             database.DataSource, provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();
+        services.AddSingleton<OutdatedReadModels>();
         services.AddSingleton<PostgresHealth>();
         return services;
     }

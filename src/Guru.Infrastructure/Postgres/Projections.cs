@@ -1,3 +1,7 @@
+using System.Security.Cryptography;
+using System.Text;
+using Guru.Domain.Costs;
+
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
@@ -8,15 +12,22 @@ public sealed class Projections
 {
     public const string LiveSchema = "guru";
 
+    /// <summary>To be raised with every change of what the projections write, so that the read models of an older Guru are made anew.</summary>
+    private const int Code = 2;
+
+    private readonly PriceTable _prices;
     private readonly IReadOnlyList<IProjection> _rebuilt;
     private readonly IReadOnlyList<IProjection> _all;
 
-    private Projections(string schema, params IProjection[] live)
+    private Projections(string schema, PriceTable prices, params IProjection[] live)
     {
+        _prices = prices;
         _rebuilt =
         [
-            new CallsProjection(schema),
+            new CallsProjection(schema, prices),
             new UtterancesProjection(schema),
+            new UsagesProjection(schema, prices),
+            new RoutingsProjection(schema),
             new TimelineProjection(schema),
             new ConversationsProjection(schema),
             new ConsentProjection(schema),
@@ -24,12 +35,25 @@ public sealed class Projections
         _all = [.. _rebuilt, .. live];
     }
 
-    public static Projections Live { get; } = new(LiveSchema, new WorkProjection());
-
     /// <summary>The read models: what a rebuild makes anew.</summary>
-    public IEnumerable<string> Tables => _rebuilt.SelectMany(projection => projection.Tables);
+    public IReadOnlyList<string> Tables => [.. _rebuilt.SelectMany(projection => projection.Tables)];
 
-    public static Projections In(string schema) => new(schema);
+    /// <summary>Of what the read models hold: rows made by projections of another version, or with other prices, may differ.</summary>
+    public string Version => $"{Code}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', PriceLines()))))[..16]}";
+
+    public static Projections Live(PriceTable prices) => new(LiveSchema, prices, new WorkProjection());
+
+    /// <summary>The same read models in another schema.</summary>
+    public Projections In(string schema) => new(schema, _prices);
+
+    /// <summary>Only what calls are counted and searched by, in another schema.</summary>
+    internal IReadOnlyList<IProjection> CallsIn(string schema) =>
+        [new CallsProjection(schema, _prices), new UtterancesProjection(schema), new UsagesProjection(schema, _prices)];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => _all.SelectMany(projection => projection.Project(@event));
+
+    private IEnumerable<string> PriceLines() =>
+        _prices.Models.Select(price => (price with { Source = "", Assumed = false }).ToString())
+            .Concat(_prices.Carrier.Select(price => (price with { Source = "", Assumed = false }).ToString()))
+            .Order(StringComparer.Ordinal);
 }

@@ -20,7 +20,7 @@ public sealed class RebuildException(string message) : Exception(message);
 /// <item>In one transaction the lock is taken once more, the rest is projected, and the shadow tables replace the live ones.</item>
 /// </list>
 /// </summary>
-public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store, EventKeys keys)
+public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store, EventKeys keys, Projections live)
 {
     internal const long Lock = 0x67757276;
 
@@ -35,10 +35,24 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
 
     private const string Log = "events.mt_streams";
 
-    private readonly ShadowTables _shadow = new([.. Projections.Live.Tables]);
-    private readonly Projections _projections = Projections.In(ShadowTables.Schema);
+    private readonly ShadowTables _shadow = new(live.Tables);
+    private readonly Projections _projections = live.In(ShadowTables.Schema);
+
+    /// <summary>Whether the read models are the work of another version of the projections, or of other prices.</summary>
+    public async Task<bool> IsDueAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+
+        // There is nothing to make anew where nothing has happened yet.
+        await ScalarAsync(
+            connection,
+            $"update guru.read_models set version = '{live.Version}' where version = '' and not exists (select 1 from events.mt_events)",
+            cancellationToken);
+        return await ScalarAsync(connection, "select version from guru.read_models", cancellationToken) as string != live.Version;
+    }
 
     /// <returns>How many events were projected.</returns>
+    /// <exception cref="RebuildException">Another is under way, or the database was migrated meanwhile.</exception>
     public async Task<long> RebuildAsync(IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
@@ -81,7 +95,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
         await ScalarAsync(connection, "set synchronous_commit = on", cancellationToken);
         await AnalyzeAsync(connection, cancellationToken);
         await using var transaction = await BlockAsync(
-            connection, [Log, .. Projections.Live.Tables.Select(table => $"guru.{table}")], cancellationToken);
+            connection, [Log, .. live.Tables.Select(table => $"guru.{table}")], cancellationToken);
         await run.ProjectUpToAsync(await EndAsync(connection, cancellationToken), connection, cancellationToken);
         if (await MigratedAsync(connection, cancellationToken) != migrated)
         {
@@ -89,6 +103,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
         }
 
         await _shadow.SwapAsync(connection, cancellationToken);
+        await ScalarAsync(connection, $"update guru.read_models set version = '{live.Version}', rebuilt_at = now()", cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return run.Events;
     }
@@ -129,9 +144,9 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
     private static async Task<int> MigratedAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
         (await Migrator.AppliedAsync(connection, cancellationToken)).Count;
 
-    private static async Task AnalyzeAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    private async Task AnalyzeAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        foreach (var table in Projections.Live.Tables)
+        foreach (var table in live.Tables)
         {
             await ScalarAsync(connection, $"analyze {ShadowTables.Schema}.{table}", cancellationToken);
         }

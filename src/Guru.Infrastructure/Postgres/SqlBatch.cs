@@ -64,6 +64,8 @@ public sealed class SqlBatch
         NpgsqlDbType.Text => Array<string?>(type, rows, column, value => value is string text ? StorableText.Of(text) : null),
         NpgsqlDbType.Bigint => Array(type, rows, column, value => (long?)value),
         NpgsqlDbType.Integer => Array(type, rows, column, value => (int?)value),
+        NpgsqlDbType.Numeric => Array(type, rows, column, value => (decimal?)value),
+        NpgsqlDbType.Double => Array(type, rows, column, value => (double?)value),
         NpgsqlDbType.Boolean => Array(type, rows, column, value => (bool?)value),
         NpgsqlDbType.TimestampTz => Array(type, rows, column, value => ((DateTimeOffset?)value)?.ToUniversalTime()),
         _ => throw new NotSupportedException($"No projection has had a column of type {type} yet."),

@@ -3,19 +3,50 @@ using static NpgsqlTypes.NpgsqlDbType;
 
 namespace Guru.Infrastructure.Postgres;
 
-/// <summary>One row for each utterance of a call. The words are readable here, so that they can be searched.</summary>
+/// <summary>
+/// One row for each utterance of a call, and its figures added to the call. The words are readable here, so that they can be searched. What an
+/// agent said has no language of its own: it is searched in that of the call.
+/// </summary>
 internal sealed class UtterancesProjection(string schema) : IProjection
 {
     private readonly SqlStatement _insert = new(
         $"""
-        insert into {schema}.utterances (
-            call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription,
-            start_ms, end_ms, said_ms, heard_ms, language, first_audio_ms, first_heard_ms, at)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-        on conflict do nothing
+        with said as (
+            insert into {schema}.utterances (
+                call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms,
+                language, first_audio_ms, first_heard_ms, at, response_id, unheard, search_language, words, unheard_words)
+            select u.*, l.language, guru.search_words(l.language, u.said), guru.search_words(l.language, u.unheard)
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                as u (call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms,
+                      language, first_audio_ms, first_heard_ms, at, response_id, unheard)
+            left join {schema}.calls c on c.call_sid = u.call_sid
+            cross join lateral (select coalesce(u.language, c.language) as language) l
+            on conflict do nothing
+            returning call_sid, speaker, interrupted, said_ms, heard_ms, first_audio_ms)
+        update {schema}.calls c set
+            turns = c.turns + f.turns,
+            barge_ins = c.barge_ins + f.barge_ins,
+            caller_talk_ms = c.caller_talk_ms + f.caller_talk_ms,
+            agent_talk_ms = c.agent_talk_ms + f.agent_talk_ms,
+            latencies_ms = l.latencies_ms,
+            latency_p50_ms = l.p50,
+            latency_p95_ms = l.p95
+        from (
+            select call_sid, count(*) as turns,
+                count(*) filter (where speaker = 'agent' and interrupted) as barge_ins,
+                coalesce(sum(heard_ms) filter (where speaker = 'caller'), 0) as caller_talk_ms,
+                coalesce(sum(heard_ms) filter (where speaker = 'agent'), 0) as agent_talk_ms,
+                array_remove(array_agg(case when not interrupted then first_audio_ms end), null) as latencies_ms
+            from said group by call_sid) f
+        join {schema}.calls before on before.call_sid = f.call_sid
+        cross join lateral (
+            select coalesce(array_agg(ms order by ms), '{"{}"}') as latencies_ms,
+                percentile_cont(0.5) within group (order by ms) as p50, percentile_cont(0.95) within group (order by ms) as p95
+            from unnest(before.latencies_ms || f.latencies_ms) as ms) l
+        where c.call_sid = f.call_sid
         """,
         Text, Text, Text, Text, Text, Text, NpgsqlTypes.NpgsqlDbType.Boolean, Text,
-        Bigint, Bigint, Bigint, Bigint, Text, Bigint, Bigint, TimestampTz);
+        Bigint, Bigint, Bigint, Bigint, Text, Bigint, Bigint, TimestampTz, Text, Text);
 
     public IReadOnlyList<string> Tables => ["utterances"];
 
@@ -27,7 +58,17 @@ internal sealed class UtterancesProjection(string schema) : IProjection
                     _insert, $"{callSid}/{e.UtteranceId}",
                     callSid, e.UtteranceId, EnumText.Of(e.Speaker), e.Agent, e.Said ?? "", e.Heard ?? "", e.Interrupted,
                     EnumText.Of(e.Transcription), e.StartMs, e.EndMs, e.SaidMs, e.HeardMs, e.Language, e.FirstAudioMs, e.FirstHeardMs,
-                    e.At),
+                    e.At, e.ResponseId, Unheard(e))
+                {
+                    Reads = callSid,
+                },
             ]
             : [];
+
+    /// <summary>What of the words did not reach the other's ear; null where all did.</summary>
+    private static string? Unheard(UtteranceTranscribed e)
+    {
+        var (said, heard) = (StorableText.Of(e.Said ?? ""), StorableText.Of(e.Heard ?? "")); // As they are read back, so that a rebuild cuts at the same place.
+        return said.Length == 0 || said == heard ? null : said.StartsWith(heard, StringComparison.Ordinal) ? said[heard.Length..].Trim() : said;
+    }
 }

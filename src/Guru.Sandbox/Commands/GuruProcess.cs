@@ -103,6 +103,13 @@ public sealed class GuruProcess : IAsyncDisposable
         return variables;
     }
 
+    /// <summary>Its end without a word, as when a machine fails. A PostgreSQL of its own would live on: give it a DATABASE_URL.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync(CancellationToken.None);
+    }
+
     /// <summary>Asks it to stop, as an operator would, and waits; a Guru that does not stop is killed.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -1,3 +1,5 @@
+using Guru.Sandbox.Hosting;
+
 namespace Guru.Sandbox.OpenAI;
 
 /// <summary>An answer of the model that is no answer.</summary>
@@ -44,6 +46,9 @@ public sealed record HttpFault(string Path, int Status, string Code, TimeSpan? R
     /// <summary>No answer comes until the client gives up.</summary>
     public bool NeverAnswers { get; init; }
 
+    /// <summary>The right answer waits here.</summary>
+    public Hold? Hold { get; init; }
+
     public static HttpFault RateLimited(string path, TimeSpan retryAfter) => new(path, 429, "rate_limit_exceeded", retryAfter);
 
     /// <summary>No money left: trying again does not help.</summary>
@@ -52,6 +57,8 @@ public sealed record HttpFault(string Path, int Status, string Code, TimeSpan? R
     public static HttpFault Slow(string path, TimeSpan delay) => new(path, 200, "", Delay: delay);
 
     public static HttpFault Timeout(string path) => new(path, 504, "timeout") { NeverAnswers = true };
+
+    public static HttpFault Held(string path, Hold hold) => new(path, 200, "") { Hold = hold };
 
     public static HttpFault Answering(AnswerFault answer) => new("/v1/responses", 200, "") { Answer = answer };
 

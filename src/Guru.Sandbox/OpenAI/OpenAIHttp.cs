@@ -142,6 +142,11 @@ public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
         try
         {
             await Task.Delay(fault.NeverAnswers ? Timeout.InfiniteTimeSpan : fault.Delay, context.RequestAborted);
+            if (fault.Hold is { } hold)
+            {
+                await hold.HoldAsync(context.RequestAborted);
+                context.RequestAborted.ThrowIfCancellationRequested();
+            }
         }
         catch (OperationCanceledException)
         {
@@ -226,7 +231,7 @@ public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
         }
     }
 
-    static IResult Bad(string code, string message, string? param = null, int status = 400) => Json(
+    internal static IResult Bad(string code, string message, string? param = null, int status = 400) => Json(
         new JsonObject
         {
             ["error"] = new JsonObject { ["message"] = message, ["type"] = "invalid_request_error", ["param"] = param, ["code"] = code },
@@ -237,5 +242,5 @@ public sealed partial class OpenAIHttp(OpenAIStandInOptions options)
 
     static int Tokens(string? text) => (text?.Length ?? 0) / CharactersPerToken;
 
-    static string NewId(string prefix) => prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+    internal static string NewId(string prefix) => prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
 }

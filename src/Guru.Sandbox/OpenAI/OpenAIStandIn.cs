@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Guru.Sandbox.Hosting;
 using Guru.Sandbox.Timing;
 
@@ -22,6 +24,9 @@ public sealed record OpenAIStandInOptions
 
     /// <summary>What goes wrong in a session, by its number from 1, when nothing was queued for it.</summary>
     public Func<int, RealtimeFaults>? Faults { get; init; }
+
+    /// <summary>Answers a browser's offer, in place of an answer that leads nowhere.</summary>
+    public Func<RtcCall, Task<string>>? Peer { get; init; }
 
     /// <summary>The settings of every session; model, seed, replies, faults and start are the stand-in's.</summary>
     public RealtimeSessionOptions Session { get; init; } = new();
@@ -53,6 +58,9 @@ public sealed class OpenAIStandIn : IAsyncDisposable
 
     /// <summary>The sessions, in order of their upgrade.</summary>
     public Journal<RealtimeConnection> Sessions { get; } = new();
+
+    /// <summary>Calls of browsers, in order.</summary>
+    public Journal<RtcCall> Calls { get; } = new();
 
     /// <summary>Upgrades that were refused, by status.</summary>
     public Journal<int> Refusals { get; } = new();
@@ -87,6 +95,8 @@ public sealed class OpenAIStandIn : IAsyncDisposable
     {
         Http.Map(app);
         app.MapGet("/v1/realtime", RealtimeAsync);
+        app.MapPost("/v1/realtime/calls", (Delegate)CallAsync);
+        app.MapPost("/v1/realtime/calls/{id}/hangup", HangUp);
     }
 
     async Task RealtimeAsync(HttpContext context)
@@ -120,6 +130,12 @@ public sealed class OpenAIStandIn : IAsyncDisposable
             return;
         }
 
+        if (context.Request.Query["call_id"].ToString() is { Length: > 0 } callId)
+        {
+            await AttendAsync(callId, context);
+            return;
+        }
+
         var model = context.Request.Query["model"].ToString();
         faults = context.Request.Headers.ContainsKey("OpenAI-Beta")
             ? new RealtimeFaults { CloseAtOnce = 4000, CloseReason = "beta_api_shape_disabled" }
@@ -138,5 +154,80 @@ public sealed class OpenAIStandIn : IAsyncDisposable
         var connection = new RealtimeConnection(number, session, faults, socket, context.Request, _pacer, _options.Journal);
         Sessions.Add(connection);
         await connection.RunAsync(context);
+    }
+
+    async Task<IResult> CallAsync(HttpContext context)
+    {
+        var form = context.Request.HasFormContentType ? await context.Request.ReadFormAsync(context.RequestAborted) : FormCollection.Empty;
+        var offer = form["sdp"].ToString();
+        string answer;
+        try
+        {
+            answer = SdpAnswer.To(offer);
+        }
+        catch (FormatException e)
+        {
+            return OpenAIHttp.Bad("invalid_offer", e.Message);
+        }
+
+        var given = Parse(form["session"].ToString());
+        var number = Interlocked.Increment(ref _sessions);
+        var session = new RealtimeSession(_options.Session with
+        {
+            Model = (string?)given?["model"] ?? "",
+            Seed = number,
+            StartedAt = TimeProvider.System.GetUtcNow(),
+            Replies = _options.Replies ?? _options.Brain.Reply,
+            Faults = _options.Faults?.Invoke(number) ?? RealtimeFaults.None,
+            WebRtc = true,
+        });
+        if (given is null || given["model"] is null || session.Configuration.Update(given, hasSpoken: false) is not null)
+        {
+            return OpenAIHttp.Bad("invalid_value", "The session is missing or wrong.");
+        }
+
+        var call = new RtcCall(OpenAIHttp.NewId("rtc_"), offer, given, session, _pacer);
+        Calls.Add(call);
+        answer = _options.Peer is { } peer ? await peer(call) : answer;
+        context.Response.Headers.Location = $"/v1/realtime/calls/{call.Id}";
+        return Results.Content(answer, "application/sdp", System.Text.Encoding.UTF8, StatusCodes.Status201Created);
+    }
+
+    IResult HangUp(string id)
+    {
+        if (Find(id) is not { } call)
+        {
+            return OpenAIHttp.Bad("call_not_found", "There is no such call.", status: 404);
+        }
+
+        call.End("hangup");
+        return Results.Ok();
+    }
+
+    async Task AttendAsync(string callId, HttpContext context)
+    {
+        if (Find(callId) is not { } call)
+        {
+            Refusals.Add(404);
+            await OpenAIHttp.RefuseAsync(context, 404, "invalid_request_error", "call_not_found", "There is no such call.");
+            return;
+        }
+
+        using var socket = await context.WebSockets.AcceptWebSocketAsync();
+        await call.AttendAsync(socket, context);
+    }
+
+    RtcCall? Find(string id) => Calls.Entries.FirstOrDefault(call => call.Id == id && call.EndedBy is null);
+
+    static JsonObject? Parse(string json)
+    {
+        try
+        {
+            return JsonNode.Parse(json) as JsonObject;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 }

@@ -218,7 +218,7 @@ public sealed class RealtimeConnection : IPaced
         }
     }
 
-    static string TypeOf(ReadOnlySpan<byte> utf8)
+    internal static string TypeOf(ReadOnlySpan<byte> utf8)
     {
         try
         {

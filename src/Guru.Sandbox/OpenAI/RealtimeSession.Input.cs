@@ -43,11 +43,26 @@ public sealed partial class RealtimeSession
             return new ProtocolError("string_above_max_length", "An append holds at most 15 MiB of audio.", "audio");
         }
 
-        audio = Configuration.InputIsMuLaw ? audio : MuLaw.FromPcm(audio, 24000);
+        Listen(Configuration.InputIsMuLaw ? audio : MuLaw.FromPcm(audio, 24000));
+        return null;
+    }
+
+    /// <summary>What a browser's microphone sends over WebRTC, as mu-law.</summary>
+    public void Hear(byte[] audio, TimeSpan now)
+    {
+        Advance(now);
+        if (!Closed)
+        {
+            Listen(audio);
+        }
+    }
+
+    void Listen(byte[] audio)
+    {
         _input.AddRange(audio);
         if (Configuration.TurnDetection is null)
         {
-            return null;
+            return;
         }
 
         foreach (var edge in _voice.Feed(audio))
@@ -66,8 +81,6 @@ public sealed partial class RealtimeSession
         {
             Forget(AppendedBytes - KeptSilenceBytes);
         }
-
-        return null;
     }
 
     void SpeechStarted(long from)
@@ -75,6 +88,11 @@ public sealed partial class RealtimeSession
         _idle++;
         (_turnId, _turnFrom) = (NewId("item"), from);
         Send("input_audio_buffer.speech_started", new JsonObject { ["audio_start_ms"] = from / MuLaw.BytesPerMs, ["item_id"] = _turnId });
+        if (_options.WebRtc && Configuration.TurnDetection is { InterruptResponse: true })
+        {
+            ClearOutput();
+        }
+
         if (Configuration.TurnDetection is { InterruptResponse: true } && _active is { Stopped: false } active)
         {
             Interrupt(active);

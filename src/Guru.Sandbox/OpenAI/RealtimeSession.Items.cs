@@ -163,16 +163,7 @@ public sealed partial class RealtimeSession
             return error;
         }
 
-        // Nobody knows which words the audio that is left holds, so all of them go.
-        item!.AudioBytes = endMs * MuLaw.BytesPerMs;
-        item.Truncated = true;
-        item.Text = null;
-        if (item.Json["content"] is JsonArray { Count: > 0 } content)
-        {
-            ((JsonObject)content[0]!).Remove("transcript");
-        }
-
-        Send("conversation.item.truncated", new JsonObject { ["item_id"] = id, ["content_index"] = 0, ["audio_end_ms"] = endMs });
+        Truncate(item!, endMs);
         return null;
     }
 

@@ -212,6 +212,12 @@ public sealed partial class RealtimeSession
         var audio = sample.Audio.AsSpan()[from..to];
         _hasSpoken = true;
         generation.Speaking!.AudioBytes = to;
+        if (_options.WebRtc)
+        {
+            Play(generation);
+            return to;
+        }
+
         Send("response.output_audio.delta", Part(generation, generation.Speaking, "delta", Convert.ToBase64String(
             Configuration.OutputIsMuLaw || AsksForMuLaw(generation) ? audio : MuLaw.ToPcm24k(audio))));
         return to;
@@ -377,6 +383,7 @@ public sealed partial class RealtimeSession
 
         // A response that was stopped before it had said anything costs nothing, and says so with a null.
         var usage = generation.Output.Count == 0 && status != "completed" ? null : Usage(generation);
+        StopWhenPlayed(generation);
         Send("response.done", new JsonObject { ["response"] = Describe(generation, status, details, usage) });
         if (generation.Number % 2 == 0)
         {

@@ -46,6 +46,9 @@ public sealed record RealtimeSessionOptions
 
     public TimeSpan FirstAudioAfter { get; init; } = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>The audio goes to and from a browser: none is in the events, and the server itself plays, stops and truncates.</summary>
+    public bool WebRtc { get; init; }
+
     public Replies Replies { get; init; } = context => Brain.Shipped.Reply(context);
 
     public Recogniser Recogniser { get; init; } = Recogniser.Shipped;
@@ -63,7 +66,8 @@ public sealed record RealtimeSessionOptions
 
 /// <summary>
 /// OpenAI's side of one Realtime session, without a socket and without a clock: client events in, server events out, each
-/// when it is due. Sections 2 and 10 of the vendor's protocol, as far as a phone bridge can meet them on a WebSocket.
+/// when it is due. Sections 2 and 10 of the vendor's protocol, as far as a phone bridge can meet them on a WebSocket, and a
+/// server that attends a browser's call.
 /// </summary>
 public sealed partial class RealtimeSession
 {
@@ -209,6 +213,7 @@ public sealed partial class RealtimeSession
         "conversation.item.delete" => DeleteItem(message),
         "response.create" => CreateResponse(message),
         "response.cancel" => CancelResponse(message),
+        "output_audio_buffer.clear" when _options.WebRtc => ClearOutput(),
         "output_audio_buffer.clear" => new ProtocolError("invalid_value", "output_audio_buffer.clear is for WebRTC and SIP.", "type"),
         _ => new ProtocolError("invalid_value", $"Invalid value: '{type}'. Supported values are the client events of the Realtime API.",
             "type"),

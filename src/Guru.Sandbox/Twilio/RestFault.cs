@@ -1,3 +1,5 @@
+using Guru.Sandbox.Hosting;
+
 namespace Guru.Sandbox.Twilio;
 
 /// <summary>A REST request that fails, once.</summary>
@@ -18,6 +20,9 @@ public sealed record RestFault(string Resource, int Status, int Code, string Mes
     /// <summary>The connection breaks in place of an answer.</summary>
     public bool BreaksConnection { get; init; }
 
+    /// <summary>Nothing fails, but the answer waits here: after the request was carried out, or before, as <see cref="Executed"/> says.</summary>
+    public Hold? Hold { get; init; }
+
     /// <summary>How many requests in a row.</summary>
     public int Times { get; init; } = 1;
 
@@ -33,6 +38,13 @@ public sealed record RestFault(string Resource, int Status, int Code, string Mes
     /// <param name="executed">What was asked for has happened all the same.</param>
     public static RestFault Timeout(string resource, bool executed) =>
         new(resource, 504, 20504) { Method = "POST", Executed = executed, NeverAnswers = true };
+
+    /// <param name="resource">Calls, Messages, Media or Indicators.</param>
+    /// <param name="method">POST or GET.</param>
+    /// <param name="hold">Where it waits.</param>
+    /// <param name="executed">What was asked for has happened before.</param>
+    public static RestFault Held(string resource, string method, Hold hold, bool executed) =>
+        new(resource, 200, 0) { Method = method, Hold = hold, Executed = executed };
 
     internal bool Fits(HttpRequest request) => (Method is null || Method == request.Method) && ResourceOf(request.Path) == Resource;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Guru.Sandbox.Hosting;
 using Guru.Sandbox.Timing;
 
 namespace Guru.Sandbox.Twilio;
@@ -76,7 +77,18 @@ public sealed partial class TwilioRest(TwilioStandIn twilio)
 
         var fault = TakeFault(request);
         Exchanges.Add(new RestExchange(request.Method, request.Path, fault is { NeverAnswers: true } or { BreaksConnection: true } ? 0 : fault?.Status));
-        return fault is null ? await next(invocation) : await FailAsync(fault, invocation, next);
+        return fault switch
+        {
+            null => await next(invocation),
+            { Hold: { } hold } => await HoldAsync(hold, fault.Executed, invocation, next),
+            _ => await FailAsync(fault, invocation, next),
+        };
+    }
+
+    private static async ValueTask<object?> HoldAsync(Hold hold, bool executed, EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    {
+        var answer = executed ? await next(invocation) : null;
+        return await hold.HoldAsync(invocation.HttpContext.RequestAborted) ? answer ?? await next(invocation) : Results.Empty;
     }
 
     private RestFault? TakeFault(HttpRequest request)

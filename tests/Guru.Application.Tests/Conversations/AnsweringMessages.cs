@@ -118,6 +118,7 @@ public sealed class AnsweringMessages
         await _desk.WorksAsync();
         _desk.Known.Memory = Memory.None with
         {
+            Agent = "legal",
             Entries = [new TimelineEntry(_desk.Time.GetUtcNow(), TimelineChannel.Whatsapp, Speaker.Caller, "My visa", null, null, "SM1", null)],
         };
         _desk.Model.Routes = () => slow

@@ -5,6 +5,7 @@ using System.Threading.Channels;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 
 namespace Guru.Application.Tests.Voice;
 
@@ -127,6 +128,32 @@ internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
         var model = new ScriptedModel(configuration, $"sess_{_models.Count + 1}", time.GetUtcNow() + TimeSpan.FromHours(1));
         _models.Enqueue(model);
         return model;
+    }
+}
+
+/// <summary>Browsers' sessions with the model, as the test says.</summary>
+internal sealed class ScriptedBrowsers : IBrowserSessions
+{
+    /// <summary>Calls that were hung up.</summary>
+    public ConcurrentQueue<CallSid> HungUp { get; } = new();
+
+    /// <summary>How often hanging up fails.</summary>
+    public int Fails { get; set; }
+
+    public ScriptedModel Model { get; } = new(new VoiceSettings().For(House.Agents, agentName: null, language: null), "rtc_1", DateTimeOffset.MaxValue);
+
+    public Task<ClientSecret> IssueSecretAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken) =>
+        throw new NotSupportedException();
+
+    public Task<AnsweredOffer> CallAsync(VoiceConfiguration configuration, string offer, string safetyIdentifier, CancellationToken cancellationToken) =>
+        Task.FromResult(new AnsweredOffer(CallSid.Parse("rtc_1"), "v=0"));
+
+    public Task<IVoiceModel> AttendAsync(CallSid callSid, CancellationToken cancellationToken) => Task.FromResult<IVoiceModel>(Model);
+
+    public Task HangUpAsync(CallSid callSid, CancellationToken cancellationToken)
+    {
+        HungUp.Enqueue(callSid);
+        return Fails-- > 0 ? throw new VoiceModelException("503", transient: true) : Task.CompletedTask;
     }
 }
 

@@ -27,7 +27,7 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -59,6 +59,8 @@ internal sealed class House
     public MemoryStore Store { get; }
 
     public ScriptedDialer Dialer { get; }
+
+    public ScriptedBrowsers Browsers { get; } = new();
 
     public IOptions<CallRules> Rules { get; }
 

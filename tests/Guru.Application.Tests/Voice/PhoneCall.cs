@@ -37,13 +37,14 @@ internal sealed class PhoneCall
     public static string Greeting { get; } = CallPrompts.Greeting(hint: null, known: false, language: null);
 
     public PhoneCall(
-        Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0, string? language = null)
+        Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0, string? language = null,
+        bool sideband = false)
     {
         var set = new CallRules { SilenceSeconds = 20, AnswerSeconds = 8 };
         rules?.Invoke(set);
         Session = new CallSession(
             new CallSessionStart(
-                Zero, Agents, new VoiceSettings { Model = "voice-model", TranscriptionModel = "transcription-model" }, "general", language, resumed, soFar ?? []),
+                Zero, Agents, new VoiceSettings { Model = "voice-model", TranscriptionModel = "transcription-model" }, "general", language, resumed, soFar ?? [], Sideband: sideband),
             set);
         (NowMs, _nextFrame, StartedAt) = (startsAt, startsAt, startsAt);
         Model = new ModelSide(this);

@@ -1,4 +1,3 @@
-using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 

@@ -178,14 +178,12 @@ public sealed class WorkingOffTheList : IAsyncDisposable
         _time.Jump(TimeSpan.FromSeconds(7));
         Start();
 
+        // Loops of tests beside this one count too.
         await ManualTime.UntilAsync(() =>
         {
             listener.RecordObservableInstruments();
-            return told.ContainsKey("guru.work.items reply");
+            return told.GetValueOrDefault("guru.work.items reply") == 1 && told.GetValueOrDefault("guru.work.oldest reply") == 7;
         });
-
-        told["guru.work.items reply"].ShouldBe(1);
-        told["guru.work.oldest reply"].ShouldBe(7);
     }
 
     private async Task WorkOffAsync(Action<WorkRules>? rules = null)

@@ -42,7 +42,7 @@ public sealed class DiallingTheModel
     [InlineData("http://127.0.0.1:9999/v1/", "ws://127.0.0.1:9999/v1/realtime?model=a%2Fb")]
     [InlineData("https://eu.api.openai.com:8443/v1", "wss://eu.api.openai.com:8443/v1/realtime?model=a%2Fb")]
     public void Derives_the_address_from_the_rest_base(string baseUrl, string address) =>
-        RealtimeDialer.Address(new Uri(baseUrl), "a/b").AbsoluteUri.ShouldBe(address);
+        RealtimeDialer.Address(new Uri(baseUrl), "model", "a/b").AbsoluteUri.ShouldBe(address);
 
     [Theory]
     [InlineData("""{"type":"audio/pcm","rate":24000}""", """{"type":"audio/pcm","rate":24000}""")]

@@ -148,6 +148,26 @@ public sealed class ReadingTheModel
     public void Does_not_take_a_nameless_or_cut_off_tool_call_for_one(string json) => Event(json).ShouldBeNull();
 
     [Fact]
+    public void Reads_what_the_vendors_side_plays_to_a_browser()
+    {
+        Event("""{"type":"output_audio_buffer.started","event_id":"e","response_id":"resp_1"}""").ShouldBe(new PlaybackStarted("resp_1"));
+        Event("""{"type":"output_audio_buffer.stopped","event_id":"e","response_id":"resp_1"}""").ShouldBe(new PlaybackStopped("resp_1"));
+        Event("""{"type":"output_audio_buffer.cleared","event_id":"e","response_id":"resp_1"}""").ShouldBe(new PlaybackCleared("resp_1"));
+        Event("""{"type":"conversation.item.truncated","event_id":"e","item_id":"item_2","content_index":0,"audio_end_ms":1500}""")
+            .ShouldBe(new ItemTruncated("item_2", 1500));
+    }
+
+    [Fact]
+    public void Reads_items_and_their_words()
+    {
+        Event("""{"type":"conversation.item.done","event_id":"e","previous_item_id":"item_1","item":{"id":"item_2"}}""").ShouldBe(new ItemDone("item_2", "item_1"));
+        Event("""{"type":"conversation.item.retrieved","event_id":"e","item":{"id":"item_2","type":"message","role":"assistant","content":[{"type":"output_audio","transcript":"Hello","audio":"//8A"}]}}""")
+            .ShouldBe(new ItemRetrieved("item_2", "assistant", "Hello"));
+        Event("""{"type":"conversation.item.retrieved","event_id":"e","item":{"id":"item_3","type":"message","role":"user","content":[{"type":"input_audio","transcript":null}]}}""")
+            .ShouldBe(new ItemRetrieved("item_3", "user", Text: null));
+    }
+
+    [Fact]
     public void Reads_errors_with_the_event_they_are_about()
     {
         Event("""{"type":"error","event_id":"event_9","error":{"type":"invalid_request_error","code":"invalid_value","message":"...","param":"session.audio","event_id":"cfg-1"}}""")
@@ -162,8 +182,6 @@ public sealed class ReadingTheModel
     [InlineData("""{"type":"conversation.created","event_id":"event_3","conversation":{"id":"conv_1","object":"realtime.conversation"}}""")]
     [InlineData("""{"type":"conversation.item.added","event_id":"e","previous_item_id":"item_1","item":{"id":"item_2","type":"message","content":[]}}""")]
     [InlineData("""{"type":"conversation.item.created","event_id":"e","previous_item_id":"item_1","item":{"id":"item_2","type":"message","content":[]}}""")]
-    [InlineData("""{"type":"conversation.item.done","event_id":"e","item":{"id":"item_2"}}""")]
-    [InlineData("""{"type":"conversation.item.truncated","event_id":"e","item_id":"item_2","content_index":0,"audio_end_ms":1500}""")]
     [InlineData("""{"type":"conversation.item.deleted","event_id":"e","item_id":"item_2"}""")]
     [InlineData("""{"type":"conversation.item.input_audio_transcription.delta","event_id":"e","item_id":"item_1","content_index":0,"delta":"Hey","obfuscation":"aLxx0"}""")]
     [InlineData("""{"type":"conversation.item.input_audio_transcription.segment","item_id":"item_1","id":"seg_1","text":"hello","speaker":"spk_1","start":0.0,"end":0.4}""")]

@@ -46,6 +46,19 @@ public sealed class WritingToTheModel
             """);
 
     [Fact]
+    public void Configures_a_browsers_session_alike_with_the_model_and_without_a_format()
+    {
+        var phone = JsonNode.Parse(Update(Configuration))!["session"]!.AsObject();
+        var browser = JsonNode.Parse(RealtimeWriter.BrowserSession(Configuration))!.AsObject();
+
+        ((string)browser["model"]!).ShouldBe("gpt-realtime-2.1");
+        browser.Remove("model");
+        phone["audio"]!["input"]!.AsObject().Remove("format");
+        phone["audio"]!["output"]!.AsObject().Remove("format");
+        browser.ToJsonString().ShouldBe(phone.ToJsonString());
+    }
+
+    [Fact]
     public void Uses_no_name_of_the_beta_api()
     {
         var json = Update(Configuration);
@@ -108,8 +121,31 @@ public sealed class WritingToTheModel
         ShouldBeJson(Write(new TruncateItem("item_5", 0, 1340)),
             """{"type":"conversation.item.truncate","event_id":"id-1","item_id":"item_5","content_index":0,"audio_end_ms":1340}""");
         ShouldBeJson(Write(new CancelResponse("resp_1")), """{"type":"response.cancel","event_id":"id-1","response_id":"resp_1"}""");
+        ShouldBeJson(Write(new RetrieveItem("item_1")), """{"type":"conversation.item.retrieve","event_id":"id-1","item_id":"item_1"}""");
         ShouldBeJson(Write(new CommitTurn()), """{"type":"input_audio_buffer.commit","event_id":"id-1"}""");
     }
+
+    [Fact]
+    public void Changes_a_session_that_has_spoken_without_a_word_about_its_voice() =>
+        ShouldBeJson(Write(new Configure(Configuration, IsFresh: false)), """
+            {"type":"session.update","event_id":"id-1","session":{
+              "type":"realtime",
+              "instructions":"You are Guru. Réponds \"poliment\".",
+              "audio":{
+                "input":{
+                  "format":{"type":"audio/pcmu"},
+                  "noise_reduction":null,
+                  "transcription":{"model":"gpt-transcribe","languages":["en","fr"],"prompt":"A phone call about Medicaid"},
+                  "turn_detection":{"type":"server_vad","threshold":0.5,"prefix_padding_ms":300,"silence_duration_ms":500,
+                                    "idle_timeout_ms":null,"create_response":true,"interrupt_response":true}},
+                "output":{"format":{"type":"audio/pcmu"}}},
+              "tools":[{"type":"function","name":"hand_off","description":"Hands the call to another advisor.",
+                        "parameters":{"type":"object","properties":{"agent":{"type":"string"}},"required":["agent"]}}]}}
+            """);
+
+    [Fact]
+    public void Configures_a_session_that_has_not_spoken_anew_with_its_voice() =>
+        Write(new Configure(Configuration, IsFresh: true)).ShouldBe(Update(Configuration).Replace("session-0", "id-1"));
 
     [Fact]
     public void Puts_audio_into_its_envelope() =>

@@ -23,9 +23,32 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await AppendAsync(Started() with { Language = "ht" }, new AgentRouted("legal", "why", Noon));
 
-        (await FindAsync()).ShouldBe(new CallSummary(
-            Sid.Value, Maria.Value, CallChannel.Whatsapp, CallDirection.Inbound, "legal", "ht", CallStatus.Ringing, EndReason: null, Noon, EndedAt: null,
-            DurationSeconds: null));
+        var call = (await FindAsync())!;
+        (call.CallSid, call.CallerId, call.Channel, call.Direction).ShouldBe((Sid.Value, Maria.Value, CallChannel.Whatsapp, CallDirection.Inbound));
+        (call.Agent, call.Language, call.Status, call.EndReason).ShouldBe(("legal", "ht", CallStatus.Ringing, null));
+        (call.StartedAt, call.EndedAt, call.DurationSeconds).ShouldBe((Noon, null, null));
+        call.Agents.ShouldBe(["legal"]);
+    }
+
+    [Fact]
+    public async Task A_call_shows_the_agent_it_was_handed_to_and_each_utterance_its_own()
+    {
+        await AppendAsync(
+            Started(), new AgentRouted("general", "why", Noon), Connected(2), Said("a", 100) with { Agent = "general" },
+            new AgentHandedOff("general", "legal", "a visa", At(5)), Said("b", 9000) with { Agent = "legal" });
+
+        (await FindAsync())!.Agent.ShouldBe("legal");
+        (await _database.OneAsync("select string_agg(agent, ' ' order by start_ms) from guru.utterances")).ShouldBe("general legal");
+    }
+
+    [Fact]
+    public async Task A_call_shows_the_language_that_was_determined_and_before_that_the_first_one_heard()
+    {
+        await AppendAsync(Started(), Connected(2), Heard("a", 100, language: null), Heard("b", 200, "es"), Heard("c", 300, "ht"));
+        (await FindAsync())!.Language.ShouldBe("es");
+
+        await AppendAsync(new CallLanguageDetermined("ht", "call", At(9)), Heard("d", 400, "en"));
+        (await FindAsync())!.Language.ShouldBe("ht");
     }
 
     [Fact]
@@ -96,7 +119,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
         (await FindAsync()).ShouldBeNull();
         (await _database.Queries.TranscriptAsync(Sid, default)).ShouldBeNull();
         (await _database.Queries.EventsAsync(Sid, 10, cursor: null, default)).ShouldBeNull();
-        (await _database.Queries.ListAsync(10, cursor: null, default)).Items.ShouldBeEmpty();
+        (await _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 10, cursor: null, default)).Items.ShouldBeEmpty();
     }
 
     [Fact]
@@ -114,7 +137,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
         string? cursor = null;
         do
         {
-            var page = await _database.Queries.ListAsync(4, cursor, default);
+            var page = await _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 4, cursor, default);
             listed.AddRange(page.Items.Select(call => call.CallSid));
             cursor = page.Next;
         }
@@ -132,7 +155,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await AppendAsync(Started());
 
-        await Should.ThrowAsync<FormatException>(() => _database.Queries.ListAsync(10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 10, cursor, default));
         await Should.ThrowAsync<FormatException>(() => _database.Queries.EventsAsync(Sid, 10, cursor, default));
     }
 
@@ -208,6 +231,8 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     private static UtteranceTranscribed Said(string id, long startMs) => new(
         id, Speaker.Agent, "general", $"said {id}", $"said {id}", Interrupted: false, TranscriptionOutcome.Completed, startMs, startMs + 50, 50, 40,
         Language: null, FirstAudioMs: null, FirstHeardMs: null, Noon);
+
+    private static UtteranceTranscribed Heard(string id, long startMs, string? language) => Said(id, startMs) with { Speaker = Speaker.Caller, Language = language };
 
     private Task AppendAsync(params object[] events) => _database.Store.AppendAsync(Call.StreamId(Sid), ExpectedVersion.Any, Maria, events, default);
 

@@ -209,8 +209,27 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
 
         await SpeakAsync(new AgentRouted("legal", "why", Noon), Connected(10), Said("b", 60_000), Said("a", 5_000));
 
-        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, Agent: null, At(70)));
+        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, "legal", At(70)));
         (await _database.OneAsync("select address_masked from guru.conversations")).ShouldBe("+1***01");
+    }
+
+    [Fact]
+    public async Task The_agent_that_a_call_was_handed_to_has_the_conversation_until_another_is_selected()
+    {
+        await WriteAsync(Message("SM1", 0, "hello"), Selected("SM1", 1, "healthcare"));
+        await SpeakAsync(Started(), new AgentRouted("healthcare", "why", At(2)), new AgentHandedOff("healthcare", "legal", "a visa", At(30)));
+        (await FindAsync())!.Agent.ShouldBe("legal");
+
+        await SpeakAsync(new AgentHandedOff("legal", "general", "school", At(40)), new AgentHandedOff("general", "financial", "money", At(50)));
+        (await FindAsync())!.Agent.ShouldBe("financial");
+
+        await WriteAsync(Selected("SM1", 45, "healthcare")); // It was selected before, and its append came after.
+        (await FindAsync())!.Agent.ShouldBe("financial");
+        await WriteAsync(Selected("SM1", 60, "healthcare"));
+        (await FindAsync())!.Agent.ShouldBe("healthcare");
+
+        await _database.Rebuild.RebuildAsync(progress: null, default);
+        (await FindAsync())!.Agent.ShouldBe("healthcare");
     }
 
     [Fact]

@@ -71,7 +71,7 @@ public sealed class DatabaseTests(PostgresFixture postgres)
     /// <summary>Composed as the host composes it.</summary>
     private static async Task CarriesACallAsync(Database database)
     {
-        await using var services = new ServiceCollection().AddPostgres(database).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddPostgres(database, TestDatabase.Prices).BuildServiceProvider();
         var sid = CallSid.Parse("CA00000000000000000000000000000001");
         var started = new CallStarted(
             sid, CallerId.Parse("0123456789abcdef0123456789abcdef"), "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null,

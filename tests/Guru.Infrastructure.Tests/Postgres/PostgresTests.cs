@@ -1,4 +1,8 @@
+using Guru.Application;
+using Guru.Domain.Costs;
+using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.Postgres;
+using Guru.SampleData;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
@@ -62,12 +66,20 @@ public sealed class TestDatabase : IAsyncDisposable
         DataSource = Database.DataSourceFor(url);
         Keys = new EventKeys(DataSource, TimeProvider.System);
         Serializer = new EventSerializer(types, Keys, upcasters);
-        Store = new PostgresEventStore(DataSource, Serializer, Keys, Projections.Live);
-        Rebuild = new Rebuild(DataSource, Store, Keys);
-        Queries = new CallQueries(DataSource, Store, Serializer);
+        Store = new PostgresEventStore(DataSource, Serializer, Keys, Live);
+        Rebuild = new Rebuild(DataSource, Store, Keys, Live);
+        Queries = new CallQueries(DataSource, Store, Serializer, Prices);
+        Transcripts = new TranscriptQueries(DataSource);
+        Analytics = new AnalyticsQueries(DataSource, new PastReadModels(DataSource, Store, Live), Prices, TimeProvider.System);
+        Exports = new Exports(DataSource);
+        Feed = new EventFeed(DataSource, Store, Serializer, TimeProvider.System, NullLogger<EventFeed>.Instance);
         Conversations = new ConversationQueries(DataSource);
         Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
     }
+
+    public static PriceTable Prices { get; } = PricesFile.Load(PricesFile.ShippedPath);
+
+    public static Projections Live { get; } = Projections.Live(Prices);
 
     public NpgsqlDataSource DataSource { get; }
     public EventKeys Keys { get; }
@@ -75,6 +87,10 @@ public sealed class TestDatabase : IAsyncDisposable
     public PostgresEventStore Store { get; }
     public Rebuild Rebuild { get; }
     internal CallQueries Queries { get; }
+    internal TranscriptQueries Transcripts { get; }
+    internal AnalyticsQueries Analytics { get; }
+    internal Exports Exports { get; }
+    internal EventFeed Feed { get; }
     internal ConversationQueries Conversations { get; }
     internal PostgresWorkQueue Work { get; }
 
@@ -97,6 +113,17 @@ public sealed class TestDatabase : IAsyncDisposable
         }
 
         return rows;
+    }
+
+    public async Task AppendAsync(SampleCall call) =>
+        await Store.AppendAsync(call.StreamId, ExpectedVersion.Any, call.CallerId, [.. call.Events], CancellationToken.None);
+
+    public async Task AppendAsync(IEnumerable<SampleCall> calls)
+    {
+        foreach (var call in calls)
+        {
+            await AppendAsync(call);
+        }
     }
 
     public Task<List<string>> DumpAsync(string table) => RowsAsync($"select t::text from guru.{table} t order by t::text collate \"C\"");

@@ -28,6 +28,10 @@ internal sealed class RandomCalls(int seed)
             new ConnectMediaStream("MZ0", "token0", "node-1", at = Later(at)),
         ];
         commands.AddRange(Enumerable.Range(0, _random.Next(12)).Select(turn => Utterance(turn, at = Later(at))));
+        commands.AddRange(Enumerable.Range(0, _random.Next(4)).Select(_ => new RecordHandOff(new AgentHandedOff(
+            Pick(["general", "legal"]), Pick(["general", "legal", "healthcare"]), Sentence(), at = Later(at)))));
+        commands.AddRange(Enumerable.Range(0, _random.Next(3)).Select(_ => new RecordLanguage(new CallLanguageDetermined(
+            Pick(["en", "es", "ht"]), Pick(["request", "call"]), at = Later(at)))));
         commands.Add(new RequestMediaStream("token1", 3, at = Later(at)));
         commands.Add(new ConnectMediaStream("MZ1", "token1", "node-2", at = Later(at)));
         commands.AddRange(Enumerable.Range(12, _random.Next(4)).Select(turn => Utterance(turn, at = Later(at))));

@@ -194,7 +194,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     private async Task<Dictionary<string, List<string>>> DumpAsync()
     {
         var tables = new Dictionary<string, List<string>>();
-        foreach (var table in Projections.Live.Tables)
+        foreach (var table in TestDatabase.Live.Tables)
         {
             tables[table] = await _database.DumpAsync(table);
         }
@@ -206,7 +206,10 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     {
         foreach (var (table, rows) in tables)
         {
-            (await _database.DumpAsync(table)).ShouldBe(rows, table);
+            var now = await _database.DumpAsync(table);
+            now.Except(rows, StringComparer.Ordinal).Take(3).ShouldBeEmpty(table);
+            rows.Except(now, StringComparer.Ordinal).Take(3).ShouldBeEmpty(table);
+            now.Count.ShouldBe(rows.Count, table);
         }
     }
 

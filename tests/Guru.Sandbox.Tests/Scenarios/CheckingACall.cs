@@ -13,7 +13,7 @@ public sealed class CheckingACall
     static readonly Expectations Expected = new()
     {
         EndReason = "callerHungUp",
-        Utterances = [new("caller", "bill"), new("agent", "I am sorry", "I am sorry", Interrupted: true),
+        Utterances = [new("caller", "bill"), new("agent", "I am sorry", "I am sorry", Interrupted: true, Agent: "healthcare"),
             new("agent", "continue", Optional: true)],
         Events = CountsOf(("CallStarted", 1), ("UtteranceTranscribed", 2)),
         Truncations = new CountRange(1, 1),
@@ -21,7 +21,7 @@ public sealed class CheckingACall
     };
 
     static readonly CallRecord Right = new(
-        [new("caller", "I got a bill", "I got a bill", false, 1000, 2000), new("agent", Answer.Text, "I am sorry", true, 2500, 4500)],
+        [new("caller", "I got a bill", "I got a bill", false, 1000, 2000), new("agent", Answer.Text, "I am sorry", true, 2500, 4500) { Agent = "healthcare" }],
         ["CallStarted", "UtteranceTranscribed", "UtteranceTranscribed", "CallEnded"],
         "callerHungUp");
 
@@ -46,6 +46,7 @@ public sealed class CheckingACall
         Check(Right with { Utterances = [.. Right.Utterances, new("caller", "and?", "and?", false, 9000, 9500)] })
             .ShouldBe("Nobody expected the utterance caller \"and?\".");
         Check(Right with { Utterances = [Right.Utterances[0]] }).ShouldContain("Utterance 2 is missing");
+        Check(Changed(1, u => u with { Agent = "legal" })).ShouldContain("the agent is legal, and should be healthcare");
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using Guru.Sandbox.Audio;
+using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Scenarios;
 using Guru.Sandbox.Twilio;
 using Shouldly;
@@ -35,10 +36,11 @@ public sealed class ReadingScenarios
               - {when: {agentSpeaking: 2, afterMs: 50}, loseStream: true}
               - {when: {agentFinished: next}, say: yes-es}
               - {when: {silenceMs: 60}, hangUp: true}
+            brain: [{words: [visa], by: general, say: pass-on, call: hand_off, arguments: '{"agent":"legal"}'}]
             model:
               - {session: 2, refuseUpgrade: 503}
               - {session: others, failResponses: {1: server_error}}
-            expect: {endReason: silence, events: {CallEnded: 1, UsageRecorded: 1+, UtteranceTranscribed: 2-4}}
+            expect: {endReason: silence, utterances: [{speaker: agent, agent: legal}], events: {CallEnded: 1, UsageRecorded: 1+, UtteranceTranscribed: 2-4}}
             """,
             "all");
 
@@ -51,6 +53,9 @@ public sealed class ReadingScenarios
             new CallerTurn(new AgentFinished(Ms(0)), new Say("yes-es")),
             new CallerTurn(new NobodySpeaking(Ms(60)), new HangUp()),
         ]);
+        var rule = scenario.Brain.ShouldHaveSingleItem();
+        (rule.By, rule.Say, rule.Call).ShouldBe(("general", "pass-on", new ToolUse("hand_off", """{"agent":"legal"}""")));
+        scenario.Expect.Utterances.ShouldHaveSingleItem().Agent.ShouldBe("legal");
         scenario.Session(2).Faults.RefuseUpgrade.ShouldBe(503);
         scenario.Session(7).Faults.FailResponses[1].ShouldBe("server_error");
         scenario.Expect.Events["UsageRecorded"].ShouldBe(new CountRange(1, int.MaxValue));

@@ -1,0 +1,75 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace Guru.Api.Analytics;
+
+/// <summary>A column of a CSV file.</summary>
+/// <param name="Value">Text, a number, a time, a truth value, a list of texts, an enum as in the contract, or null for an empty cell.</param>
+internal sealed record CsvColumn<T>(string Name, Func<T, object?> Value);
+
+/// <summary>
+/// CSV as of RFC 4180, UTF-8, with a header. A text that a spreadsheet would take for a formula gets an apostrophe before it.
+/// </summary>
+internal static class Csv
+{
+    private static readonly SearchValues<char> Special = SearchValues.Create(",\"\r\n");
+
+    public static void WriteHeader<T>(StringBuilder row, IReadOnlyList<CsvColumn<T>> columns) =>
+        row.AppendJoin(',', columns.Select(column => column.Name)).Append("\r\n");
+
+    public static void WriteRow<T>(StringBuilder row, IReadOnlyList<CsvColumn<T>> columns, T item)
+    {
+        for (var column = 0; column < columns.Count; column++)
+        {
+            if (column > 0)
+            {
+                row.Append(',');
+            }
+
+            WriteCell(row, columns[column].Value(item));
+        }
+
+        row.Append("\r\n");
+    }
+
+    private static void WriteCell(StringBuilder row, object? value)
+    {
+        switch (value)
+        {
+            case null:
+                break;
+            case bool truth:
+                row.Append(truth ? "true" : "false");
+                break;
+            case DateTimeOffset time:
+                row.Append(time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture));
+                break;
+            case string text:
+                WriteText(row, text);
+                break;
+            case IEnumerable<string> texts:
+                WriteText(row, string.Join(' ', texts));
+                break;
+            default:
+                row.Append(CultureInfo.InvariantCulture, $"{value}");
+                break;
+        }
+    }
+
+    private static void WriteText(StringBuilder row, string text)
+    {
+        // Spreadsheets look past blanks and quotes, and take full-width signs for plain ones.
+        var guarded = text.AsSpan().TrimStart(" \"\u00A0\u3000") is [var first, ..] && first is '=' or '+' or '-' or '@' or '\t' or '\r' or '\n' or '＝' or '＋' or '－' or '＠'
+            ? $"'{text}"
+            : text;
+        if (guarded.AsSpan().IndexOfAny(Special) < 0)
+        {
+            row.Append(guarded);
+        }
+        else
+        {
+            row.Append('"').Append(guarded.Replace("\"", "\"\"", StringComparison.Ordinal)).Append('"');
+        }
+    }
+}

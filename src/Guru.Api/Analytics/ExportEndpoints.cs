@@ -1,0 +1,146 @@
+using System.Text;
+using System.Text.Json;
+using Guru.Api.Calls;
+using Guru.Api.Reading;
+using Guru.Api.Security;
+using Guru.Application;
+using Guru.Application.Analytics;
+using Guru.Application.Calls;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.Extensions.Options;
+
+namespace Guru.Api.Analytics;
+
+/// <summary>Whole lists as CSV or JSON Lines, written while they are read.</summary>
+internal static class ExportEndpoints
+{
+    private const string CsvType = "text/csv";
+    private const string JsonLinesType = "application/jsonl";
+
+    /// <summary>Of one node; each holds a database connection for as long as its reader takes.</summary>
+    private const int MostAtOnce = 4;
+    private const int CharactersAtOnce = 32 * 1024;
+
+    private static readonly CsvColumn<CallSummary>[] CallColumns =
+    [
+        new("callSid", call => call.CallSid), new("callerId", call => call.CallerId), new("channel", call => EnumNames.Of(call.Channel)),
+        new("direction", call => EnumNames.Of(call.Direction)), new("agent", call => call.Agent), new("agents", call => call.Agents),
+        new("language", call => call.Language), new("status", call => EnumNames.Of(call.Status)),
+        new("endReason", call => call.EndReason is { } reason ? EnumNames.Of(reason) : null), new("startedAt", call => call.StartedAt),
+        new("endedAt", call => call.EndedAt), new("durationSeconds", call => call.DurationSeconds), new("turns", call => call.Turns),
+        new("bargeIns", call => call.BargeIns), new("callerTalkMs", call => call.CallerTalkMs), new("agentTalkMs", call => call.AgentTalkMs),
+        new("latencyP50Ms", call => call.LatencyP50Ms), new("latencyP95Ms", call => call.LatencyP95Ms), new("cost", call => call.Cost),
+        new("costIsComplete", call => call.CostIsComplete), new("node", call => call.Node),
+    ];
+
+    private static readonly CsvColumn<ExportedUtterance>[] UtteranceColumns =
+    [
+        new("callSid", row => row.CallSid), new("callerId", row => row.CallerId), new("callStartedAt", row => row.CallStartedAt),
+        new("id", row => row.Line.Id), new("speaker", row => EnumNames.Of(row.Line.Speaker)), new("agent", row => row.Line.Agent),
+        new("said", row => row.Line.Said), new("heard", row => row.Line.Heard), new("interrupted", row => row.Line.Interrupted),
+        new("transcription", row => EnumNames.Of(row.Line.Transcription)), new("startMs", row => row.Line.StartMs), new("endMs", row => row.Line.EndMs),
+        new("saidMs", row => row.Line.SaidMs), new("heardMs", row => row.Line.HeardMs), new("language", row => row.Line.Language),
+        new("firstAudioMs", row => row.Line.FirstAudioMs), new("firstHeardMs", row => row.Line.FirstHeardMs), new("cost", row => row.Line.Cost),
+    ];
+
+    private static readonly SemaphoreSlim Room = new(MostAtOnce);
+
+    public static void MapExports(this WebApplication app)
+    {
+        var exports = app.MapGroup("/api/export").RequireAuthorization(Roles.Analyst).WithTags("Export")
+            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable).ProducesValidationProblem()
+            .WithQuery([.. CallFilterQuery.Parameters, QueryParameter.Text("format", "csv or jsonl; without it the Accept header decides, and JSON Lines is the default.")]);
+        exports.MapGet("/calls", (IExports from, ServerSecret secret, HttpContext context) =>
+                ExportAsync(context, secret, "calls", CallColumns, call => call, from.CallsAsync))
+            .WithSummary("All calls that the filter leaves, oldest first.").Produces<CallSummary>(StatusCodes.Status200OK, JsonLinesType, CsvType);
+        exports.MapGet("/utterances", (IExports from, ServerSecret secret, HttpContext context) =>
+                ExportAsync(context, secret, "utterances", UtteranceColumns, JsonOf, from.UtterancesAsync))
+            .WithSummary("All utterances of the calls that the filter leaves, call by call.").Produces<ExportedUtterance>(StatusCodes.Status200OK, JsonLinesType, CsvType);
+    }
+
+    private static async Task<IResult> ExportAsync<T>(
+        HttpContext context, ServerSecret secret, string name, CsvColumn<T>[] columns, Func<T, object> json,
+        Func<CallFilter, CancellationToken, IAsyncEnumerable<T>> read)
+    {
+        var query = new QueryReader(context.Request.Query);
+        var filter = query.CallFilter(secret);
+        var format = query.Read<string?>("format", text => text is "csv" or "jsonl" ? text : throw new FormatException("is csv or jsonl"));
+        if (query.Problem() is { } problem)
+        {
+            return problem;
+        }
+
+        if (!await Room.WaitAsync(TimeSpan.Zero, context.RequestAborted))
+        {
+            context.Response.Headers.RetryAfter = "30";
+            return TypedResults.Problem(statusCode: StatusCodes.Status503ServiceUnavailable, title: $"{MostAtOnce} exports are under way on this node: try again later.");
+        }
+
+        try
+        {
+            await WriteAsync(context, name, format is null ? AsksForCsv(context.Request) : format == "csv", columns, json, read(filter, context.RequestAborted));
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody reads any more.
+        }
+        finally
+        {
+            Room.Release();
+        }
+
+        return Results.Empty;
+    }
+
+    private static async Task WriteAsync<T>(
+        HttpContext context, string name, bool csv, CsvColumn<T>[] columns, Func<T, object> json, IAsyncEnumerable<T> rows)
+    {
+        var options = context.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
+        var text = new StringBuilder(CharactersAtOnce + 4096);
+        context.Response.ContentType = $"{(csv ? CsvType : JsonLinesType)}; charset=utf-8";
+        context.Response.Headers.ContentDisposition = $"attachment; filename=\"{name}.{(csv ? "csv" : "jsonl")}\"";
+        if (csv)
+        {
+            Csv.WriteHeader(text, columns);
+        }
+
+        await foreach (var row in rows)
+        {
+            if (csv)
+            {
+                Csv.WriteRow(text, columns, row);
+            }
+            else
+            {
+                text.Append(JsonSerializer.Serialize(json(row), options)).Append('\n');
+            }
+
+            if (text.Length >= CharactersAtOnce)
+            {
+                await FlushAsync(context.Response, text, context.RequestAborted);
+            }
+        }
+
+        await FlushAsync(context.Response, text, context.RequestAborted);
+    }
+
+    /// <summary>Waits for the reader, so that no more is read from the database than can be handed on.</summary>
+    private static async Task FlushAsync(HttpResponse response, StringBuilder text, CancellationToken cancellationToken)
+    {
+        foreach (var chunk in text.GetChunks())
+        {
+            Encoding.UTF8.GetBytes(chunk.Span, response.BodyWriter);
+        }
+
+        text.Clear();
+        await response.BodyWriter.FlushAsync(cancellationToken);
+    }
+
+    private static bool AsksForCsv(HttpRequest request) => request.GetTypedHeaders().Accept
+        .OrderByDescending(type => type.Quality ?? 1).Select(type => type.MediaType.Value)
+        .FirstOrDefault(type => type is CsvType or JsonLinesType or "application/x-ndjson" or "application/json" or "*/*") == CsvType;
+
+    /// <summary>The names of the CSV's columns, without a nested line.</summary>
+    private static Dictionary<string, object?> JsonOf(ExportedUtterance row) => UtteranceColumns.ToDictionary(column => column.Name, column => column.Value(row));
+}

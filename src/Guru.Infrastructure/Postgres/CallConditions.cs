@@ -1,0 +1,45 @@
+using Guru.Application.Calls;
+using NpgsqlTypes;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>A filter of calls as conditions on <c>calls c</c>.</summary>
+internal static class CallConditions
+{
+    /// <param name="schema">Where the utterances are that a text is looked for in.</param>
+    public static void Add(SqlQuery query, CallFilter filter, string schema)
+    {
+        query.AndWithin("c.started_at", filter.StartedAt);
+        query.AndOneOf("c.channel", filter.Channels.Select(EnumText.Of));
+        query.AndOneOf("c.direction", filter.Directions.Select(EnumText.Of));
+        query.AndOneOf("c.status", filter.Statuses.Select(EnumText.Of));
+        query.AndOneOf("c.agent", filter.Agents);
+        query.AndOneOf("c.language", filter.Languages);
+        query.AndOneOf("c.end_reason", filter.EndReasons.Select(reason => reason is { } known ? EnumText.Of(known) : null));
+        query.AndBetween("c.duration_seconds", filter.DurationSeconds);
+        query.AndBetween("c.latency_p50_ms::numeric", filter.LatencyP50Ms);
+        query.AndBetween("c.latency_p95_ms::numeric", filter.LatencyP95Ms);
+        query.AndBetween("c.cost", filter.Cost);
+        query.AndBetween("c.turns", filter.Turns);
+        query.AndBetween("c.barge_ins", filter.BargeIns);
+        if (filter.AgentsInvolved.Count > 0)
+        {
+            query.And($"c.agents && {query.Parameter(filter.AgentsInvolved.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)}");
+        }
+
+        if (filter.Interrupted is { } interrupted)
+        {
+            query.And(interrupted ? "c.barge_ins > 0" : "c.barge_ins = 0");
+        }
+
+        if (filter.CallerId is { } callerId)
+        {
+            query.And($"c.caller_id = {query.Text(callerId.Value)}");
+        }
+
+        if (filter.Text is { } text)
+        {
+            query.And($"c.call_sid in (select u.call_sid from {schema}.utterances u where {TextSearch.Matches(query, text, "u", unheard: false, out _)})");
+        }
+    }
+}

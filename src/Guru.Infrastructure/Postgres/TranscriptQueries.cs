@@ -1,0 +1,155 @@
+using System.Globalization;
+using System.Text.Encodings.Web;
+using Guru.Application.Transcripts;
+using Guru.Domain.Calls;
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Guru.Infrastructure.Postgres;
+
+internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscriptQueries
+{
+    private const int MostRows = 200;
+
+    /// <summary>Signs that no text holds, put around a hit until the text is escaped.</summary>
+    private const char HitBegins = '\u0002';
+    private const char HitEnds = '\u0003';
+    private const char SetApart = '\u001F';
+
+    /// <summary>In place of angle brackets, which would be taken for tags and left out.</summary>
+    private const char Less = '\u0011';
+    private const char Greater = '\u0012';
+
+    /// <summary>Longer ones are shown in part.</summary>
+    private const int MostCharactersWhole = 400;
+
+    private static readonly HtmlEncoder Encoder = HtmlEncoder.Create(System.Text.Unicode.UnicodeRanges.All);
+
+    public async Task<SearchPage> SearchAsync(TranscriptSearch search, int limit, string? cursor, CancellationToken cancellationToken)
+    {
+        limit = Math.Clamp(limit, 1, MostRows);
+        var after = cursor is null ? null : SearchCursor.Parse(cursor);
+        var query = new SqlQuery();
+        query.And(TextSearch.Matches(query, search.Query, "u", search.Unheard, out var own));
+        query.AndOneOf("u.speaker", search.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
+        query.AndOneOf("u.agent", search.Agent is { } agent ? [agent] : []);
+        query.AndOneOf("u.search_language", search.Language is { } language ? [language] : []);
+        query.AndOneOf("u.call_sid", search.CallSid is { } callSid ? [callSid.Value] : []);
+        query.AndWithin("u.at", search.At);
+        if (search.Interrupted is { } interrupted)
+        {
+            query.And($"u.interrupted = {query.Parameter(interrupted, NpgsqlDbType.Boolean)}");
+        }
+
+        if (search.CallerId is { } callerId)
+        {
+            query.And($"u.call_sid in (select c.call_sid from guru.calls c where c.caller_id = {query.Text(callerId.Value)})");
+        }
+
+        if (after is not null)
+        {
+            query.And($"(u.at, u.call_sid, u.utterance_id) <= ({query.Time(after.Newest.At)}, {query.Text(after.Newest.CallSid)}, {query.Text(after.Newest.Id)})");
+        }
+
+        var words = search.Unheard ? "u.unheard_words" : "u.words";
+        var text = search.Unheard ? "u.unheard" : "u.said";
+
+        // Beginnings of words are found among the words as they stand.
+        var configuration = search.Query.Terms.Any(term => term.Kind == TermKind.Prefix) ? "'pg_catalog.simple'" : "guru.search_config(u.search_language)";
+        var beyond = after is null
+            ? ""
+            : $"where (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
+        await using var command = query.On(
+            dataSource,
+            $"""
+            with newest as materialized (
+                select u.*, ts_rank({words}, {own}) as rank
+                from guru.utterances u {query.Where}
+                order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits + 1}),
+            hits as materialized (select * from newest order by at desc, call_sid desc, utterance_id desc limit {ITranscriptQueries.MostHits}),
+            page as materialized (
+                select u.* from hits u {beyond}
+                order by u.rank desc, u.at desc, u.call_sid desc, u.utterance_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)})
+            select u.call_sid, c.caller_id, u.utterance_id, u.speaker, u.agent, u.search_language, u.at, u.start_ms, u.said, u.heard, u.interrupted,
+                ts_headline({configuration}, guru.spaced(translate({text}, '<>', '{Less}{Greater}')), {own},
+                    'StartSel="{HitBegins}", StopSel="{HitEnds}", ' || case when length({text}) <= {MostCharactersWhole}
+                        then 'HighlightAll=true' else 'MaxWords=40, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "' end),
+                u.rank,
+                (select count(*) from newest) > {ITranscriptQueries.MostHits},
+                n.at, n.call_sid, n.utterance_id
+            from page u
+            left join guru.calls c on c.call_sid = u.call_sid
+            cross join (select at, call_sid, utterance_id from hits order by at desc, call_sid desc, utterance_id desc limit 1) n
+            order by u.rank desc, u.at desc, u.call_sid desc, u.utterance_id desc
+            """);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var hits = new List<SearchHit>();
+        var (truncated, newest) = (false, default(Place));
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            hits.Add(Read(reader));
+            truncated = reader.GetBoolean(13);
+            newest = new Place(reader.GetFieldValue<DateTimeOffset>(14), reader.GetString(15), reader.GetString(16));
+        }
+
+        var page = Application.Page.Of(hits, limit, hit => SearchCursor.Of(new SearchPlace(
+            after?.Newest ?? newest, (float)hit.Rank, new Place(hit.At, hit.CallSid, hit.UtteranceId))));
+        return new SearchPage(page.Items, page.Next, truncated);
+    }
+
+    private static SearchHit Read(NpgsqlDataReader reader) => new(
+        CallSid: reader.GetString(0),
+        CallerId: reader.TextOrNull(1),
+        UtteranceId: reader.GetString(2),
+        Speaker: EnumText.Read<Speaker>(reader.GetString(3)),
+        Agent: reader.TextOrNull(4),
+        Language: reader.TextOrNull(5),
+        At: reader.GetFieldValue<DateTimeOffset>(6),
+        StartMs: reader.GetInt64(7),
+        Said: reader.GetString(8),
+        Heard: reader.GetString(9),
+        Interrupted: reader.GetBoolean(10),
+        Snippet: Html(reader.GetString(11)),
+        Rank: reader.GetFloat(12));
+
+    /// <summary>Escaped first; then the signs around the hits, neighbouring ones joined, become elements.</summary>
+    private static string Html(string headline) =>
+        Encoder.Encode(Marked(headline))
+            .Replace("&#x2;", "<mark>", StringComparison.Ordinal).Replace("&#x3;", "</mark>", StringComparison.Ordinal);
+
+    private static string Marked(string headline) =>
+        headline.Replace($"{SetApart}", "", StringComparison.Ordinal).Replace($"{HitEnds}{HitBegins}", "", StringComparison.Ordinal)
+            .Replace(Less, '<').Replace(Greater, '>');
+
+    /// <summary>Of an utterance among all, by when it was recorded.</summary>
+    private readonly record struct Place(DateTimeOffset At, string CallSid, string Id);
+
+    /// <param name="Newest">The newest hit when the first page was read.</param>
+    /// <param name="Last">The last hit of the page before.</param>
+    private sealed record SearchPlace(Place Newest, float Rank, Place Last);
+
+    private static class SearchCursor
+    {
+        public static string Of(SearchPlace place) => Cursor.Of(string.Join('\n', (IEnumerable<string>)
+        [
+            Ticks(place.Newest.At), place.Newest.CallSid, place.Newest.Id, place.Rank.ToString("R", CultureInfo.InvariantCulture),
+            Ticks(place.Last.At), place.Last.CallSid, place.Last.Id,
+        ]));
+
+        /// <exception cref="FormatException">Not one of ours.</exception>
+        public static SearchPlace Parse(string cursor)
+        {
+            var parts = Cursor.Parse(cursor).Split('\n');
+            return parts.Length == 7 && float.TryParse(parts[3], NumberStyles.Float, CultureInfo.InvariantCulture, out var rank)
+                ? new SearchPlace(At(parts[0], parts[1], parts[2]), rank, At(parts[4], parts[5], parts[6]))
+                : throw new FormatException("Not a cursor of this list.");
+        }
+
+        private static string Ticks(DateTimeOffset at) => at.UtcTicks.ToString(CultureInfo.InvariantCulture);
+
+        private static Place At(string ticks, string callSid, string id) =>
+            long.TryParse(ticks, NumberStyles.None, CultureInfo.InvariantCulture, out var at) && at <= DateTime.MaxValue.Ticks
+                ? new Place(new DateTimeOffset(at, TimeSpan.Zero), callSid, id)
+                : throw new FormatException("Not a cursor of this list.");
+    }
+}

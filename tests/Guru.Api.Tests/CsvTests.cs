@@ -1,0 +1,49 @@
+using System.Text;
+using Guru.Api.Analytics;
+using Shouldly;
+
+namespace Guru.Api.Tests;
+
+public sealed class CsvTests
+{
+    private static readonly CsvColumn<object?>[] One = [new("cell", value => value)];
+
+    [Theory]
+    [InlineData("=1+1", "'=1+1")]
+    [InlineData("+15550100001", "'+15550100001")]
+    [InlineData("-2", "'-2")]
+    [InlineData("@SUM(A1)", "'@SUM(A1)")]
+    [InlineData("\t=1", "'\t=1")]
+    [InlineData("  =1", "'  =1")]
+    [InlineData("\"=1\"", "\"'\"\"=1\"\"\"")]
+    [InlineData("=HYPERLINK(\"http://evil\",\"x\")", "\"'=HYPERLINK(\"\"http://evil\"\",\"\"x\"\")\"")]
+    [InlineData("＝1+1", "'＝1+1")]
+    [InlineData("\r\n=1", "\"'\r\n=1\"")]
+    public void A_text_that_would_be_taken_for_a_formula_is_not(string text, string cell) => Row(text).ShouldBe($"{cell}\r\n");
+
+    [Theory]
+    [InlineData("a, b", "\"a, b\"")]
+    [InlineData("she said \"no\"", "\"she said \"\"no\"\"\"")]
+    [InlineData("two\nlines", "\"two\nlines\"")]
+    [InlineData("1 - 1 = 0", "1 - 1 = 0")]
+    [InlineData("", "")]
+    [InlineData("您好", "您好")]
+    public void Text_is_quoted_where_it_must_be(string text, string cell) => Row(text).ShouldBe($"{cell}\r\n");
+
+    [Fact]
+    public void Other_values_are_written_plainly()
+    {
+        Row(-0.5m).ShouldBe("-0.5\r\n");
+        Row(true).ShouldBe("true\r\n");
+        Row(null).ShouldBe("\r\n");
+        Row(new DateTimeOffset(2026, 3, 4, 13, 0, 0, TimeSpan.FromHours(1))).ShouldBe("2026-03-04T12:00:00.000000Z\r\n");
+        Row(new[] { "general", "legal" }).ShouldBe("general legal\r\n");
+    }
+
+    private static string Row(object? value)
+    {
+        var row = new StringBuilder();
+        Csv.WriteRow(row, One, value);
+        return row.ToString();
+    }
+}

@@ -1,0 +1,226 @@
+using Guru.Application.Voice;
+using Guru.Application.VoiceSessions;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Application.Tests.Voice;
+
+/// <summary>A call whose audio goes between a browser and the model: the model's side plays, stops, and tells of it.</summary>
+public sealed class Sideband
+{
+    private readonly PhoneCall _call = new(sideband: true) { SendsFrames = false };
+
+    [Fact]
+    public void A_turn_is_recorded_when_the_caller_has_heard_it()
+    {
+        var response = Speaks("greeting", "Hello, this is Guru.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(Done(response));
+        _call.Passes(1400);
+        _call.Utterances.ShouldBeEmpty();
+        _call.Happens(new PlaybackStopped(response));
+
+        var greeting = _call.Utterance("greeting");
+        (greeting.Heard, greeting.HeardMs, greeting.SaidMs, greeting.Interrupted).ShouldBe(("Hello, this is Guru.", 1400, 1400, false));
+    }
+
+    [Fact]
+    public void What_was_cut_is_recorded_as_far_as_the_models_side_says_and_nothing_is_truncated_twice()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300); // 20 characters: the pace is 65 ms for each.
+        var response = Speaks("answer", "One two three four five six seven eight nine ten.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(Done(response));
+        _call.Passes(1000);
+        _call.Caller.Begins("caller_1");
+        _call.Happens(new PlaybackCleared(response));
+        _call.Utterances.Count.ShouldBe(1, "it is not known yet how much of it was heard");
+        _call.Happens(new ItemTruncated("answer", 975));
+
+        var answer = _call.Utterance("answer");
+        (answer.HeardMs, answer.Heard, answer.Interrupted).ShouldBe((975, "One two three", true));
+        _call.Truncated.ShouldBeEmpty();
+        _call.Count<ClearLine>().ShouldBe(0);
+    }
+
+    [Fact]
+    public void A_cut_turn_is_recorded_by_the_clock_if_nobody_says_how_much_was_heard()
+    {
+        var response = Speaks("answer", "One two three four five six seven eight nine ten.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Passes(900);
+        _call.Caller.Begins("caller_1");
+        _call.Happens(new PlaybackCleared(response));
+        _call.Happens(Done(response, "cancelled"));
+        _call.Passes(1100);
+
+        _call.Utterance("answer").HeardMs.ShouldBe(900);
+    }
+
+    [Fact]
+    public void A_response_that_was_cancelled_before_it_was_played_was_not_heard()
+    {
+        var response = Speaks("answer", "One two three.");
+        _call.Caller.Begins("caller_1");
+        _call.Happens(Done(response, "cancelled"));
+
+        _call.Utterance("answer").Heard.ShouldBe("");
+    }
+
+    [Fact]
+    public void A_complete_response_is_taken_for_heard_if_nobody_tells_of_its_playing()
+    {
+        var response = Speaks("answer", "One two three.");
+        _call.Happens(Done(response));
+        _call.Passes(10_000);
+
+        _call.Utterance("answer").Heard.ShouldBe("One two three.");
+    }
+
+    [Fact]
+    public void Silence_is_counted_from_the_end_of_what_is_heard()
+    {
+        var response = Speaks("greeting", "Hello, this is Guru.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(Done(response));
+        _call.Passes(25_000);
+        _call.Asked.ShouldBe(["greeting"]);
+        _call.Happens(new PlaybackStopped(response));
+        _call.Passes(20_100);
+
+        _call.Asked.ShouldBe(["greeting", "reprompt"]);
+    }
+
+    [Fact]
+    public void A_lost_sideband_is_attached_again_without_a_second_greeting_and_what_is_missing_is_asked_for()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Caller.Begins("caller_1");
+        _call.Model.Closes();
+        _call.Dialed.ShouldBe(["dropped"]);
+        _call.Passes(300);
+        _call.Model.IsReady();
+
+        _call.Asked.ShouldBe(["greeting"]);
+        _call.Told[^1].ShouldBe(new RetrieveItem("caller_1"));
+        _call.Happens(new ItemRetrieved("caller_1", "user", "I have a question."));
+        _call.Utterance("caller_1").Said.ShouldBe("I have a question.");
+        _call.Reconnects.ShouldHaveSingleItem().GapMs.ShouldBe(300);
+    }
+
+    [Fact]
+    public void An_item_that_nobody_saw_is_asked_for_when_the_next_one_names_it()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Happens(new ItemDone("later", "never_seen"));
+        _call.Told.OfType<RetrieveItem>().ShouldBeEmpty("nothing can be missing");
+        _call.Model.Closes();
+        _call.Model.IsReady();
+        _call.Happens(new ItemDone("later", "never_seen"));
+        _call.Told[^1].ShouldBe(new RetrieveItem("never_seen"));
+        _call.Happens(new ItemRetrieved("never_seen", "assistant", "You can stay."));
+
+        _call.Utterance("never_seen").Heard.ShouldBe("You can stay.");
+    }
+
+    [Theory]
+    [InlineData(1000, CallEndReason.CallerHungUp)]
+    [InlineData(null, CallEndReason.StreamLost)]
+    public void A_call_that_is_over_on_the_models_side_ends(int? closeCode, CallEndReason reason)
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Model.Closes(closeCode);
+        _call.Model.CannotBeReached(VoiceModelException.CallOver, transient: false);
+
+        _call.Ended.ShouldBe([reason]);
+        _call.IsOver.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void A_call_that_cannot_be_attended_any_more_is_hung_up()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Model.Closes();
+        for (var i = 0; i < 100 && _call.Ended.Count == 0; i++)
+        {
+            _call.Model.CannotBeReached();
+            _call.Passes(3000);
+        }
+
+        _call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+        _call.Count<HangUp>().ShouldBe(1);
+    }
+
+    [Fact]
+    public void The_longest_session_of_the_model_ends_the_call()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Model.Refuses("session_expired");
+        _call.Model.Closes(1001);
+
+        _call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void A_browser_that_is_gone_leaves_a_lost_stream() =>
+        Ends(new LineLost()).ShouldBe([CallEndReason.StreamLost]);
+
+    [Fact]
+    public void Another_agent_takes_the_call_in_the_same_session_and_keeps_its_voice()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        var response = _call.Model.Begins("its_own");
+        _call.Happens(new ToolCalled(response, "tool", "call_1", VoiceTools.HandOff, """{"agent":"legal","reason":"A visa.","request":"To stay."}"""));
+        _call.Happens(Done(response));
+
+        _call.Facts.OfType<RecordHandOff>().ShouldHaveSingleItem().HandOff.To.ShouldBe("legal");
+        _call.Decisions.OfType<ConfigureModel>().ShouldHaveSingleItem().Agent.ShouldBe("legal");
+        _call.Dialed.ShouldBeEmpty();
+        _call.Asked[^1].ShouldBe("handOff");
+    }
+
+    [Fact]
+    public void What_goes_over_the_sideband_does_not_matter_to_a_call_on_the_phone()
+    {
+        var call = PhoneCall.Greeted();
+        call.Happens(new PlaybackStarted("resp_1"));
+        call.Happens(new PlaybackCleared("resp_1"));
+        call.Happens(new ItemTruncated("greeting", 10));
+        call.Happens(new ItemRetrieved("x", "assistant", "x"));
+
+        call.Utterances.ShouldHaveSingleItem().Interrupted.ShouldBeFalse();
+    }
+
+    private IReadOnlyList<CallEndReason> Ends(CallInput input)
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Happens(input);
+        return _call.Ended;
+    }
+
+    /// <summary>Generated at once, and not yet played.</summary>
+    private string Speaks(string item, string words)
+    {
+        if (_call.Told.Count == 0)
+        {
+            _call.Model.IsReady();
+        }
+
+        var response = _call.Model.Begins();
+        _call.Happens(new OutputItemAdded(response, item, "message"));
+        _call.Happens(new AgentTranscriptDone(response, item, words));
+        return response;
+    }
+
+    private void Heard(string item, string words, double ms)
+    {
+        var response = Speaks(item, words);
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(Done(response));
+        _call.Passes(ms);
+        _call.Happens(new PlaybackStopped(response));
+    }
+
+    private static ResponseDone Done(string response, string status = "completed") =>
+        new(response, Purpose: null, status, Reason: null, ErrorCode: null, Usage: null);
+}

@@ -1,0 +1,201 @@
+using Guru.Application;
+using Guru.Application.Transcripts;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Postgres;
+
+[Collection(PostgresCollection.Name)]
+public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
+{
+    private static readonly DateTimeOffset Noon = new(2026, 3, 4, 12, 0, 0, TimeSpan.Zero);
+    private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
+    private TestDatabase _database = null!;
+    private int _said;
+
+    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
+
+    public async Task DisposeAsync() => await _database.DisposeAsync();
+
+    [Theory]
+    [InlineData("en", "I received two hospital bills", "bill")]
+    [InlineData("es", "Recibí dos facturas del hospital", "factura")]
+    [InlineData("fr", "J'ai reçu des factures", "facture")]
+    [InlineData("ar", "وصلتني فاتورة من المستشفى", "فاتورة")]
+    [InlineData("ht", "Mwen resevwa yon bòdwo nan lopital la", "bòdwo")]
+    [InlineData("vi", "Tôi nhận được hóa đơn của bệnh viện", "bệnh viện")]
+    [InlineData("vi", "Tôi nhận được hóa đơn của bệnh viện", "Be\u0323\u0302nh")] // Composed otherwise.
+    [InlineData("zh", "我收到了医院的账单，我看不懂。", "医院")]
+    [InlineData("zh", "我收到了医院的账单，我看不懂。", "账单")]
+    [InlineData("ja", "病院から請求書が届きました", "請求書")]
+    [InlineData("th", "ฉันได้รับใบแจ้งหนี้จากโรงพยาบาล", "โรงพยาบาล")]
+    [InlineData("en", "Ask for the 账单 office", "账单")]
+    public async Task Words_are_found_in_the_language_they_were_spoken_in(string language, string said, string query)
+    {
+        await SayAsync(said, language);
+        await SayAsync("something else entirely 不同 khác", language);
+
+        var hit = (await SearchAsync(query)).Items.ShouldHaveSingleItem();
+
+        hit.Said.ShouldBe(said);
+        hit.Snippet.ShouldContain("<mark>");
+        hit.Snippet.Replace("<mark>", "").Replace("</mark>", "").ShouldBe(said.Replace("'", "&#x27;"));
+    }
+
+    [Fact]
+    public async Task Characters_of_a_language_without_spaces_are_found_only_side_by_side()
+    {
+        await SayAsync("院子里没有医生", "zh");
+
+        (await SearchAsync("医院")).Items.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_word_form_of_one_language_is_not_taken_for_one_of_another()
+    {
+        await SayAsync("canción", "en");
+
+        (await SearchAsync("canciones")).Items.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task What_an_agent_said_is_searched_in_the_language_of_the_call()
+    {
+        await SayAsync("Recibí una factura", "es");
+        await SayAsync("No pague las facturas todavía", language: null, Speaker.Agent);
+
+        (await SearchAsync("factura", search => search with { Speaker = Speaker.Agent })).Items.ShouldHaveSingleItem().Language.ShouldBe("es");
+    }
+
+    [Theory]
+    [InlineData("\"billing office\"", "one")]
+    [InlineData("\"office billing\"", "")]
+    [InlineData("office billing", "one two")]
+    [InlineData("itemi*", "one")]
+    [InlineData("office -itemized", "two")]
+    [InlineData("OFFICE", "one two")]
+    [InlineData("o'reilly", "three")]
+    [InlineData("\"unfinished phrase", "")]
+    [InlineData("bill* offi*", "one two")]
+    public async Task Words_phrases_beginnings_and_exclusions(string query, string expected)
+    {
+        await SayAsync("one: ask the billing office for an itemized bill");
+        await SayAsync("two: the office does the billing");
+        await SayAsync("three: Mr. O'Reilly will call");
+
+        var found = (await SearchAsync(query)).Items.Select(hit => hit.Said.Split(':')[0]).Order(StringComparer.Ordinal);
+
+        string.Join(' ', found).ShouldBe(string.Join(' ', expected.Split(' ', StringSplitOptions.RemoveEmptyEntries).Order(StringComparer.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_was_said_but_not_heard_is_found_apart()
+    {
+        await SayAsync("Please do not pay it yet. Ask for an itemized bill.", "en", Speaker.Agent, heard: "Please do not pay it yet.");
+        await SayAsync("Itemized means line by line.", "en", Speaker.Agent);
+
+        var hit = (await SearchAsync("itemized", search => search with { Unheard = true })).Items.ShouldHaveSingleItem();
+
+        hit.Interrupted.ShouldBeTrue();
+        hit.Snippet.ShouldBe("Ask for an <mark>itemized</mark> bill.");
+        (await SearchAsync("pay", search => search with { Unheard = true })).Items.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_snippet_is_safe_to_show_as_HTML()
+    {
+        await SayAsync("bill <script>alert('1')</script> & \"bill\" <mark>");
+
+        var snippet = (await SearchAsync("bill")).Items.ShouldHaveSingleItem().Snippet;
+
+        snippet.Replace("<mark>", "").Replace("</mark>", "").IndexOfAny(['<', '>', '"', '\'']).ShouldBe(-1);
+        snippet.ShouldContain("<mark>bill</mark> &lt;script&gt;");
+    }
+
+    [Fact]
+    public async Task The_pages_of_a_search_hold_each_hit_once_while_more_is_said()
+    {
+        for (var number = 0; number < 40; number++)
+        {
+            await SayAsync(string.Join(' ', Enumerable.Repeat("bill", 1 + (number % 5))) + $" number {number}");
+        }
+
+        var found = new List<SearchHit>();
+        string? cursor = null;
+        do
+        {
+            var page = await _database.Transcripts.SearchAsync(new TranscriptSearch(TextQuery.Parse("bill")), 7, cursor, default);
+            found.AddRange(page.Items);
+            page.Truncated.ShouldBeFalse();
+            cursor = page.Next;
+            await SayAsync("bill bill bill bill bill bill said later");
+        }
+        while (cursor is not null);
+
+        found.Count.ShouldBe(40);
+        found.Select(hit => hit.UtteranceId).ShouldBeUnique();
+        found.Select(hit => hit.Rank).ShouldBe(found.Select(hit => hit.Rank).OrderDescending());
+    }
+
+    [Fact]
+    public async Task Of_very_many_hits_the_newest_are_put_in_order()
+    {
+        var events = Enumerable.Range(0, ITranscriptQueries.MostHits + 5).Select(number => (object)Said($"the bill of day {number}", "en")).ToArray();
+        await AppendAsync(events);
+
+        var page = await SearchAsync("bill");
+
+        page.Truncated.ShouldBeTrue();
+        (await SearchAsync("\"day 0\"")).Items.ShouldHaveSingleItem();
+        (await SearchAsync("\"day 0\"")).Truncated.ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task No_query_is_an_error_in_the_database()
+    {
+        await SayAsync("an ordinary sentence");
+        string[] parts = ["a", "bill", "\"", "*", "-", "'", "\\", "&", "|", "!", "(", ")", ":", "<->", "%", "$1", "\0", "\uD800", "医", "é", "👋", " ", "' or 1=1 --", "\u0001"];
+        var random = new Random(3);
+        for (var trial = 0; trial < 300; trial++)
+        {
+            var text = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => parts[random.Next(parts.Length)]));
+            TextQuery query;
+            try
+            {
+                query = TextQuery.Parse(text);
+            }
+            catch (FormatException)
+            {
+                continue;
+            }
+
+            await _database.Transcripts.SearchAsync(new TranscriptSearch(query) { Unheard = random.Next(2) == 0 }, 5, cursor: null, default);
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("   ")]
+    [InlineData("-bill")]
+    [InlineData("* & |")]
+    public void A_query_without_a_word_is_refused(string text) => Should.Throw<FormatException>(() => TextQuery.Parse(text));
+
+    private async Task<SearchPage> SearchAsync(string query, Func<TranscriptSearch, TranscriptSearch>? also = null) =>
+        await _database.Transcripts.SearchAsync((also ?? (search => search))(new TranscriptSearch(TextQuery.Parse(query))), 50, cursor: null, default);
+
+    private Task SayAsync(string said, string? language = "en", Speaker speaker = Speaker.Caller, string? heard = null) =>
+        AppendAsync(Said(said, language, speaker, heard));
+
+    private UtteranceTranscribed Said(string said, string? language, Speaker speaker = Speaker.Caller, string? heard = null) => new(
+        $"sess:item_{++_said:0000}", speaker, "general", said, heard ?? said, Interrupted: heard is not null, TranscriptionOutcome.Completed, _said * 1_000,
+        (_said * 1_000) + 500, 500, 500, language, FirstAudioMs: null, FirstHeardMs: null, Noon.AddSeconds(_said));
+
+    private async Task AppendAsync(params object[] events)
+    {
+        var sid = CallSid.Parse("CA00000000000000000000000000000001");
+        var started = new CallStarted(
+            sid, Maria, "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, StreamTokenHash: null, Noon);
+        await _database.Store.AppendAsync(Call.StreamId(sid), ExpectedVersion.Any, Maria, [started, .. events], default);
+    }
+}
