@@ -1,7 +1,15 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Guru.Application;
+using Guru.Application.Calling;
+using Guru.Application.Conversations;
+using Guru.Domain.Callers;
+using Guru.Domain.Conversations;
+using Guru.Infrastructure.Twilio;
+using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -221,6 +229,63 @@ public sealed class CallingBack(CallingWorld world) : IClassFixture<CallingWorld
     }
 
     [Fact]
+    public async Task A_permission_that_expires_between_the_request_and_the_call_is_none()
+    {
+        const string Person = "+233200000013";
+        var callerId = CallerId.Parse(await world.AskedAsync(Person, accepts: true));
+        var now = TimeProvider.System.GetUtcNow();
+        await world.Guru.App.Services.GetRequiredService<IEventStore>().AppendAsync(
+            Conversation.StreamId(callerId), ExpectedVersion.Any, callerId,
+            [new CallPermissionGranted("SMshort", callerId, Person, GrantSource.Answer, RequestId: null, ExpiresAt: now.AddSeconds(2), now)], CancellationToken.None);
+        world.Twilio.Rest.FailNext(RestFault.TooManyRequests("Calls", TimeSpan.FromSeconds(3))); // Meanwhile it expires.
+
+        (await world.PostAsync("calls", new { callerId = callerId.Value, reason = Why })).Status.ShouldBe(HttpStatusCode.Accepted);
+
+        var ledger = await world.LedgerWithAsync(callerId.Value, "OutboundCallRefused");
+        CallingWorld.Types(ledger).ShouldContain("OutboundCallAllowed");
+        ledger.GetProperty("entries").EnumerateArray().Last().GetProperty("reasons").EnumerateArray().Select(reason => reason.GetString()).ShouldContain("permissionExpired");
+        ledger.GetProperty("permission").GetString().ShouldBe("expired");
+        world.Twilio.Calls.Entries.ShouldNotContain(call => call.To.EndsWith(Person, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Who_could_not_have_their_call_because_of_us_gets_a_message_that_goes_on_with_it()
+    {
+        const string Person = "whatsapp:+233200000014";
+        world.OpenAI.FailNext(new RealtimeFaults { CloseAtOnce = 3000 });
+
+        var record = await world.RecordOf(await world.Twilio.PlaceCallAsync(new CallOptions { From = Person }));
+
+        record.EndReason.ShouldBe("modelUnavailable");
+        (await world.Twilio.WaitForMessageAsync(Person)).Body.ShouldStartWith("Sorry, our call could not go on.");
+    }
+
+    [Fact]
+    public async Task The_templates_are_made_and_submitted_once_and_the_request_is_then_sent_without_naming_one()
+    {
+        var services = world.Guru.App.Services;
+        using var contents = new TwilioContents(
+            new TwilioOptions
+            {
+                AccountSid = world.Twilio.Options.AccountSid,
+                AuthTokens = [world.Twilio.Options.AuthToken],
+                WhatsAppNumber = world.Twilio.Options.WhatsAppNumber,
+                BaseUrl = world.Twilio.BaseUrl,
+            },
+            new MessengerOptions(), services.GetRequiredService<IFixedTexts>(), TimeProvider.System);
+
+        var request = await contents.CreateAsync(TemplateKind.PermissionRequest, "en", CancellationToken.None);
+        (await contents.CreateAsync(TemplateKind.PermissionRequest, "en", CancellationToken.None)).ShouldBe(request);
+        var card = await contents.CreateAsync(TemplateKind.CallCard, "es", CancellationToken.None);
+
+        world.Twilio.Contents.Made.Entries.Select(content => content.Sid).ShouldBe([request.ContentSid, card.ContentSid]);
+        world.Twilio.Contents.Submitted.Entries.Select(submitted => submitted.Name).ShouldBe(["guru_call_permission_request_en", "guru_call_us_es"]);
+        await services.GetRequiredService<ITemplates>().SaveAsync(request, CancellationToken.None);
+        (await world.PostAsync("permissions", new { phoneNumber = "+233200000015" })).Status.ShouldBe(HttpStatusCode.Accepted);
+        (await world.Twilio.WaitForMessageAsync("whatsapp:+233200000015")).Body.ShouldBe(request.Body);
+    }
+
+    [Fact]
     public async Task Who_asks_in_writing_for_a_call_and_agrees_to_it_is_called_then()
     {
         const string Person = "+233200000011";
@@ -259,7 +324,6 @@ public sealed class CallingBack(CallingWorld world) : IClassFixture<CallingWorld
         (await world.PostAsync("calls", new { phoneNumber = "+233200000007", reason = Why, agent = "astrologer" })).Status.ShouldBe(HttpStatusCode.BadRequest);
         (await world.PostAsync("calls", new { callerId = new string('0', 32), reason = Why })).Status.ShouldBe(HttpStatusCode.NotFound);
         (await world.PostAsync("permissions", new { phoneNumber = "+233200000007", contentSid = "HX1" })).Status.ShouldBe(HttpStatusCode.BadRequest);
-        (await world.PostAsync("permissions", new { phoneNumber = "+233200000007" })).Body.ToString().ShouldContain("guru templates create");
         using var asAnalyst = await world.Analyst.PostAsJsonAsync("/api/whatsapp/voice/calls", new { phoneNumber = "+233200000007", reason = Why });
         asAnalyst.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
     }

@@ -32,6 +32,8 @@ internal static class CallRefusals
         [Code(CallRefusalReason.CarrierSilent)] = ("Twilio did not answer, and no call was found there.", "Ask for it again."),
     };
 
+    public static bool Knows(string code) => Words.ContainsKey(code);
+
     public static IResult Problem(CallRefusedException refused)
     {
         var reasons = refused.Reasons.Select(code => Words.TryGetValue(code, out var words) ? new CallRefusalView(code, words.Why, words.Remedy) : new CallRefusalView(code, code, Remedy: null)).ToList();
