@@ -7,7 +7,6 @@ using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using Guru.Infrastructure.Twilio;
-using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -33,6 +32,7 @@ public sealed class CallingWorld : World
         ["Guru:Work:PollSeconds"] = "0.05",
         ["Guru:Work:RetrySeconds"] = "0.1",
         ["Guru:Messages:ListDelaySeconds"] = "0.2",
+        ["Guru:Replies:RoutingSeconds"] = "30",
     };
 
     public override async Task InitializeAsync()
@@ -246,18 +246,6 @@ public sealed class CallingBack(CallingWorld world) : IClassFixture<CallingWorld
         ledger.GetProperty("entries").EnumerateArray().Last().GetProperty("reasons").EnumerateArray().Select(reason => reason.GetString()).ShouldContain("permissionExpired");
         ledger.GetProperty("permission").GetString().ShouldBe("expired");
         world.Twilio.Calls.Entries.ShouldNotContain(call => call.To.EndsWith(Person, StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public async Task Who_could_not_have_their_call_because_of_us_gets_a_message_that_goes_on_with_it()
-    {
-        const string Person = "whatsapp:+233200000014";
-        world.OpenAI.FailNext(new RealtimeFaults { CloseAtOnce = 3000 });
-
-        var record = await world.RecordOf(await world.Twilio.PlaceCallAsync(new CallOptions { From = Person }));
-
-        record.EndReason.ShouldBe("modelUnavailable");
-        (await world.Twilio.WaitForMessageAsync(Person)).Body.ShouldStartWith("Sorry, our call could not go on.");
     }
 
     [Fact]
