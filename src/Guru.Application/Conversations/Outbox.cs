@@ -87,14 +87,7 @@ public sealed class Outbox(
             return draft;
         }
 
-        // A message just created may be listed with a delay: it is looked for once that has passed.
-        var since = item.IntentAt ?? time.GetUtcNow();
-        if (since + ListDelay - time.GetUtcNow() is { Ticks: > 0 } settles)
-        {
-            await Task.Delay(settles, time, cancellationToken);
-        }
-
-        var sent = await messenger.FindSentAsync(CallerAddress.Parse(to.Address), since - ClockSkew, cancellationToken);
+        var sent = await FindSentAsync(item, CallerAddress.Parse(to.Address), cancellationToken);
         for (var index = 0; index < draft.Parts.Count; index++)
         {
             // The same words may have been sent a moment before, as another reply.
@@ -106,6 +99,20 @@ public sealed class Outbox(
         }
 
         return draft;
+    }
+
+    /// <summary>What may have been sent since the item's intent was saved.</summary>
+    /// <exception cref="MessengerException">The list could not be had.</exception>
+    public async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken)
+    {
+        // A message just created may be listed with a delay: it is looked for once that has passed.
+        var since = item.IntentAt ?? time.GetUtcNow();
+        if (since + ListDelay - time.GetUtcNow() is { Ticks: > 0 } settles)
+        {
+            await Task.Delay(settles, time, cancellationToken);
+        }
+
+        return await messenger.FindSentAsync(to, since - ClockSkew, cancellationToken);
     }
 
     private Task SaveAsync(WorkItem item, Draft draft, CancellationToken cancellationToken) =>
@@ -146,4 +153,8 @@ public sealed record DraftPart(string Body, string? MessageSid)
 public sealed record PublicAddress(string BaseUrl)
 {
     public Uri MessageStatus { get; } = new($"{BaseUrl}/api/whatsapp/status");
+
+    public Uri VoiceWebhook { get; } = new($"{BaseUrl}/api/whatsapp/voice/webhook");
+
+    public Uri CallStatus { get; } = new($"{BaseUrl}/api/whatsapp/voice/status");
 }

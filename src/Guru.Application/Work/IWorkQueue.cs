@@ -52,6 +52,15 @@ public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string 
 
     /// <summary>Of what a caller said and was told earlier, for the agents.</summary>
     public const string Digest = "digest";
+
+    /// <summary>A person is asked for permission to call; the subject is the request.</summary>
+    public const string Permission = "permission";
+
+    /// <summary>A call is placed; the subject is the request, or the call-back.</summary>
+    public const string Call = "call";
+
+    /// <summary>What is left to do when a call is over, or was never had; the subject is the call.</summary>
+    public const string FollowUp = "followUp";
 }
 
 /// <param name="Oldest">How long the one that has been due longest has been so.</param>

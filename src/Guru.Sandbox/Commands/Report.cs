@@ -52,6 +52,23 @@ static class Report
         console.Write(table);
     }
 
+    public static void Consent(IAnsiConsole console, JsonNode ledger)
+    {
+        var table = Table($"The consent ledger: {Markup.Escape((string?)ledger["permission"] ?? "")}", "at", "event", "by", "call", "what");
+        foreach (var entry in ledger["entries"]!.AsArray().OfType<JsonNode>())
+        {
+            string?[] what = [(string?)entry["note"], (string?)entry["outcome"], string.Join(' ', entry["reasons"]!.AsArray().Select(reason => (string?)reason))];
+            table.AddRow(
+                $"{(DateTimeOffset)entry["at"]!:HH:mm:ss.f}", $"[yellow]{Markup.Escape((string)entry["type"]!)}[/]", Ending((string?)entry["grantId"]),
+                Ending((string?)entry["callSid"]), Markup.Escape(string.Join(' ', what.Where(text => !string.IsNullOrEmpty(text)))));
+        }
+
+        console.Write(table);
+
+        // The end of an id tells it apart.
+        static string Ending(string? sid) => sid is { Length: > 8 } ? $"{sid[..2]}…{sid[^6..]}" : sid ?? "";
+    }
+
     public static void Latency(IAnsiConsole console, GuruCall call)
     {
         var table = Table("From the end of the caller's words to the agent's voice", "turn", "first audio sent", "first audio played",

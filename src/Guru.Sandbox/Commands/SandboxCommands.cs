@@ -42,6 +42,9 @@ static class SandboxCommands
         {
             wav, name,
         };
+        var outbound = new Command("outbound", "Asks a person for permission, calls them, and compares the consent ledger with what should be there.");
+        outbound.SetAction((_, cancellationToken) => ReportedAsync(console, () => new OutboundDemo(console).RunAsync(cancellationToken)));
+        command.Add(outbound);
         command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () =>
             DemoAsync(console, ScenarioFile.Load(parsed.GetValue(name)!), parsed.GetValue(wav)!, cancellationToken)));
         return command;
@@ -216,7 +219,7 @@ static class SandboxCommands
         {
             return await run();
         }
-        catch (Exception exception) when (exception is InvalidOperationException or ScenarioException or IOException)
+        catch (Exception exception) when (exception is InvalidOperationException or ScenarioException or IOException or TimeoutException)
         {
             console.MarkupLine($"[red]{Markup.Escape(exception.Message)}[/]");
             return 2;
