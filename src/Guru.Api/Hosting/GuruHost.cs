@@ -182,6 +182,7 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapAnalytics();
         app.MapExports();
         app.MapLive();
+        app.MapVoicePage();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();

@@ -26,6 +26,8 @@ public sealed partial class CallSummarizer(
 
     public string Kind => WorkItem.Summary;
 
+    public bool CanWait => true;
+
     public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
     {
         var call = new CallLog(store, CallSid.Parse(item.Subject));
@@ -60,7 +62,7 @@ public sealed partial class CallSummarizer(
             draft = await outbox.AdoptAsync(item, Recipient(log.State, events), begun, cancellationToken);
         }
 
-        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft) : NotSent(item, error.Reason), cancellationToken);
+        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft, item.IntentAt ?? time.GetUtcNow()) : NotSent(item, error.Reason), cancellationToken);
     }
 
     private async Task SummarizeAsync(WorkItem item, CallLog call, IReadOnlyList<UtteranceTranscribed> turns, CancellationToken cancellationToken)
@@ -92,16 +94,17 @@ public sealed partial class CallSummarizer(
         }
         else
         {
-            var draft = begun ?? Draft.Of([], agent, CallSummary.Message(summary));
-            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken)), cancellationToken);
+            // The caller may answer before it is on record; the timeline shows it first all the same.
+            var (draft, at) = (begun ?? Draft.Of([], agent, CallSummary.Message(summary)), item.IntentAt ?? time.GetUtcNow());
+            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken), at), cancellationToken);
         }
     }
 
     private static Conversation Recipient(Conversation conversation, IEnumerable<CallEvent> call) =>
         call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
 
-    private RecordSent Sent(WorkItem item, Draft draft) =>
-        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, time.GetUtcNow()));
+    private static RecordSent Sent(WorkItem item, Draft draft, DateTimeOffset at) =>
+        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, at));
 
     private RecordNotSent NotSent(WorkItem item, string reason) =>
         new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));

@@ -10,7 +10,8 @@ public interface IWorkQueue
 {
     /// <summary>Claims the item that has been due longest, or nothing.</summary>
     /// <param name="lease">Until when nobody else gets it.</param>
-    Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken);
+    /// <param name="except">Kinds that are left to others.</param>
+    Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken, params string[] except);
 
     /// <summary>Keeps it for longer: it is being worked on.</summary>
     /// <exception cref="LeaseLostException">Somebody else has it now.</exception>

@@ -46,12 +46,12 @@ internal sealed class MemoryQueue(TimeProvider time) : IWorkQueue
     /// <summary>As when the key of the words had been destroyed.</summary>
     public void Erase() => Change(row => row with { Item = row.Item with { Intent = null } });
 
-    public Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken)
+    public Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken, params string[] except)
     {
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            if (_rows.Values.FirstOrDefault(row => row.DueAt <= now && !(row.LeaseUntil > now)) is not { } row)
+            if (_rows.Values.FirstOrDefault(row => row.DueAt <= now && !(row.LeaseUntil > now) && !except.Contains(row.Item.Kind)) is not { } row)
             {
                 return Task.FromResult<WorkItem?>(null);
             }
