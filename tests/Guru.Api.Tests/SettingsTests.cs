@@ -35,6 +35,8 @@ public sealed class SettingsTests : IDisposable
     [InlineData("Guru:MediaStream:StartTimeoutSeconds", "0", "Guru__MediaStream__StartTimeoutSeconds")]
     [InlineData("Guru:OpenAI:KeepAliveTimeoutSeconds", "never", "Guru__OpenAI__KeepAliveTimeoutSeconds")]
     [InlineData("TWILIO_AUTH_TOKEN", " , ", "TWILIO_AUTH_TOKEN")]
+    [InlineData("Guru:Webapp:AllowedOrigins", "https://app.example.org, app.example.org", "Guru__Webapp__AllowedOrigins")]
+    [InlineData("Guru:Webapp:TokenSeconds", "0", "Guru__Webapp__TokenSeconds")]
     [InlineData("GURU_SECRET", "short", "GURU_SECRET")]
     [InlineData("DATABASE_URL", "postgres://guru@db/guru", "GURU_SECRET")]
     public void A_wrong_value_is_refused_by_name(string name, string value, string named)

@@ -1,5 +1,7 @@
 using System.Net;
+using Guru.Application.Voice;
 using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -71,6 +73,8 @@ public sealed class HostileLines(World world) : IClassFixture<World>
         record.EndReason.ShouldBe(reason);
         record.Call.GetProperty("status").GetString().ShouldBe(reason);
         record.Call.GetProperty("endedAt").GetString().ShouldNotBeNull();
+        record.EventTypes.Count(type => type == "CallEnded").ShouldBe(1);
+        world.Guru.App.Services.GetRequiredService<Switchboard>().ActiveCalls.ShouldBe(0);
     }
 
     [Theory]

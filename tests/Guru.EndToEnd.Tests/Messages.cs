@@ -67,6 +67,9 @@ public sealed class Messages(World world) : IClassFixture<World>
         var call = await world.Twilio.PlaceCallAsync(Calls.Greeted with { From = Caller });
         await world.RecordOf(call);
         call.Heard[0].Sample.Language.ShouldBe("es");
+        world.OpenAI.Http.Exchanges.Entries.Where(asked => asked.Path == "/v1/audio/transcriptions").ShouldNotBeEmpty();
+        world.OpenAI.Http.Exchanges.Entries.Where(asked => asked.Path == "/v1/audio/transcriptions")
+            .ShouldAllBe(asked => !asked.Body.Contains("language", StringComparison.Ordinal) && !asked.Body.Contains("prompt", StringComparison.Ordinal));
     }
 
     [Fact]

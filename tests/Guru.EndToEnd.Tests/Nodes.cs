@@ -84,7 +84,7 @@ public sealed class Nodes : IAsyncLifetime
     internal async Task<Answered> AnsweredAsync(string person)
     {
         using var limit = new CancellationTokenSource(Limit);
-        while ((await RowsAsync("select id from guru.work")).Count > 0)
+        while ((await RowsAsync("select id from guru.work where kind = 'reply'")).Count > 0)
         {
             limit.Token.ThrowIfCancellationRequested();
         }

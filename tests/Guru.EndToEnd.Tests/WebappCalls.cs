@@ -308,3 +308,40 @@ public sealed class WebappCallsThatTheAgentEnds(WebappCallsThatTheAgentEnds.Poli
         };
     }
 }
+
+public sealed class WebappCallsHandedOver(WebappCallsHandedOver.Several world) : IClassFixture<WebappCallsHandedOver.Several>
+{
+    [Fact]
+    public async Task Another_advisor_goes_on_over_the_sideband_and_the_browser_is_shown_who()
+    {
+        var browser = await world.CallAsync();
+        await browser.HeardAsync("What can I do for you");
+        await browser.Call.SayAsync("visa-en");
+        await browser.HeardAsync("the deadline this week");
+        await browser.HangUpAsync();
+
+        var record = await world.RecordOf(browser);
+        record.Event("AgentHandedOff").GetProperty("to").GetString().ShouldBe("legal");
+        record.Utterances[^1].GetProperty("agent").GetString().ShouldBe("legal");
+        browser.Shown.Entries.Where(shown => shown.Type == "agent").Select(shown => shown.Data.GetProperty("agent").GetString()).ShouldBe(["general", "legal"]);
+        var update = browser.Call.Events.Entries.Single(e => e.FromClient && e.Type == "session.update").Json["session"]!;
+        ((string)update["instructions"]!).ShouldContain("legal advisor");
+        update["audio"]!["input"]!.AsObject().ContainsKey("format").ShouldBeFalse("WebRTC has agreed on it");
+        update["audio"]!["output"]!.AsObject().ShouldBeEmpty();
+        browser.Call.Events.Entries.ShouldNotContain(e => e.Type == "error");
+        browser.Call.Attended.Entries.Count.ShouldBe(1);
+    }
+
+    /// <summary>A model that knows what it does not know.</summary>
+    public sealed class Several : WebappWorld
+    {
+        protected override OpenAIStandInOptions OpenAIOptions => new()
+        {
+            Brain = Brain.Shipped.With(
+            [
+                new BrainRule(
+                    ["visa"], "pass-on", new ToolUse("hand_off", """{"agent":"legal","reason":"a student visa","request":"May they stay when their visa ends?"}"""), "general"),
+            ]),
+        };
+    }
+}

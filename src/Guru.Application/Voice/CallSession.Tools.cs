@@ -36,7 +36,7 @@ public sealed partial class CallSession
                 break;
             default:
                 Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
-                Want("tool", instructions: null);
+                GoOn();
                 break;
         }
     }
@@ -60,23 +60,23 @@ public sealed partial class CallSession
         if (CallerLanguage.Code(VoiceTools.Argument(e.Arguments, "language")) is not { } language)
         {
             Tell(new AnswerTool(e.ToolCallId, """{"error":"language is an ISO 639-1 code of two letters."}"""));
-            Want("tool", instructions: null);
+            GoOn();
             return;
         }
 
         Tell(new AnswerTool(e.ToolCallId, $$"""{"language":"{{language}}"}"""));
         if (_language.Ask(language))
         {
-            Speak(language, "request");
+            ChangeLanguage(language, "request");
         }
 
         if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
         {
-            Want("tool", instructions: null, tools: false);
+            GoOn();
         }
     }
 
-    private void Speak(string language, string evidence)
+    private void ChangeLanguage(string language, string evidence)
     {
         _decisions.Add(new Record(new RecordLanguage(new CallLanguageDetermined(language, evidence, At(_now)))));
         ConfigureInUse();
@@ -104,7 +104,7 @@ public sealed partial class CallSession
         else if (refusal is not null)
         {
             Refuse(e.ToolCallId, "handedOff", refusal);
-            Want("tool", instructions: null);
+            GoOn();
         }
         else
         {
@@ -174,7 +174,7 @@ public sealed partial class CallSession
 
         _handOver = null;
         Refuse(handOver.ToolCallId, "handedOff", because);
-        Want("tool", instructions: null, tools: false);
+        GoOn();
         DropUnwanted();
     }
 
@@ -195,6 +195,9 @@ public sealed partial class CallSession
             _decisions.Add(new DropModel());
         }
     }
+
+    /// <summary>After a tool the agent has to speak: it could call the next one for ever.</summary>
+    private void GoOn() => Want("tool", instructions: null, tools: false);
 
     private void Refuse(string toolCallId, string what, string because) =>
         Tell(new AnswerTool(toolCallId, $$"""{"{{what}}":false,"because":"{{JsonEncodedText.Encode(because)}}"}"""));

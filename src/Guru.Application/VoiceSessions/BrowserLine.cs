@@ -154,7 +154,7 @@ public sealed partial class BrowserLine(
     {
         lock (_gate)
         {
-            if (again && _shown.Count < MostShown)
+            if (again && (_shown.Count < MostShown || news is CallIsOver))
             {
                 _shown.Add(news);
             }

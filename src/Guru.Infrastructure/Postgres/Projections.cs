@@ -30,6 +30,7 @@ public sealed class Projections
             new RoutingsProjection(schema),
             new TimelineProjection(schema),
             new ConversationsProjection(schema),
+            new ConsentProjection(schema),
         ];
         _all = [.. _rebuilt, .. live];
     }

@@ -95,13 +95,15 @@ public sealed class AnsweringTheCarrier
     [InlineData("busy", CallEndReason.Busy)]
     [InlineData("failed", CallEndReason.Failed)]
     [InlineData("completed", CallEndReason.CallerHungUp)]
-    public async Task A_final_status_ends_the_call(string status, CallEndReason reason)
+    public async Task A_final_status_ends_the_call_and_lets_go_of_the_model_that_waited_for_it(string status, CallEndReason reason)
     {
         var house = new House();
         await house.AnswersAsync();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1);
         await house.HearsAsync(status);
         await house.HearsAsync(status);
         house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(reason);
+        await ManualTime.UntilAsync(() => house.Model.IsDisposed);
     }
 
     [Fact]

@@ -187,7 +187,7 @@ public sealed class HandOvers
         call.Model.Finishes(response);
 
         call.Told.OfType<AnswerTool>().ShouldHaveSingleItem().Output.ShouldBe($$"""{"handedOff":false,"because":"{{because}}"}""");
-        call.Asked[^1].ShouldBe("tool");
+        call.Told.OfType<CreateResponse>().Last().ShouldBe(new CreateResponse("tool", Instructions: null, ToolsAllowed: false), "It speaks before it tries again.");
         call.HandOffs.ShouldBeEmpty();
         call.Dialed.ShouldBeEmpty();
     }

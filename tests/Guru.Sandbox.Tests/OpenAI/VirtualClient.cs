@@ -81,6 +81,14 @@ sealed class VirtualClient
         }
     }
 
+    /// <summary>20 ms of a browser's microphone.</summary>
+    public void Hear(byte[] frame)
+    {
+        Session.Hear(frame, Now);
+        Take();
+        Wait(20);
+    }
+
     public void Say(string sampleId) => Speak(SampleLibrary.Shipped[sampleId].Audio.AsSpan());
 
     public void Quiet(int ms) => Speak([.. Enumerable.Repeat(MuLaw.Silence, ms * 8)]);
