@@ -64,6 +64,8 @@ sealed class OutboundDemo(IAnsiConsole console)
         });
         twilio.Contents.Made.Add(content);
 
+        var conversation = new LiveConversation(console);
+        conversation.Follow(twilio);
         var (status, refused) = await PostAsync(http, "calls", new { phoneNumber, reason = Why }, cancellationToken);
         console.MarkupLine($"[aqua]operator[/]  POST /api/whatsapp/voice/calls: [yellow]{(int)status}[/] {Markup.Escape((string?)refused["detail"] ?? "")}");
 
@@ -71,22 +73,13 @@ sealed class OutboundDemo(IAnsiConsole console)
         var callerId = (string)asked["callerId"]!;
         console.MarkupLine($"[aqua]operator[/]  POST /api/whatsapp/voice/permissions: [green]{(int)status}[/]");
         var request = await twilio.WaitForMessageAsync(Person, cancellationToken: cancellationToken);
-        console.MarkupLine($"[green]guru[/]      {Markup.Escape(request.Body)} [grey](with a button)[/]");
-
         await twilio.WriteAsync(InboundMessage.CallPermission(accepted: true) with { From = Person }, cancellationToken);
-        console.MarkupLine("[aqua]person[/]    accepts");
-
         (status, var plan) = await PostAsync(http, "calls", new { callerId, agent = "healthcare", reason = Why }, cancellationToken);
         console.MarkupLine($"[aqua]operator[/]  POST /api/whatsapp/voice/calls: [green]{(int)status}[/] {Markup.Escape((string?)plan["status"] ?? "")}");
-        console.WriteLine();
         var call = await twilio.Calls.WaitAsync(call => call.To == Person, cancellationToken: cancellationToken);
-        var conversation = new LiveConversation(console);
-        conversation.Follow(call);
         await call.Completion.WaitAsync(cancellationToken);
+        await twilio.WaitForMessageAsync(Person, message => message.Sid != request.Sid, cancellationToken: cancellationToken);
         await conversation.FinishAsync();
-        console.WriteLine();
-        var summary = await twilio.WaitForMessageAsync(Person, message => message.Sid != request.Sid, cancellationToken: cancellationToken);
-        console.MarkupLine($"[green]guru[/]      {Markup.Escape(summary.Body)}");
         console.WriteLine();
 
         var ledger = await client.ReadConsentAsync(callerId, "OutboundCallEnded", cancellationToken);
