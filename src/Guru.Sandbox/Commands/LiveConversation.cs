@@ -10,7 +10,7 @@ namespace Guru.Sandbox.Commands;
 sealed class LiveConversation(IAnsiConsole console)
 {
     private readonly Channel<(TimeSpan At, Func<string?> Line)> _happened = Channel.CreateUnbounded<(TimeSpan, Func<string?>)>();
-    private readonly long _began = Stopwatch.GetTimestamp();
+    private long _began;
     private Task _telling = Task.CompletedTask;
     private int _told;
 
@@ -19,6 +19,7 @@ sealed class LiveConversation(IAnsiConsole console)
     /// <summary>Everything between people and the application, from now on.</summary>
     public void Follow(TwilioStandIn twilio)
     {
+        _began = Stopwatch.GetTimestamp();
         twilio.Messaging.Written.Follow(written => Happens(Now, () => WrittenLine(written)));
         twilio.Messaging.Received.Follow(message => Happens(Now, () => $"[green]agent[/]   writes: {Markup.Escape(message.Body)}"));
         twilio.Calls.Follow(Follow);
