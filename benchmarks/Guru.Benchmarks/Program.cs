@@ -7,6 +7,16 @@ var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
 var heard = new Command("heard", "How far what Guru records as heard is from what the carrier played, over barge-ins at random times.") { calls, bargeIns, seed };
 heard.SetAction(parsed => HeardBench.RunAsync(parsed.GetValue(calls), parsed.GetValue(bargeIns), parsed.GetValue(seed)));
 
-var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything.") { heard };
-root.SetAction(_ => HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1));
+var callers = new Option<int>("--callers") { Description = "Callers in the database.", DefaultValueFactory = _ => 50 };
+var messages = new Option<int>("--messages") { Description = "Messages of each caller.", DefaultValueFactory = _ => 1000 };
+var times = new Option<int>("--times") { Description = "How often it is measured.", DefaultValueFactory = _ => 5000 };
+var context = new Command("context", "How long building what an agent is told of a caller takes, beside a plain select.") { callers, messages, times, seed };
+context.SetAction(parsed => ContextBench.RunAsync(parsed.GetValue(callers), parsed.GetValue(messages), parsed.GetValue(times), parsed.GetValue(seed)));
+
+var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything.") { heard, context };
+root.SetAction(async _ =>
+{
+    await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);
+    return await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
+});
 return await root.Parse(args).InvokeAsync();

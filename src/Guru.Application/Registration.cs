@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -20,6 +21,11 @@ public static class Registration
         services.AddSingleton<IWork, Replier>();
         services.AddSingleton<IWork, CallSummarizer>();
         services.AddSingleton<IWork, Digester>();
+        services.AddSingleton<IWork, PermissionAsker>();
+        services.AddSingleton<IWork, CallPlacer>();
+        services.AddSingleton<IWork, CallFollowUp>();
+        services.AddSingleton<Callees>();
+        services.AddSingleton<CallBacks>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

@@ -1,4 +1,4 @@
 namespace Guru.Domain;
 
 /// <summary>A command that the rules refuse. The message is safe to show: it holds no personal data.</summary>
-public sealed class RuleException(string message) : Exception(message);
+public class RuleException(string message) : Exception(message);

@@ -11,7 +11,7 @@ public sealed class Scenarios
 
     private static readonly Lazy<ConcurrentDictionary<string, Task<ScenarioOutcome>>> Runs = new(Start);
 
-    public static TheoryData<string> Shipped => [.. ScenarioFile.Shipped().Select(scenario => scenario.Name)];
+    public static TheoryData<string> Shipped => [.. ScenarioFile.All().Select(scenario => scenario.Name)];
 
     [Theory]
     [MemberData(nameof(Shipped))]
@@ -26,7 +26,7 @@ public sealed class Scenarios
     private static ConcurrentDictionary<string, Task<ScenarioOutcome>> Start()
     {
         var gate = new SemaphoreSlim(AtOnce);
-        return new ConcurrentDictionary<string, Task<ScenarioOutcome>>(ScenarioFile.Shipped().Select(scenario => KeyValuePair.Create(scenario.Name, Run(scenario))));
+        return new ConcurrentDictionary<string, Task<ScenarioOutcome>>(ScenarioFile.All().Select(scenario => KeyValuePair.Create(scenario.Name, Run(scenario))));
 
         async Task<ScenarioOutcome> Run(Scenario scenario)
         {

@@ -24,9 +24,13 @@ public class World : IAsyncLifetime
 
     public HttpClient Analyst { get; private set; } = null!;
 
+    public HttpClient Operator { get; private set; } = null!;
+
     internal GuruHost Guru { get; private set; } = null!;
 
     protected virtual OpenAIStandInOptions OpenAIOptions => new();
+
+    protected virtual TwilioStandInOptions TwilioOptions => new() { AppUrl = new Uri(PublicAddress), VerbSpeed = 50 };
 
     /// <summary>Settings besides the contract's, such as Guru:Calls:SilenceSeconds.</summary>
     protected virtual Dictionary<string, string?> Settings => [];
@@ -34,12 +38,13 @@ public class World : IAsyncLifetime
     public virtual async Task InitializeAsync()
     {
         OpenAI = await OpenAIStandIn.StartAsync(OpenAIOptions);
-        Twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { AppUrl = new Uri(PublicAddress), VerbSpeed = 50 });
+        Twilio = await TwilioStandIn.StartAsync(TwilioOptions);
         Guru = await GuruHost.OpenAsync(Environment(Twilio, OpenAI, _directory, Settings), CancellationToken.None);
         await Guru.App.StartAsync();
         var address = AddressOf(Guru);
         Twilio.ConnectTo = address;
         Analyst = ClientFor(address, AnalystKey);
+        Operator = ClientFor(address, OperatorKey);
     }
 
     public virtual async Task DisposeAsync()
@@ -49,6 +54,7 @@ public class World : IAsyncLifetime
         await Guru.App.StopAsync();
         await Guru.DisposeAsync();
         Analyst.Dispose();
+        Operator.Dispose();
         DeleteCluster(_directory);
         GC.SuppressFinalize(this);
     }

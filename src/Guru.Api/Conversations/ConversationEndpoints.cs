@@ -3,6 +3,7 @@ using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
 using Guru.Application.Analytics;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
@@ -25,6 +26,7 @@ internal static class ConversationEndpoints
         conversations.MapGet("/{callerId}/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery(Paging.Parameters);
         conversations.MapGet("/{callerId}/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
         conversations.MapGet("/{callerId}/routing", RoutingAsync).WithSummary("Which agents were chosen, and why, oldest first.");
+        conversations.MapGet("/{callerId}/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
     }
 
     private static async Task<Results<Ok<Page<ConversationSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
@@ -45,6 +47,13 @@ internal static class ConversationEndpoints
             ? await new QueryReader(request.Query).PageAsync((limit, cursor) =>
                 conversations.TimelineAsync(CallerId.Parse(callerId), limit, cursor, cancellationToken))
             : Unknown();
+
+    private static async Task<Results<Ok<ConsentLedger>, ProblemHttpResult>> ConsentAsync(
+        IConsentQueries consent, IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
+        !CallerId.TryParse(callerId, out var id) ? Unknown()
+        : await consent.FindAsync(id, cancellationToken) is { } ledger ? TypedResults.Ok(ledger)
+        : await conversations.FindAsync(id, cancellationToken) is not null ? TypedResults.Ok(new ConsentLedger(callerId, "none", GrantId: null, ExpiresAt: null, []))
+        : Unknown();
 
     private static async Task<Results<Ok<IReadOnlyList<ConversationSession>>, ProblemHttpResult>> SessionsAsync(
         IConversationQueries conversations, IAnalyticsQueries analytics, string callerId, CancellationToken cancellationToken) =>

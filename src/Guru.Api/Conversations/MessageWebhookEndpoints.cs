@@ -30,7 +30,7 @@ internal static partial class MessageWebhookEndpoints
             await mediator.Send(
                 new ReceiveWhatsAppMessage(
                     form.MessageSid, form.From, form.ProfileName, form.Body, form.MessageType, form.ButtonText, form.MediaUrl0, form.MediaContentType0,
-                    form.Latitude, form.Longitude, form.Label ?? form.Address),
+                    form.Latitude, form.Longitude, form.Label ?? form.Address, form.ButtonPayload, form.ChannelMetadata),
                 context.RequestAborted);
         }
         catch (FluentValidation.ValidationException error)
@@ -71,6 +71,10 @@ internal sealed class MessageForm
 
     public string? ButtonText { get; init; }
 
+    public string? ButtonPayload { get; init; }
+
+    public string? ChannelMetadata { get; init; }
+
     public string? MediaUrl0 { get; init; }
 
     public string? MediaContentType0 { get; init; }
@@ -96,6 +100,8 @@ internal sealed class MessageForm
         ProfileName = form.Field(nameof(ProfileName)),
         MessageType = form.Field(nameof(MessageType)),
         ButtonText = form.Field(nameof(ButtonText)),
+        ButtonPayload = form.Field(nameof(ButtonPayload)),
+        ChannelMetadata = form.Field(nameof(ChannelMetadata)),
         MediaUrl0 = form.Field(nameof(MediaUrl0)),
         MediaContentType0 = form.Field(nameof(MediaContentType0)),
         Latitude = form.Field(nameof(Latitude)),

@@ -11,8 +11,10 @@ internal static class Banner
         Guru is ready.
           listening      {string.Join(", ", app.Urls)}
           public address {settings.BaseUrl}
-          voice URL      {settings.BaseUrl}/api/whatsapp/voice/webhook   (POST, of the TwiML app)
-          status URL     {settings.BaseUrl}/api/whatsapp/voice/status    (POST, of the TwiML app)
+          calls          {settings.BaseUrl}/api/whatsapp/voice/webhook   (POST, the TwiML app's voice URL)
+                         {settings.BaseUrl}/api/whatsapp/voice/status    (POST, the TwiML app's status callback)
+          messages       {settings.BaseUrl}/api/whatsapp/webhook         (POST, the sender's webhook)
+                         {settings.BaseUrl}/api/whatsapp/status          (POST, named in each message that is sent)
           OpenAPI        {settings.BaseUrl}/openapi/v1.json
           model          {settings.Voice.Model} at {settings.OpenAI.BaseUrl}, voice {settings.Voice.Voice}
           database       {(database.IsEmbedded ? $"embedded PostgreSQL in {Path.GetFullPath(settings.Database.DataDirectory)}" : "DATABASE_URL")}

@@ -1,5 +1,8 @@
 using System.CommandLine;
+using Guru.Application.Calling;
+using Guru.Application.Conversations;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Twilio;
 using Spectre.Console;
 
 namespace Guru.Api.Hosting;
@@ -13,7 +16,14 @@ internal static class CommandLine
     {
         var rebuild = new Command("rebuild", "Makes the read models anew from the events. With DATABASE_URL, Guru may go on meanwhile; stop it first where it runs a PostgreSQL of its own.");
         rebuild.SetAction((_, cancellationToken) => MendingAsync(() => RebuildAsync(cancellationToken)));
-        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild };
+        var languages = new Option<string[]>("--language")
+        {
+            Description = "ISO 639-1; may be given several times, or all.", DefaultValueFactory = _ => ["en"], AllowMultipleArgumentsPerToken = true,
+        };
+        var create = new Command("create", "Makes the request for permission to call and the card with a call button at Twilio, once, and submits them for WhatsApp's approval.") { languages };
+        create.SetAction((parsed, cancellationToken) => MendingAsync(() => CreateTemplatesAsync(parsed.GetValue(languages)!, cancellationToken)));
+        var templates = new Command("templates", "The messages that WhatsApp has to approve.") { create };
+        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates };
         root.SetAction((_, cancellationToken) => MendingAsync(() => ServeAsync(cancellationToken)));
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
     }
@@ -42,6 +52,30 @@ internal static class CommandLine
         return 0;
     }
 
+    private static async Task<int> CreateTemplatesAsync(string[] languages, CancellationToken cancellationToken)
+    {
+        var settings = GuruSettings.Read(Environment());
+        var texts = FixedTexts.Load();
+        var wanted = languages is ["all"] ? texts.Languages : languages;
+        if (wanted.Except(texts.Languages, StringComparer.Ordinal).ToList() is { Count: > 0 } unknown)
+        {
+            throw new SettingsException([$"There are no texts in {string.Join(", ", unknown)}: the languages are {string.Join(", ", texts.Languages)}."]);
+        }
+
+        using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
+        await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
+        await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+        using var contents = new TwilioContents(settings.Twilio, settings.Messenger, texts, TimeProvider.System);
+        foreach (var (kind, language) in Enum.GetValues<TemplateKind>().SelectMany(kind => wanted, (kind, language) => (kind, language)))
+        {
+            var template = await contents.CreateAsync(kind, language, cancellationToken);
+            await services.GetRequiredService<ITemplates>().SaveAsync(template, cancellationToken);
+            Console.WriteLine($"{kind} ({language}): {template.ContentSid}, {await contents.ApprovalAsync(template.ContentSid, cancellationToken)}");
+        }
+
+        return 0;
+    }
+
     /// <summary>What the operator can mend is told in words, not as a stack trace.</summary>
     private static async Task<int> MendingAsync(Func<Task<int>> command)
     {
@@ -50,7 +84,7 @@ internal static class CommandLine
             return await command();
         }
         catch (Exception error) when (error is SettingsException or EmbeddedPostgresException or MigrationException or RebuildException
-            or Infrastructure.Twilio.SentencesException or Npgsql.NpgsqlException or IOException or UnauthorizedAccessException)
+            or SentencesException or MessengerException or Npgsql.NpgsqlException or IOException or UnauthorizedAccessException)
         {
             await Console.Error.WriteLineAsync(error.Message);
             return Misconfigured;

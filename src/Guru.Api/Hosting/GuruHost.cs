@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using FluentValidation;
 using Guru.Api.Analytics;
+using Guru.Api.Calling;
 using Guru.Api.Calls;
 using Guru.Api.Conversations;
 using Guru.Api.Security;
@@ -9,11 +10,13 @@ using Guru.Api.Telemetry;
 using Guru.Api.Transcripts;
 using Guru.Api.VoiceAgent;
 using Guru.Application;
+using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain;
+using Guru.Domain.Conversations;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -121,6 +124,10 @@ internal sealed class GuruHost : IAsyncDisposable
             settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
         builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(
             settings.Twilio, settings.Messenger, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TwilioMessenger>>()));
+        builder.Services.AddSingleton<ICallCarrier>(provider => new TwilioCalls(
+            settings.Twilio, settings.Messenger, settings.Calling.Settings, provider.GetRequiredService<PublicAddress>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<TwilioCalls>>()));
+        builder.Services.AddSingleton(settings.Calling);
         builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
         builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
         builder.Services.AddSingleton<IFixedTexts>(FixedTexts.Load());
@@ -167,6 +174,7 @@ internal sealed class GuruHost : IAsyncDisposable
 
         app.MapVoiceWebhooks();
         app.MapMessageWebhooks();
+        app.MapCalling();
         app.MapCalls();
         app.MapConversations();
         app.MapVoiceAgent();
@@ -188,6 +196,9 @@ internal sealed class Refusals : IExceptionHandler
     {
         IResult? problem = exception switch
         {
+            CallRefusedException e => CallRefusals.Problem(e),
+            UnknownPersonException e => Results.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such caller.", detail: e.Message),
+            KeyReusedException e => Results.Problem(statusCode: StatusCodes.Status422UnprocessableEntity, title: "The key is used.", detail: e.Message),
             ValidationException e => Results.ValidationProblem(
                 e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
             VoiceModelException e => ModelProblems.Of(e, context.Response),

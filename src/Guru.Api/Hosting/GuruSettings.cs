@@ -4,6 +4,7 @@ using System.Text;
 using Guru.Api.Security;
 using Guru.Api.VoiceAgent;
 using Guru.Application;
+using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -12,6 +13,7 @@ using Guru.Domain.Agents;
 using Guru.Domain.Callers;
 using Guru.Domain.Costs;
 using Guru.Infrastructure.Agents;
+using Guru.Infrastructure.Calling;
 using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
@@ -39,7 +41,8 @@ internal sealed record GuruSettings(
     WorkRules Work,
     MessengerOptions Messenger,
     TextModelSettings Text,
-    WebappOptions Webapp)
+    WebappOptions Webapp,
+    CallingTerms Calling)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -158,6 +161,7 @@ internal sealed record GuruSettings(
         mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
             $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
+        var calling = CallingOf(Options<CallingSettings>(environment, "Calling", mistakes), number, mistakes);
         var prices = PricesOf(environment["Guru:Prices:Path"], mistakes);
         var mediaStream = Options<MediaStreamOptions>(environment, "MediaStream", mistakes);
         var keys = new ApiKeys(ListOf(Get("GURU_ANALYST_KEYS")), ListOf(Get("GURU_WEBAPP_KEYS")), ListOf(Get("GURU_OPERATOR_KEYS")));
@@ -165,7 +169,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
-                replies, messages, work, messenger, text, webapp)
+                replies, messages, work, messenger, text, webapp, calling!)
             : throw new SettingsException(mistakes);
     }
 
@@ -208,6 +212,21 @@ internal sealed record GuruSettings(
         catch (AgentsException error)
         {
             mistakes.AddRange(error.Mistakes.Select(mistake => $"agents: {mistake}"));
+            return null;
+        }
+    }
+
+    /// <summary>Null where there are mistakes, or no sender (for commands that need none).</summary>
+    private static CallingTerms? CallingOf(CallingSettings settings, string sender, List<string> mistakes)
+    {
+        try
+        {
+            var rules = CallingRulesFile.Load(string.IsNullOrWhiteSpace(settings.RulesPath) ? null : settings.RulesPath);
+            return CallerAddress.TryParse(sender, out var address) ? new CallingTerms(address, rules, settings) : null;
+        }
+        catch (CallingRulesException error)
+        {
+            mistakes.AddRange(error.Mistakes.Select(mistake => $"calling rules: {mistake}"));
             return null;
         }
     }

@@ -1,9 +1,11 @@
 using FluentValidation;
+using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using MediatR;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -32,6 +34,7 @@ public sealed partial class AnswerCallHandler(
     CallerMemory memory,
     Switchboard switchboard,
     AgentCatalog agents,
+    CallingTerms terms,
     ServerSecret secret,
     IOptions<CallRules> rules,
     TimeProvider time,
@@ -46,13 +49,15 @@ public sealed partial class AnswerCallHandler(
         var streamToken = StreamToken.For(callSid, attempt: 0, secret.Value);
         var log = new CallLog(store, callSid, isNew: true);
         var known = Remembered.Nothing;
+        OutboundCall? ours = null;
         try
         {
             var appended = await Patience.LimitAsync(
                 async token =>
                 {
                     known = await memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, token);
-                    return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known), token);
+                    ours = await ConsentAsync(request, callSid, callerId, address, token);
+                    return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known, ours), token);
                 },
                 rules.Value.Commit,
                 time,
@@ -76,16 +81,34 @@ public sealed partial class AnswerCallHandler(
         var hash = StreamToken.Hash(streamToken);
         if (log.State.OpenTokens.Contains(hash))
         {
-            switchboard.Expect(new ExpectedCall(callSid, callerId, log.State.Agent, log.State.Language, hash, Earlier: null, known.Text));
+            switchboard.Expect(new ExpectedCall(callSid, callerId, log.State.Agent, log.State.Language, hash, Earlier: null, known.Text) { Purpose = log.State.Purpose });
         }
 
         LogAnswered(callSid);
         return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect);
     }
 
-    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known)
+    /// <summary>A call of ours is looked up, to know why it was placed; a person's call may be permission to call back.</summary>
+    private async Task<OutboundCall?> ConsentAsync(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, CancellationToken cancellationToken)
     {
-        var (agent, because) = known.OpeningAgent(agents);
+        var conversation = new ConversationLog(store, callerId);
+        if (CallDirections.Parse(request.Direction) == CallDirection.Outbound)
+        {
+            await conversation.ReadAsync(cancellationToken);
+            return conversation.State.Consent.CallOf(callSid);
+        }
+
+        if (terms.Settings.CallGrantsPermission)
+        {
+            await conversation.AppendAsync(new GrantByCall(callSid, callerId, address.Value, terms.Rules, time.GetUtcNow()), cancellationToken);
+        }
+
+        return null;
+    }
+
+    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known, OutboundCall? ours)
+    {
+        var (agent, because) = ours?.Agent is { } asked ? (agents[asked].Name, "The call was asked for with this agent.") : known.OpeningAgent(agents);
         return new StartCall(
             callSid,
             callerId,
@@ -97,7 +120,8 @@ public sealed partial class AnswerCallHandler(
             agent,
             because,
             time.GetUtcNow(),
-            switchboard.Refusal);
+            switchboard.Refusal,
+            ours?.Reason);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}); the caller hears an apology")]

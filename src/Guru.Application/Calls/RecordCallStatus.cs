@@ -65,8 +65,9 @@ public sealed class RecordCallStatusHandler(
     private static int? Number(string? text) => int.TryParse(text, out var number) && number >= 0 ? number : null;
 }
 
-internal static class CallStatusWords
+public static class CallStatusWords
 {
+    /// <returns>Null for a word that we do not know.</returns>
     public static CallStatus? Parse(string? twilio) => twilio switch
     {
         "queued" or "initiated" or "ringing" => CallStatus.Ringing,

@@ -26,6 +26,8 @@ public sealed partial class CallSummarizer(
 
     public string Kind => WorkItem.Summary;
 
+    public bool CanWait => true;
+
     public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
     {
         var call = new CallLog(store, CallSid.Parse(item.Subject));
@@ -101,7 +103,7 @@ public sealed partial class CallSummarizer(
         call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
 
     private RecordSent Sent(WorkItem item, Draft draft) =>
-        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, time.GetUtcNow()));
+        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, draft.SentAt ?? time.GetUtcNow()));
 
     private RecordNotSent NotSent(WorkItem item, string reason) =>
         new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));

@@ -19,6 +19,8 @@ public sealed partial class Digester(
 {
     public string Kind => WorkItem.Digest;
 
+    public bool CanWait => true;
+
     public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
     {
         var log = new ConversationLog(store, item.CallerId);

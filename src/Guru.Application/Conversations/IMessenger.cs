@@ -28,7 +28,17 @@ public interface IMessenger
 /// <param name="StatusCallback">Where the carrier reports the delivery.</param>
 public sealed record OutgoingMessage(CallerAddress To, string Body, Uri? StatusCallback)
 {
+    /// <summary>Sent in place of the body, also where the window is closed.</summary>
+    public MessageTemplate? Template { get; init; }
+
     public override string ToString() => $"{nameof(OutgoingMessage)} to {To}";
+}
+
+/// <param name="ContentSid">HX...</param>
+/// <param name="Variables">A JSON object of texts; null for none.</param>
+public sealed record MessageTemplate(string ContentSid, string? Variables)
+{
+    public override string ToString() => $"{nameof(MessageTemplate)} {ContentSid}";
 }
 
 /// <param name="Status">The carrier's word, such as queued or delivered.</param>

@@ -56,6 +56,7 @@ public sealed class Outbox(
             }
 
             // The item is ours at this moment, and whoever takes over knows what may have been sent.
+            draft = draft with { SentAt = draft.SentAt ?? time.GetUtcNow() };
             await SaveAsync(item, draft, cancellationToken);
             for (var index = 0; index < draft.Parts.Count; index++)
             {
@@ -86,14 +87,7 @@ public sealed class Outbox(
             return draft;
         }
 
-        // A message just created may be listed with a delay: it is looked for once that has passed.
-        var since = item.IntentAt ?? time.GetUtcNow();
-        if (since + ListDelay - time.GetUtcNow() is { Ticks: > 0 } settles)
-        {
-            await Task.Delay(settles, time, cancellationToken);
-        }
-
-        var sent = await messenger.FindSentAsync(CallerAddress.Parse(to.Address), since - ClockSkew, cancellationToken);
+        var sent = await FindSentAsync(item, CallerAddress.Parse(to.Address), cancellationToken);
         for (var index = 0; index < draft.Parts.Count; index++)
         {
             // The same words may have been sent a moment before, as another reply.
@@ -107,6 +101,20 @@ public sealed class Outbox(
         return draft;
     }
 
+    /// <summary>What may have been sent since the item's intent was saved.</summary>
+    /// <exception cref="MessengerException">The list could not be had.</exception>
+    public async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken)
+    {
+        // A message just created may be listed with a delay: it is looked for once that has passed.
+        var since = item.IntentAt ?? time.GetUtcNow();
+        if (since + ListDelay - time.GetUtcNow() is { Ticks: > 0 } settles)
+        {
+            await Task.Delay(settles, time, cancellationToken);
+        }
+
+        return await messenger.FindSentAsync(to, since - ClockSkew, cancellationToken);
+    }
+
     private Task SaveAsync(WorkItem item, Draft draft, CancellationToken cancellationToken) =>
         queue.SaveIntentAsync(item, JsonSerializer.Serialize(draft), work.Value.Lease, cancellationToken);
 }
@@ -114,7 +122,9 @@ public sealed class Outbox(
 /// <summary>What is about to be sent, exactly.</summary>
 /// <param name="Answers">The SIDs of the messages it answers; none where Guru writes of itself.</param>
 /// <param name="Failure">Why there is no reply, where this is the apology for it.</param>
-public sealed record Draft(ImmutableArray<string> Answers, string Agent, ImmutableList<DraftPart> Parts, string? Failure = null)
+/// <param name="SentAt">When the sending began. It may be on record much later, and what the person writes then comes after it.</param>
+public sealed record Draft(
+    ImmutableArray<string> Answers, string Agent, ImmutableList<DraftPart> Parts, string? Failure = null, DateTimeOffset? SentAt = null)
 {
     public static Draft Of(ImmutableArray<string> answers, string agent, string text) =>
         new(answers, agent, [.. ReplyText.Split(text).Select(body => new DraftPart(body, MessageSid: null))]);
@@ -143,4 +153,8 @@ public sealed record DraftPart(string Body, string? MessageSid)
 public sealed record PublicAddress(string BaseUrl)
 {
     public Uri MessageStatus { get; } = new($"{BaseUrl}/api/whatsapp/status");
+
+    public Uri VoiceWebhook { get; } = new($"{BaseUrl}/api/whatsapp/voice/webhook");
+
+    public Uri CallStatus { get; } = new($"{BaseUrl}/api/whatsapp/voice/status");
 }

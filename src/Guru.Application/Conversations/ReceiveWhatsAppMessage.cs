@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Calling;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using MediatR;
@@ -17,7 +18,9 @@ public sealed record ReceiveWhatsAppMessage(
     string? MediaType,
     string? Latitude,
     string? Longitude,
-    string? Place) : IRequest
+    string? Place,
+    string? ButtonPayload = null,
+    string? ChannelMetadata = null) : IRequest
 {
     public override string ToString() => $"{nameof(ReceiveWhatsAppMessage)} {MessageSid}";
 }
@@ -43,7 +46,7 @@ public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveW
     }
 }
 
-public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecret secret, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
+public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecret secret, CallingTerms terms, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
 {
     private const int MostOfAProfileName = 100;
 
@@ -63,7 +66,19 @@ public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecre
             request.MediaUrl,
             mediaType,
             time.GetUtcNow());
-        await new ConversationLog(store, callerId).AppendAsync(new ReceiveMessage(received), cancellationToken);
+        var log = new ConversationLog(store, callerId);
+        if (PermissionAnswer.Read(request) is { } answer)
+        {
+            var answered = await log.AppendAsync(
+                new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, time.GetUtcNow()), cancellationToken);
+            if (answered.Count > 0)
+            {
+                return Unit.Value;
+            }
+        }
+
+        // What answers no request of ours is a message like any other.
+        await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
         return Unit.Value;
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
+using Guru.Application.Calling;
 using Guru.Application.Work;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
@@ -38,6 +39,7 @@ public sealed partial class Replier(
     AgentCatalog agents,
     IFixedTexts texts,
     Outbox outbox,
+    CallBacks callBacks,
     IOptions<ReplyRules> rules,
     TimeProvider time,
     ILogger<Replier> logger) : IWork
@@ -116,7 +118,8 @@ public sealed partial class Replier(
         }
 
         await log.AppendAsync(
-            new RecordReply(new MessageReplied(sent.Answers, callerId, sent.SentSids, sent.Agent, sent.SentText, time.GetUtcNow())), cancellationToken);
+            new RecordReply(new MessageReplied(sent.Answers, callerId, sent.SentSids, sent.Agent, sent.SentText, sent.SentAt ?? time.GetUtcNow())),
+            cancellationToken);
     }
 
     /// <param name="draft">What was sent all the same stands in it.</param>
@@ -126,7 +129,7 @@ public sealed partial class Replier(
         var failed = new MessageReplyFailed(answers, callerId, reason, time.GetUtcNow());
         if (draft is { SentSids.IsEmpty: false })
         {
-            failed = failed with { ReplySids = draft.SentSids, Agent = draft.Agent, Text = draft.SentText };
+            failed = failed with { ReplySids = draft.SentSids, Agent = draft.Agent, Text = draft.SentText, At = draft.SentAt ?? failed.At };
         }
 
         await log.AppendAsync(new GiveUpReply(failed), cancellationToken);
@@ -140,7 +143,7 @@ public sealed partial class Replier(
             return null;
         }
 
-        var apology = Draft.Of(SidsOf(conversation.Open), conversation.Agent ?? AgentCatalog.GeneralName, texts.ReplyFailed(conversation.Language)) with { Failure = reason };
+        var apology = Draft.Of(SidsOf(conversation.Open), conversation.Agent ?? AgentCatalog.GeneralName, texts.Of(FixedText.ReplyFailed, conversation.Language)) with { Failure = reason };
         try
         {
             return await outbox.SendAsync(item, conversation, apology, resumed: false, cancellationToken);
@@ -232,7 +235,7 @@ public sealed partial class Replier(
             {
                 using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(rules.Value.RoutingSeconds), time);
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-                var answer = await model.AnswerAsync(Routing.Request(agents, present, known.Text, words, callerId), limit.Token);
+                var answer = await model.AnswerAsync(Routing.Request(agents, present, known.Text, words, callerId, callBacks.Question(log.State)), limit.Token);
                 decision = Routing.Parse(agents, answer.Text);
             }
             catch (Exception error) when (error is TextModelException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
@@ -254,6 +257,10 @@ public sealed partial class Replier(
             time.GetUtcNow()))).ToList();
         await log.AppendAsync(selections, (_, error) => throw error, cancellationToken);
         await SpeakAsync(callerId, log, decision?.Language, "text", cancellationToken);
+        if (decision is not null)
+        {
+            await callBacks.ArrangeAsync(log, callerId, unrouted[^1].MessageSid, agent, decision, cancellationToken);
+        }
     }
 
     /// <summary>Answers what was written down and routed. What has come in since is answered next.</summary>
@@ -271,6 +278,7 @@ public sealed partial class Replier(
             {agent.Prompt}
 
             {(log.State.Language is { } language ? $"The caller's language is {language} (ISO 639-1)." : "")}
+            {callBacks.Told(log.State)}
             {known.Text}
             """;
         var request = new TextRequest(
@@ -327,5 +335,28 @@ public sealed partial class Replier(
 public interface IFixedTexts
 {
     /// <param name="language">ISO 639-1; English where it is null or not listed.</param>
-    string ReplyFailed(string? language);
+    string Of(FixedText text, string? language);
+}
+
+public enum FixedText
+{
+    /// <summary>A message could not be answered.</summary>
+    ReplyFailed,
+
+    /// <summary>We called, and they did not answer.</summary>
+    CallMissed,
+
+    /// <summary>Their call could not be had, or broke off, because of us.</summary>
+    CallFailed,
+
+    /// <summary>The call they had asked for is not placed.</summary>
+    CallBackFailed,
+
+    /// <summary>May we call? And the button of it.</summary>
+    PermissionRequest,
+    PermissionButton,
+
+    /// <summary>Do they want to call? And the button of it.</summary>
+    CallCard,
+    CallCardButton,
 }

@@ -44,12 +44,26 @@ public static class CallPrompts
     public static string BeforeTheHandOver(string from, string to, string request) =>
         $"What stands under You was said by the {from} advisor, who has now handed this call over to you, the {to} advisor. The caller asks for this: {request}";
 
+    private const string CallSomebody =
+        "You have called this person, and they have just answered. In two short sentences say that you are Guru, an AI advisor, say why you are calling, "
+        + "and ask whether it is a good time. If it is not, say that they can write or call at any time, and say goodbye. Why you are calling: ";
+
+    /// <summary>Who is called hears who it is and why before anything else.</summary>
+    /// <param name="purpose">Why Guru calls.</param>
+    /// <inheritdoc cref="Greeting"/>
+    public static string Calling(string purpose, string? hint, string? language) => $"{CallSomebody}{purpose.Trim()} {Speak(language)}{(hint is null ? "" : $" {hint}")}";
+
+    /// <summary>What the agent is told of the time before the call, and why it calls.</summary>
+    public static string? Remember(string? purpose, string? memory) => purpose is null ? memory : $"You have called this person. Why: {purpose.Trim()}\n{memory}".Trim();
+
     /// <summary>Every caller is greeted, and nobody is reminded of what has not been.</summary>
     /// <param name="hint">The agent's own.</param>
     /// <param name="known">The agent was told of something earlier.</param>
     /// <param name="language">ISO 639-1, where it is known.</param>
     public static string Greeting(string? hint, bool known, string? language) =>
-        $"{(known ? GreetAcquaintance : GreetStranger)} {(language is null ? "Speak English." : $"The caller's language is {language} (ISO 639-1): speak it.")}{(hint is null ? "" : $" {hint}")}";
+        $"{(known ? GreetAcquaintance : GreetStranger)} {Speak(language)}{(hint is null ? "" : $" {hint}")}";
+
+    private static string Speak(string? language) => language is null ? "Speak English." : $"The caller's language is {language} (ISO 639-1): speak it.";
 
     /// <summary>What turns out to have been said before the model came in.</summary>
     public static string BeforeYouCame(HeardTurn turn) =>

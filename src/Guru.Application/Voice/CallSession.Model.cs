@@ -551,7 +551,11 @@ public sealed partial class CallSession
     }
 
     private void Greet() => Want(
-        Greeting, CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current), tools: false);
+        Greeting,
+        start.Purpose is { } purpose
+            ? CallPrompts.Calling(purpose, start.Agents[_agent].GreetingHint, _language.Current)
+            : CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current),
+        tools: false);
 
     /// <summary>The margin before the expiry, but no more than half of the session's life; none for one that tells no life.</summary>
     private TimeSpan? RenewalOf(TimeSpan expiresAt)

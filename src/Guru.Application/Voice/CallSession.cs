@@ -13,6 +13,7 @@ namespace Guru.Application.Voice;
 /// <param name="StreamSid">The Media Stream that speaks for the call.</param>
 /// <param name="Memory">What the agent is told of the time before the call.</param>
 /// <param name="Sideband">The audio goes between a browser and the model; this session attends, and is told what the caller hears.</param>
+/// <param name="Purpose">Why Guru calls; null where it is called.</param>
 public sealed record CallSessionStart(
     DateTimeOffset Zero,
     AgentCatalog Agents,
@@ -23,7 +24,8 @@ public sealed record CallSessionStart(
     IReadOnlyList<HeardTurn> SoFar,
     string? StreamSid = null,
     string? Memory = null,
-    bool Sideband = false);
+    bool Sideband = false,
+    string? Purpose = null);
 
 /// <summary>
 /// The course of a call: what happened goes in, what to do and what to record comes out. No sockets, no clock; the same

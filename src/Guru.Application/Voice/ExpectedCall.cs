@@ -12,6 +12,9 @@ namespace Guru.Application.Voice;
 public sealed record ExpectedCall(
     CallSid CallSid, CallerId CallerId, string Agent, string? Language, string StreamTokenHash, EarlierStreams? Earlier, string? Memory)
 {
+    /// <summary>Why Guru calls; null where it is called.</summary>
+    public string? Purpose { get; init; }
+
     public override string ToString() => $"{nameof(ExpectedCall)} {CallSid}";
 
     /// <summary>Reads it out of a started call's events.</summary>
@@ -27,7 +30,7 @@ public sealed record ExpectedCall(
         var connectedAt = events.OfType<MediaStreamConnected>().FirstOrDefault(connected => connected.StreamTokenHash != streamTokenHash)?.At;
         return new ExpectedCall(
             callSid, call.CallerId!.Value, call.Agent, call.Language, streamTokenHash, connectedAt is { } zero ? new EarlierStreams(zero, soFar) : null,
-            memory);
+            memory) { Purpose = call.Purpose };
     }
 }
 

@@ -256,8 +256,9 @@ public sealed partial class Switchboard(
                 Resumed: call.Earlier is not null,
                 call.Earlier?.SoFar ?? [],
                 line.StreamSid,
-                call.Memory,
-                Sideband: call.CallSid.IsWebapp),
+                CallPrompts.Remember(call.Purpose, call.Memory),
+                Sideband: call.CallSid.IsWebapp,
+                Purpose: call.Purpose),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid,

@@ -5,6 +5,9 @@ public interface IWork
 {
     string Kind { get; }
 
+    /// <summary>Nobody waits for it, so that half of the hands are kept free of it.</summary>
+    bool CanWait => false;
+
     /// <summary>Does it; what is left of the item is up to the caller.</summary>
     /// <exception cref="OutsideException">It is to be tried again, or given up.</exception>
     /// <exception cref="LeaseLostException">Another node took over.</exception>

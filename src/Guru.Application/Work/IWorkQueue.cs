@@ -10,7 +10,8 @@ public interface IWorkQueue
 {
     /// <summary>Claims the item that has been due longest, or nothing.</summary>
     /// <param name="lease">Until when nobody else gets it.</param>
-    Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken);
+    /// <param name="except">Kinds that are left to others.</param>
+    Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken, params string[] except);
 
     /// <summary>Keeps it for longer: it is being worked on.</summary>
     /// <exception cref="LeaseLostException">Somebody else has it now.</exception>
@@ -51,6 +52,15 @@ public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string 
 
     /// <summary>Of what a caller said and was told earlier, for the agents.</summary>
     public const string Digest = "digest";
+
+    /// <summary>A person is asked for permission to call; the subject is the request.</summary>
+    public const string Permission = "permission";
+
+    /// <summary>A call is placed; the subject is the request, or the call-back.</summary>
+    public const string Call = "call";
+
+    /// <summary>What is left to do when a call is over, or was never had; the subject is the call.</summary>
+    public const string FollowUp = "followUp";
 }
 
 /// <param name="Oldest">How long the one that has been due longest has been so.</param>

@@ -45,19 +45,20 @@ public sealed partial class WorkLoop(IWorkQueue queue, IEnumerable<IWork> works,
     private static readonly TimeSpan PuttingBack = TimeSpan.FromSeconds(3);
 
     private readonly FrozenDictionary<string, IWork> _works = works.ToFrozenDictionary(work => work.Kind);
+    private readonly string[] _canWait = [.. works.Where(work => work.CanWait).Select(work => work.Kind)];
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => rules.Value.AtOnce == 0
         ? Task.CompletedTask
-        : Task.WhenAll(Enumerable.Range(0, rules.Value.AtOnce).Select(_ => Task.Run(() => WorkAsync(stoppingToken), stoppingToken)).Append(CountAsync(stoppingToken)));
+        : Task.WhenAll(Enumerable.Range(0, rules.Value.AtOnce).Select(number => Task.Run(() => WorkAsync(number % 2 == 1 ? _canWait : [], stoppingToken), stoppingToken)).Append(CountAsync(stoppingToken)));
 
-    private async Task WorkAsync(CancellationToken cancellationToken)
+    private async Task WorkAsync(string[] except, CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)
         {
             var wait = TimeSpan.FromSeconds(rules.Value.PollSeconds);
             try
             {
-                if (await queue.ClaimAsync(rules.Value.Lease, cancellationToken) is { } item)
+                if (await queue.ClaimAsync(rules.Value.Lease, cancellationToken, except) is { } item)
                 {
                     await WorkOnAsync(item, cancellationToken);
                     continue;

@@ -22,6 +22,9 @@ public sealed record Call(
     ImmutableHashSet<string> Recorded,
     ImmutableHashSet<CallStatus> Statuses)
 {
+    /// <summary>Why Guru calls; null where it is called.</summary>
+    public string? Purpose { get; init; }
+
     public static Call NotStarted { get; } =
         new(
             Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
@@ -46,6 +49,7 @@ public sealed record Call(
             CallerId = e.CallerId,
             Address = e.Address,
             Language = e.Language,
+            Purpose = e.Purpose,
             OpenTokens = e.StreamTokenHash is null ? call.OpenTokens : call.OpenTokens.Add(e.StreamTokenHash),
         },
         AgentRouted e => call with { Agent = e.Agent },
@@ -87,7 +91,7 @@ public sealed record Call(
         StartCall when call.Started => [],
         StartCall c =>
         [
-            new CallStarted(c.CallSid, c.CallerId, c.Address, c.Channel, c.Direction, c.Language, c.StreamTokenHash, c.At),
+            new CallStarted(c.CallSid, c.CallerId, c.Address, c.Channel, c.Direction, c.Language, c.StreamTokenHash, c.At, c.Purpose),
             new AgentRouted(c.Agent, c.RoutedBecause, c.At),
             .. c.Refusal is { } refusal && call.Ended is null ? [new CallEnded(refusal, c.At)] : Array.Empty<CallEvent>(),
         ],

@@ -5,6 +5,7 @@ namespace Guru.Domain.Calls;
 public abstract record CallCommand(DateTimeOffset At);
 
 /// <param name="Refusal">Why the call cannot be taken; it ends as it begins.</param>
+/// <param name="Purpose">Why Guru calls.</param>
 public sealed record StartCall(
     CallSid CallSid,
     CallerId CallerId,
@@ -16,7 +17,8 @@ public sealed record StartCall(
     string Agent,
     string RoutedBecause,
     DateTimeOffset At,
-    CallEndReason? Refusal = null) : CallCommand(At);
+    CallEndReason? Refusal = null,
+    string? Purpose = null) : CallCommand(At);
 
 /// <summary>Asks for a Media Stream in place of a lost one.</summary>
 /// <param name="MostAttempts">How often a call may be resumed.</param>

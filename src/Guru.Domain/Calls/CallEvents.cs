@@ -10,6 +10,7 @@ public abstract record CallEvent(DateTimeOffset At);
 /// <param name="Address">The caller's address without <c>whatsapp:</c>.</param>
 /// <param name="Language">ISO 639-1, where the caller's language is known.</param>
 /// <param name="StreamTokenHash">SHA-256 of the one-time token that the Media Stream must present, lowercase hexadecimal.</param>
+/// <param name="Purpose">Why Guru calls; null where it is called.</param>
 public sealed record CallStarted(
     CallSid CallSid,
     CallerId CallerId,
@@ -18,7 +19,8 @@ public sealed record CallStarted(
     CallDirection Direction,
     string? Language,
     string? StreamTokenHash,
-    DateTimeOffset At) : CallEvent(At);
+    DateTimeOffset At,
+    [property: PersonalData(PersonalDataKind.Words)] string? Purpose = null) : CallEvent(At);
 
 /// <summary>Which agent takes the call, and why.</summary>
 public sealed record AgentRouted(

@@ -43,6 +43,9 @@ public sealed record Conversation(
     ImmutableDictionary<string, DeliveryStatus> Deliveries,
     DateTimeOffset? LastReceivedAt)
 {
+    /// <summary>What the person said about being called.</summary>
+    public CallConsent Consent { get; init; } = CallConsent.None;
+
     public static Conversation Empty { get; } = new(
         Address: "", Agent: null, Language: null, Open: [], Received: [], Sent: [], ImmutableDictionary<string, DeliveryStatus>.Empty, LastReceivedAt: null);
 
@@ -64,6 +67,7 @@ public sealed record Conversation(
             Address = e.Address.Length > 0 ? e.Address : conversation.Address,
             Received = conversation.Received.Add(e.MessageSid),
             LastReceivedAt = e.At,
+            Consent = conversation.Consent with { Erased = false }, // Who writes again begins anew.
             Open = conversation.Open.Add(new OpenMessage(
                 e.MessageSid, e.Kind, e.Kind == MessageKind.VoiceNote ? null : e.Text, e.MediaUrl, e.MediaType, Routed: false, e.At)),
         },
@@ -92,6 +96,7 @@ public sealed record Conversation(
         MessageDeliveryChanged e => conversation with { Deliveries = conversation.Deliveries.SetItem(e.MessageSid, e.Status) },
         LanguageDetermined e => conversation with { Language = e.Language },
         ConversationSummarized e => conversation with { SummarizedUpTo = e.UpTo },
+        ConsentEvent e => Consented(conversation, e) with { Consent = CallConsent.Apply(conversation.Consent, e) },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
 
@@ -115,6 +120,7 @@ public sealed record Conversation(
 
         // Two nodes may summarise at once: what reaches further stands, since it was made of all that came before.
         RecordSummary c => c.Summary.UpTo <= conversation.SummarizedUpTo ? [] : [c.Summary],
+        ConsentCommand c => CallConsent.Decide(conversation, c),
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
     };
 
@@ -124,6 +130,21 @@ public sealed record Conversation(
     {
         Address = Address.Length > 0 ? Address : address,
         LastReceivedAt = LastReceivedAt > at ? LastReceivedAt : at,
+    };
+
+    /// <summary>The conversation with a person at that address, where it is not known yet.</summary>
+    public Conversation At(string address) => Address.Length > 0 ? this : this with { Address = address };
+
+    /// <summary>An answer to a request is a message, and a call opens the window like one.</summary>
+    private static Conversation Consented(Conversation conversation, ConsentEvent @event) => @event switch
+    {
+        CallPermissionRequested e => conversation.At(e.Address),
+        OutboundCallRequested e => conversation.At(e.Address),
+        CallPermissionGranted e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.GrantId), LastReceivedAt = e.At },
+        CallPermissionDeclined e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.MessageSid), LastReceivedAt = e.At },
+        OutboundCallEnded { Outcome: Calls.CallStatus.Completed } e => conversation with { LastReceivedAt = e.At },
+        CallerErased => Empty,
+        _ => conversation,
     };
 
     private static bool AnyOpen(Conversation conversation, ImmutableArray<string> answers) =>

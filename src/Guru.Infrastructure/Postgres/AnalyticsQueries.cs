@@ -204,7 +204,7 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
         decimal Amount(int column) => reader.GetDecimal(first + column);
         return new Figures(
             Count(0), Count(1), Count(2), Count(3), Count(4), Count(5), Count(6), Count(7), Count(8), Count(9),
-            reader.ValueOrNull<double>(first + FigureCount), reader.ValueOrNull<double>(first + FigureCount + 1),
+            Rounded(reader.ValueOrNull<double>(first + FigureCount)), Rounded(reader.ValueOrNull<double>(first + FigureCount + 1)),
             Amount(10), Amount(11), Amount(12), Amount(13), Amount(14), Amount(15), Count(16));
     }
 
@@ -212,9 +212,11 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
     {
         var percentiles = reader.IsDBNull(first + 3) ? null : reader.GetFieldValue<double?[]>(first + 3);
         return new LatencyFigures(
-            reader.GetInt64(first), reader.ValueOrNull<double>(first + 1), reader.ValueOrNull<double>(first + 2),
-            percentiles?[0], percentiles?[1], percentiles?[2], percentiles?[3], reader.ValueOrNull<double>(first + 4));
+            reader.GetInt64(first), Rounded(reader.ValueOrNull<double>(first + 1)), reader.ValueOrNull<double>(first + 2),
+            Rounded(percentiles?[0]), Rounded(percentiles?[1]), Rounded(percentiles?[2]), Rounded(percentiles?[3]), reader.ValueOrNull<double>(first + 4));
     }
+
+    private static double? Rounded(double? ms) => ms is { } known ? Math.Round(known, 1) : null;
 
     private static async Task<List<DateTimeOffset>> BeginningsAsync(
         NpgsqlConnection connection, string unit, string timeZone, DateTimeOffset first, DateTimeOffset end, CancellationToken cancellationToken)

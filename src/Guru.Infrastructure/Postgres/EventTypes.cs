@@ -71,6 +71,23 @@ public sealed class EventTypes
             (typeof(MessageDeliveryChanged), "MessageDeliveryChanged", "message_delivery_changed"),
             (typeof(LanguageDetermined), "LanguageDetermined", "language_determined"),
             (typeof(ConversationSummarized), "ConversationSummarized", "conversation_summarized")),
+        .. Family<ConsentEvent>(
+            e => e.At,
+            (typeof(CallPermissionRequested), "CallPermissionRequested", "call_permission_requested"),
+            (typeof(CallPermissionRequestSent), "CallPermissionRequestSent", "call_permission_request_sent"),
+            (typeof(CallPermissionRequestFailed), "CallPermissionRequestFailed", "call_permission_request_failed"),
+            (typeof(CallPermissionGranted), "CallPermissionGranted", "call_permission_granted"),
+            (typeof(CallPermissionDeclined), "CallPermissionDeclined", "call_permission_declined"),
+            (typeof(CallPermissionRevoked), "CallPermissionRevoked", "call_permission_revoked"),
+            (typeof(OutboundCallRequested), "OutboundCallRequested", "outbound_call_requested"),
+            (typeof(OutboundCallAllowed), "OutboundCallAllowed", "outbound_call_allowed"),
+            (typeof(OutboundCallPlaced), "OutboundCallPlaced", "outbound_call_placed"),
+            (typeof(OutboundCallRefused), "OutboundCallRefused", "outbound_call_refused"),
+            (typeof(OutboundCallEnded), "OutboundCallEnded", "outbound_call_ended"),
+            (typeof(CallBackProposed), "CallBackProposed", "call_back_proposed"),
+            (typeof(CallBackConfirmed), "CallBackConfirmed", "call_back_confirmed"),
+            (typeof(CallBackCancelled), "CallBackCancelled", "call_back_cancelled"),
+            (typeof(CallerErased), "CallerErased", "caller_erased")),
     ]);
 
     public IReadOnlyList<EventType> All { get; }

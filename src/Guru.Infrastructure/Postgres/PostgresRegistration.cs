@@ -1,5 +1,6 @@
 using Guru.Application;
 using Guru.Application.Analytics;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Transcripts;
@@ -25,6 +26,9 @@ public static class PostgresRegistration
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
         services.AddSingleton<ICallQueries, CallQueries>();
         services.AddSingleton<IConversationQueries, ConversationQueries>();
+        services.AddSingleton<IConsentQueries, ConsentQueries>();
+        services.AddSingleton<IRequestKeys, PostgresRequestKeys>();
+        services.AddSingleton<ITemplates, PostgresTemplates>();
         services.AddSingleton<ITranscriptQueries, TranscriptQueries>();
         services.AddSingleton<PastReadModels>();
         services.AddSingleton<IAnalyticsQueries, AnalyticsQueries>();

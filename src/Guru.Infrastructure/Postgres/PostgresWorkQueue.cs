@@ -14,14 +14,14 @@ namespace Guru.Infrastructure.Postgres;
 /// </summary>
 internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys keys, TimeProvider time) : IWorkQueue
 {
-    public async Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken)
+    public async Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken, params string[] except)
     {
         // A lease that ran out belonged to a node that died or hung: that was an attempt too.
         await using var command = dataSource.CreateCommand(
             """
             with next as (
                 select id from guru.work
-                where due_at <= now() and (lease_until is null or lease_until <= now())
+                where due_at <= now() and (lease_until is null or lease_until <= now()) and kind <> all($3)
                 order by due_at, id limit 1
                 for update skip locked)
             update guru.work w set
@@ -32,6 +32,7 @@ internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys k
         var mine = Guid.NewGuid();
         command.Parameters.Add(new() { Value = mine });
         command.Parameters.Add(Interval(lease));
+        command.Parameters.Add(new() { Value = except });
         if (await ClaimedAsync(command, mine, cancellationToken) is not { } item)
         {
             return null;

@@ -37,6 +37,7 @@ internal sealed class RoutingsProjection(string schema) : IProjection
                 e.CallerId.Value, e.MessageSid, e.Agent, e.Reason ?? "", e.Confidence, string.Join(' ', e.Alternatives), e.PromptVersion, e.At),
         ],
         AgentRouted e when CallStream.SidOf(@event.StreamId) is { } callSid => [InCall(callSid, e.Agent, e.Reason, e.At)],
+        AgentHandedOff e when CallStream.SidOf(@event.StreamId) is { } callSid => [InCall(callSid, e.To, e.Reason, e.At)],
         _ => [],
     };
 

@@ -29,8 +29,8 @@ internal sealed class UtterancesProjection(string schema) : IProjection
             caller_talk_ms = c.caller_talk_ms + f.caller_talk_ms,
             agent_talk_ms = c.agent_talk_ms + f.agent_talk_ms,
             latencies_ms = l.latencies_ms,
-            latency_p50_ms = l.p50,
-            latency_p95_ms = l.p95
+            latency_p50_ms = round(l.p50::numeric, 1),
+            latency_p95_ms = round(l.p95::numeric, 1)
         from (
             select call_sid, count(*) as turns,
                 count(*) filter (where speaker = 'agent' and interrupted) as barge_ins,

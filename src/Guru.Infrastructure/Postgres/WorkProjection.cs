@@ -1,3 +1,4 @@
+using Guru.Application.Calling;
 using Guru.Application.Work;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -75,17 +76,50 @@ internal sealed class WorkProjection : IProjection
         """,
         Text, TimestampTz);
 
+    /// <summary>Once for each subject, as soon as the earliest of its events wants it.</summary>
+    private static readonly SqlStatement Once = new(
+        """
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select distinct on (o.kind, o.subject) o.kind || ':' || o.subject, o.kind, o.caller_id, o.subject, o.due_at
+        from unnest($1, $2, $3, $4) as o (kind, caller_id, subject, due_at)
+        order by o.kind, o.subject, o.due_at
+        on conflict (id) do update set
+            round = w.round + 1,
+            due_at = case when w.lease_until > now() then w.due_at else least(w.due_at, excluded.due_at) end
+        """,
+        Text, Text, Text, TimestampTz);
+
+    /// <summary>A call of ours is over, or one that the caller did not have because of us.</summary>
+    private static readonly SqlStatement FollowUp = new(
+        $"""
+        insert into guru.work as w (id, kind, caller_id, subject, due_at)
+        select '{WorkItem.FollowUp}:' || e.call_sid, '{WorkItem.FollowUp}', c.caller_id, e.call_sid, e.at
+        from unnest($1, $2, $3) as e (call_sid, at, ours)
+        join guru.calls c on c.call_sid = e.call_sid and c.caller_id is not null
+        where (e.ours or c.direction = 'outbound') and c.channel = 'whatsapp'
+        on conflict (id) do update set
+            round = w.round + 1,
+            due_at = case when w.lease_until > now() then w.due_at else least(w.due_at, excluded.due_at) end
+        """,
+        Text, TimestampTz, NpgsqlTypes.NpgsqlDbType.Boolean);
+
     public IReadOnlyList<string> Tables => ["work"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],
+        CallPermissionRequested e => [Do(WorkItem.Permission, e.CallerId, e.RequestId, e.At)],
+        OutboundCallRequested e => [Do(WorkItem.Call, e.CallerId, e.RequestId, e.Earliest > e.At ? e.Earliest.Value : e.At)],
+        OutboundCallPlaced e => [Do(WorkItem.FollowUp, e.CallerId, e.CallSid.Value, e.At + CallFollowUp.LongestRinging)],
+        OutboundCallRefused e => [Do(WorkItem.FollowUp, e.CallerId, e.RequestId, e.At)],
+        CallBackConfirmed e => [Do(WorkItem.Call, e.CallerId, e.CallBackId, e.DueAt)],
         MessageReplied e => [DigestOf(e.CallerId, "", e.At + SessionIsOver), DigestOf(e.CallerId, Now, e.At)],
         MessageReplyFailed e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
         MessageSent e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],
         CallEnded e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
             new SqlCommand(AfterCall, $"work/{callSid}", callSid, e.At) { Reads = callSid },
+            new SqlCommand(FollowUp, $"work/{WorkItem.FollowUp}/{callSid}", callSid, e.At, CallFollowUp.IsOurDoing(e.Reason)) { Reads = callSid },
         ],
         UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
@@ -96,4 +130,7 @@ internal sealed class WorkProjection : IProjection
 
     private static SqlCommand DigestOf(CallerId callerId, string part, DateTimeOffset dueAt) =>
         new(Digest, $"work/{WorkItem.Digest}:{part}{callerId}", part, callerId.Value, dueAt);
+
+    private static SqlCommand Do(string kind, CallerId callerId, string subject, DateTimeOffset at) =>
+        new(Once, $"work/{kind}/{subject}", kind, callerId.Value, subject, at);
 }

@@ -9,17 +9,20 @@ public sealed class FixedTexts : IFixedTexts
 {
     private const string DefaultLanguage = "en";
 
-    private readonly Dictionary<string, string> _replyFailed;
+    private readonly Dictionary<FixedText, Dictionary<string, string>> _texts;
 
-    private FixedTexts(Dictionary<string, string> replyFailed) => _replyFailed = replyFailed;
+    private FixedTexts(Dictionary<FixedText, Dictionary<string, string>> texts) => _texts = texts;
 
     public static FixedTexts Load()
     {
         var yaml = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "texts.yaml"));
         var texts = new DeserializerBuilder().WithNamingConvention(CamelCaseNamingConvention.Instance).Build()
             .Deserialize<Dictionary<string, Dictionary<string, string>>>(yaml);
-        return new FixedTexts(texts["replyFailed"]);
+        return new FixedTexts(texts.ToDictionary(text => Enum.Parse<FixedText>(text.Key, ignoreCase: true), text => text.Value));
     }
 
-    public string ReplyFailed(string? language) => _replyFailed.GetValueOrDefault(language ?? DefaultLanguage) ?? _replyFailed[DefaultLanguage];
+    /// <summary>The languages there are texts in, as ISO 639-1.</summary>
+    public IReadOnlyCollection<string> Languages => _texts[FixedText.PermissionRequest].Keys;
+
+    public string Of(FixedText text, string? language) => _texts[text].GetValueOrDefault(language ?? DefaultLanguage) ?? _texts[text][DefaultLanguage];
 }

@@ -15,8 +15,10 @@ internal sealed class TwilioHosts(Uri baseUrl)
     public Uri Api(string pathAndQuery) => new(_base + pathAndQuery);
 
     /// <summary>Products other than the API have hosts of their own, in the same region; a stand-in is all of them.</summary>
-    public Uri Messaging(string path) =>
-        new((IsApi(baseUrl) ? $"https://messaging.{baseUrl.IdnHost["api.".Length..]}" : _base) + path);
+    public Uri Messaging(string path) => Product("messaging", path);
+
+    /// <inheritdoc cref="Messaging"/>
+    public Uri Content(string pathAndQuery) => Product("content", pathAndQuery);
 
     /// <summary>The first hop to a medium, which is shown the credentials: a Twilio API host, for which a stand-in stands.</summary>
     public bool TryMedia(Uri url, [NotNullWhen(true)] out Uri? address)
@@ -39,6 +41,8 @@ internal sealed class TwilioHosts(Uri baseUrl)
         || (url.UserInfo.Length == 0
             && url.Scheme is "https" or "http" && (url.Scheme == "https" || AreLocal)
             && (AreLocal || !IPAddress.TryParse(url.IdnHost, out var literal) || PublicNetwork.Has(literal)));
+
+    private Uri Product(string name, string path) => new((IsApi(baseUrl) ? $"https://{name}.{baseUrl.IdnHost["api.".Length..]}" : _base) + path);
 
     /// <summary>api.twilio.com, or that of a region: api.dublin.ie1.twilio.com.</summary>
     private static bool IsApi(Uri url) =>

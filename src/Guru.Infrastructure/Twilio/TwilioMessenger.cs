@@ -40,8 +40,8 @@ public sealed partial class TwilioMessenger : IMessenger, IDisposable
             {
                 new("From", _from),
                 new("To", message.To.ToWhatsApp()),
-                new("Body", message.Body),
             };
+            form.AddRange(message.Template is { } template ? Parameters(template) : [new("Body", message.Body)]);
             if (message.StatusCallback is { } callback)
             {
                 form.Add(new("StatusCallback", callback.AbsoluteUri));
@@ -106,6 +106,15 @@ public sealed partial class TwilioMessenger : IMessenger, IDisposable
         {
             LogFailed(action, e.Code, e.Transient, e.Unknown, (long)_time.GetElapsedTime(started).TotalMilliseconds);
             throw;
+        }
+    }
+
+    private static IEnumerable<KeyValuePair<string, string>> Parameters(MessageTemplate template)
+    {
+        yield return new("ContentSid", template.ContentSid);
+        if (template.Variables is { } variables)
+        {
+            yield return new("ContentVariables", variables);
         }
     }
 

@@ -10,7 +10,7 @@ internal static class TwilioRefusals
 {
     /// <summary>Rate limits, and trouble at Twilio or behind it; the rest is about the request, the account or the recipient.</summary>
     private static readonly HashSet<int> Passing =
-        [12400, 20429, 20500, 20503, 30001, 63009, 63010, 63012, 63017, 63018, 63038];
+        [12400, 20429, 20500, 20503, 30001, 37004, 63009, 63010, 63012, 63017, 63018, 63038];
 
     /// <param name="body">Twilio's error object; anything else, such as HTML, says nothing.</param>
     /// <param name="sends">Whether the request has an effect that must not be had twice.</param>

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Guru.Application.Conversations;
 using Polly;
 using Polly.Retry;
@@ -44,6 +45,14 @@ internal sealed class TwilioRest : IDisposable
     {
         using var request = Request(HttpMethod.Post, address);
         request.Content = new FormUrlEncodedContent(form);
+        return await AskAsync(request, sends: true, cancellationToken);
+    }
+
+    /// <inheritdoc cref="PostAsync"/>
+    public async Task<JsonElement> PostJsonAsync(Uri address, JsonNode body, CancellationToken cancellationToken)
+    {
+        using var request = Request(HttpMethod.Post, address);
+        request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
         return await AskAsync(request, sends: true, cancellationToken);
     }
 

@@ -7,6 +7,8 @@ namespace Guru.Sandbox.Commands;
 /// <summary>Reads what Guru recorded, as an analyst would.</summary>
 public sealed class GuruClient : IDisposable
 {
+    const int MostAttempts = 60;
+
     readonly HttpClient _http;
 
     public GuruClient(Uri address, string analystKey) =>
@@ -36,6 +38,21 @@ public sealed class GuruClient : IDisposable
             ? ConversationRecord.Read(
                 conversation, await GetPagesAsync($"/api/conversations/{(string?)conversation["callerId"]}/messages", cancellationToken))
             : null;
+    }
+
+    /// <summary>The consent ledger of a person once it has an entry of that type, or after a while without.</summary>
+    public async Task<JsonNode> ReadConsentAsync(string callerId, string type, CancellationToken cancellationToken)
+    {
+        for (var attempts = 0; ; attempts++)
+        {
+            var ledger = await GetAsync($"/api/conversations/{callerId}/consent", cancellationToken) ?? new JsonObject { ["entries"] = new JsonArray() };
+            if (attempts == MostAttempts || ledger["entries"]!.AsArray().Any(entry => (string?)entry?["type"] == type))
+            {
+                return ledger;
+            }
+
+            await Task.Delay(200, cancellationToken);
+        }
     }
 
     public void Dispose() => _http.Dispose();

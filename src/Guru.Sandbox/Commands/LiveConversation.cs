@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Guru.Sandbox.Audio;
 using Guru.Sandbox.Twilio;
@@ -5,58 +6,74 @@ using Spectre.Console;
 
 namespace Guru.Sandbox.Commands;
 
-/// <summary>Tells a call while it goes on, line by line, so that it reads well in a terminal and in a log.</summary>
+/// <summary>Tells texts, voice notes and calls as they happen, line by line, so that it reads well in a terminal and in a log.</summary>
 sealed class LiveConversation(IAnsiConsole console)
 {
-    readonly Channel<LineEvent> _events = Channel.CreateUnbounded<LineEvent>();
-    Task _telling = Task.CompletedTask;
-    int _told;
+    private readonly Channel<(TimeSpan At, Func<string?> Line)> _happened = Channel.CreateUnbounded<(TimeSpan, Func<string?>)>();
+    private long _began;
+    private Task _telling = Task.CompletedTask;
+    private int _told;
 
-    public void Follow(PlacedCall call)
+    private TimeSpan Now => Stopwatch.GetElapsedTime(_began);
+
+    /// <summary>Everything between people and the application, from now on.</summary>
+    public void Follow(TwilioStandIn twilio)
     {
-        call.Events.Follow(happened => _events.Writer.TryWrite(happened));
-        _telling = TellAsync(call);
+        _began = Stopwatch.GetTimestamp();
+        twilio.Messaging.Written.Follow(written => Happens(Now, () => WrittenLine(written)));
+        twilio.Messaging.Received.Follow(message => Happens(Now, () => $"[green]agent[/]   writes: {Markup.Escape(message.Body)}"));
+        twilio.Calls.Follow(Follow);
+
+        // Apart from the calls' own clock, which no terminal may hold up.
+        _telling = TellAsync();
     }
 
     /// <summary>Everything that happened has been told.</summary>
     public Task FinishAsync()
     {
-        _events.Writer.TryComplete();
+        _happened.Writer.TryComplete();
         return _telling;
     }
 
-    async Task TellAsync(PlacedCall call)
+    private void Follow(PlacedCall call)
     {
-        // Apart from the call's own clock, which no terminal may hold up.
-        await foreach (var happened in _events.Reader.ReadAllAsync(CancellationToken.None))
+        var began = Now;
+        call.Events.Follow(happened => Happens(began + happened.At, () => LineOf(call, happened)));
+    }
+
+    private void Happens(TimeSpan at, Func<string?> line) => _happened.Writer.TryWrite((at, line));
+
+    private async Task TellAsync()
+    {
+        await foreach (var (at, line) in _happened.Reader.ReadAllAsync(CancellationToken.None))
         {
-            Tell(call, happened);
+            if (line() is { } text)
+            {
+                console.MarkupLine($"[grey]{at:mm\\:ss\\.f}[/]  {text}");
+            }
         }
     }
 
-    void Tell(PlacedCall call, LineEvent happened)
-    {
-        var line = happened switch
-        {
-            WebhookSent { Parameters: var sent } webhook when sent.TryGetValue("CallStatus", out var status) && status == "ringing" =>
-                $"[grey]the phone rings; Guru answers in {webhook.Took.TotalMilliseconds:F0} ms[/]",
-            StreamOpened => "[grey]the Media Stream is up[/]",
-            StreamRefused refused => $"[red]the Media Stream was refused ({refused.Status})[/]",
-            CallerSpoke spoke => $"[aqua]caller[/]  {Markup.Escape(SampleLibrary.Shipped[spoke.SampleId].Text)}",
-            AgentTurnBegan => AgentLine(call),
-            AgentTurnEnded { Cleared: true } => CutLine(call),
-            SentenceSaid said => $"[yellow]carrier[/] {Markup.Escape(said.Text)}",
-            StreamEnded { How: StreamEnd.Lost } => "[red]the Media Stream is lost[/]",
-            CallOver over => $"[grey]{(over.ByCaller ? "the caller hangs up" : "the call is ended by Guru")}[/]",
-            _ => null,
-        };
-        if (line is not null)
-        {
-            console.MarkupLine($"[grey]{happened.At:mm\\:ss\\.f}[/]  {line}");
-        }
-    }
+    private static string WrittenLine(WrittenMessage written) => written.Message is { Kind: MessageKind.VoiceNote, SampleId: { } sample }
+        ? $"[aqua]caller[/]  sends a voice note: {Markup.Escape(SampleLibrary.Shipped[sample].Text)}"
+        : $"[aqua]caller[/]  writes: {Markup.Escape(InboundFields.BodyOf(written.Message))}";
 
-    string AgentLine(PlacedCall call)
+    private string? LineOf(PlacedCall call, LineEvent happened) => happened switch
+    {
+        WebhookSent { Parameters: var sent } webhook when sent.TryGetValue("CallStatus", out var status) && status == "ringing" =>
+            $"[grey]the phone rings; Guru answers in {webhook.Took.TotalMilliseconds:F0} ms[/]",
+        StreamOpened => "[grey]the Media Stream is up[/]",
+        StreamRefused refused => $"[red]the Media Stream was refused ({refused.Status})[/]",
+        CallerSpoke spoke => $"[aqua]caller[/]  {Markup.Escape(SampleLibrary.Shipped[spoke.SampleId].Text)}",
+        AgentTurnBegan => AgentLine(call),
+        AgentTurnEnded { Cleared: true } => CutLine(call),
+        SentenceSaid said => $"[yellow]carrier[/] {Markup.Escape(said.Text)}",
+        StreamEnded { How: StreamEnd.Lost } => "[red]the Media Stream is lost[/]",
+        CallOver over => $"[grey]{(over.ByCaller ? "the caller hangs up" : "the call is ended by Guru")}[/]",
+        _ => null,
+    };
+
+    private string AgentLine(PlacedCall call)
     {
         // The first slice of speech is enough to know the line by.
         var lines = call.Heard;
@@ -64,7 +81,7 @@ sealed class LiveConversation(IAnsiConsole console)
         return $"[green]agent[/]   {(lines.Count > 0 ? Markup.Escape(lines[^1].Sample.Text) : "[grey](speaks)[/]")}";
     }
 
-    string? CutLine(PlacedCall call)
+    private string? CutLine(PlacedCall call)
     {
         var lines = call.Heard;
         if (_told == 0 || lines.Count < _told)

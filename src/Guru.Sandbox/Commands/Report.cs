@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Guru.Sandbox.Scenarios;
 using Spectre.Console;
 
 namespace Guru.Sandbox.Commands;
@@ -8,7 +9,7 @@ static class Report
 {
     public static void Transcript(IAnsiConsole console, GuruCall call)
     {
-        var table = Table("What Guru recorded", "from", "to", "speaker", "said", "heard");
+        var table = Table("The call as it was said and heard", "from", "to", "speaker", "said", "heard");
         foreach (var utterance in call.Utterances)
         {
             var (said, heard) = ((string)utterance["said"]!, (string)utterance["heard"]!);
@@ -24,9 +25,22 @@ static class Report
         console.Write(table);
     }
 
+    public static void Timeline(IAnsiConsole console, ConversationRecord conversation)
+    {
+        var table = Table("The conversation as Guru tells it", "after", "channel", "speaker", "text");
+        foreach (var message in conversation.Messages)
+        {
+            table.AddRow(
+                $"{(message.At - conversation.Messages[0].At).TotalSeconds:F1} s", Markup.Escape(message.Channel),
+                message.Speaker == "agent" ? $"[green]{Markup.Escape(message.Agent ?? "agent")}[/]" : "[aqua]caller[/]", Markup.Escape(message.Text));
+        }
+
+        console.Write(table);
+    }
+
     public static void Events(IAnsiConsole console, GuruCall call)
     {
-        var table = Table("The events as stored", "version", "type", "after", "data");
+        var table = Table("The events of the call as stored", "version", "type", "after", "data");
         var first = call.Events.Count > 0 ? Time(call.Events[0]) : default;
         foreach (var stored in call.Events)
         {
@@ -36,6 +50,23 @@ static class Report
         }
 
         console.Write(table);
+    }
+
+    public static void Consent(IAnsiConsole console, JsonNode ledger)
+    {
+        var table = Table($"The consent ledger: {Markup.Escape((string?)ledger["permission"] ?? "")}", "at", "event", "by", "call", "what");
+        foreach (var entry in ledger["entries"]!.AsArray().OfType<JsonNode>())
+        {
+            string?[] what = [(string?)entry["note"], (string?)entry["outcome"], string.Join(' ', entry["reasons"]!.AsArray().Select(reason => (string?)reason))];
+            table.AddRow(
+                $"{(DateTimeOffset)entry["at"]!:HH:mm:ss.f}", $"[yellow]{Markup.Escape((string)entry["type"]!)}[/]", Ending((string?)entry["grantId"]),
+                Ending((string?)entry["callSid"]), Markup.Escape(string.Join(' ', what.Where(text => !string.IsNullOrEmpty(text)))));
+        }
+
+        console.Write(table);
+
+        // The end of an id tells it apart.
+        static string Ending(string? sid) => sid is { Length: > 8 } ? $"{sid[..2]}…{sid[^6..]}" : sid ?? "";
     }
 
     public static void Latency(IAnsiConsole console, GuruCall call)

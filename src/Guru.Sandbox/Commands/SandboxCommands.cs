@@ -37,11 +37,14 @@ static class SandboxCommands
             Description = "Where both sides of the call are written, in stereo.",
             DefaultValueFactory = _ => new FileInfo("artifacts/demo.wav"),
         };
-        var name = new Option<string>("--scenario") { Description = "Another scenario.", DefaultValueFactory = _ => "hospital-bill" };
-        var command = new Command("demo", "Places a call, shows it, and compares what Guru recorded with what should be there.")
+        var name = new Option<string>("--scenario") { Description = "Another scenario.", DefaultValueFactory = _ => "text-then-call" };
+        var command = new Command("demo", "Writes, calls and writes again, shows it, and compares what Guru recorded with what should be there.")
         {
             wav, name,
         };
+        var outbound = new Command("outbound", "Asks a person for permission, calls them, and compares the consent ledger with what should be there.");
+        outbound.SetAction((_, cancellationToken) => ReportedAsync(console, () => new OutboundDemo(console).RunAsync(cancellationToken)));
+        command.Add(outbound);
         command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () =>
             DemoAsync(console, ScenarioFile.Load(parsed.GetValue(name)!), parsed.GetValue(wav)!, cancellationToken)));
         return command;
@@ -89,9 +92,15 @@ static class SandboxCommands
         console.MarkupLine("[grey]Twilio and OpenAI are stand-ins on this machine; Guru, PostgreSQL, the protocols and the speech are real.[/]");
         console.WriteLine();
         var conversation = new LiveConversation(console);
-        var outcome = await ScenarioRun.RunAsync(scenario, (_, call) => conversation.Follow(call), cancellationToken: cancellationToken);
+        var outcome = await ScenarioRun.RunAsync(scenario, conversation.Follow, cancellationToken: cancellationToken);
         await conversation.FinishAsync();
         console.WriteLine();
+        if (outcome.Conversation is { } timeline)
+        {
+            Report.Timeline(console, timeline);
+            console.WriteLine();
+        }
+
         if (outcome.Recorded is { } recorded)
         {
             Report.Transcript(console, recorded);
@@ -102,9 +111,13 @@ static class SandboxCommands
             console.WriteLine();
         }
 
-        Directory.CreateDirectory(wav.DirectoryName!);
-        await File.WriteAllBytesAsync(wav.FullName, outcome.Wav, cancellationToken);
-        console.MarkupLine($"Both sides of the call: [aqua]{Markup.Escape(wav.FullName)}[/] (the caller left, what was played to them right).");
+        if (outcome.Wav.Length > 0)
+        {
+            Directory.CreateDirectory(wav.DirectoryName!);
+            await File.WriteAllBytesAsync(wav.FullName, outcome.Wav, cancellationToken);
+            console.MarkupLine($"Both sides of the call: [aqua]{Markup.Escape(wav.FullName)}[/] (the caller left, what was played to them right).");
+        }
+
         Report.Verdict(console, outcome);
         if (outcome.Mistakes.Count > 0)
         {
@@ -116,7 +129,7 @@ static class SandboxCommands
 
     static async Task<int> ScenariosAsync(IAnsiConsole console, string[] files, int parallel, CancellationToken cancellationToken)
     {
-        IReadOnlyList<Scenario> scenarios = files is ["all"] ? ScenarioFile.Shipped() : [.. files.Select(ScenarioFile.Load)];
+        IReadOnlyList<Scenario> scenarios = files is ["all"] ? ScenarioFile.All() : [.. files.Select(ScenarioFile.Load)];
         var failed = 0;
         var limits = new ParallelOptions { MaxDegreeOfParallelism = Math.Clamp(parallel, 1, 16), CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(scenarios, limits, async (scenario, token) =>
@@ -145,6 +158,11 @@ static class SandboxCommands
                 if (mistakes.Count > 0)
                 {
                     failed++;
+                    if (outcome?.Conversation is { } timeline)
+                    {
+                        Report.Timeline(console, timeline);
+                    }
+
                     if (outcome?.Recorded is { } recorded)
                     {
                         Report.Transcript(console, recorded);
@@ -175,6 +193,7 @@ static class SandboxCommands
         }
 
         console.WriteLine();
+        new LiveConversation(console).Follow(twilio);
         console.MarkupLine(scenario is null ? "[grey]Ctrl+C stops it.[/]" : "[grey]Enter places a call; Ctrl+C stops it.[/]");
         try
         {
@@ -185,11 +204,7 @@ static class SandboxCommands
                     await Task.Delay(Timeout.Infinite, cancellationToken);
                 }
 
-                var call = twilio.PlaceCall(scenario!.Call);
-                var conversation = new LiveConversation(console);
-                conversation.Follow(call);
-                await call.Completion.WaitAsync(cancellationToken);
-                await conversation.FinishAsync();
+                await twilio.PlaceCallAsync(scenario!.Call, cancellationToken);
             }
         }
         catch (OperationCanceledException)
@@ -204,7 +219,7 @@ static class SandboxCommands
         {
             return await run();
         }
-        catch (Exception exception) when (exception is InvalidOperationException or ScenarioException or IOException)
+        catch (Exception exception) when (exception is InvalidOperationException or ScenarioException or IOException or TimeoutException)
         {
             console.MarkupLine($"[red]{Markup.Escape(exception.Message)}[/]");
             return 2;

@@ -26,9 +26,9 @@ public static class ScenarioRun
 
     static readonly TimeSpan Settled = TimeSpan.FromSeconds(1);
 
-    /// <param name="watch">Told when Guru is up and the call begins.</param>
+    /// <param name="watch">Given Twilio's side once Guru is up, before anything happens.</param>
     public static async Task<ScenarioOutcome> RunAsync(
-        Scenario scenario, Action<Uri, PlacedCall>? watch = null, string? dataFolder = null, CancellationToken cancellationToken = default)
+        Scenario scenario, Action<TwilioStandIn>? watch = null, string? dataFolder = null, CancellationToken cancellationToken = default)
     {
         await using var openai = await OpenAIStandIn.StartAsync(scenario.StandIn(GuruProcess.OpenAIKey), cancellationToken);
         await using var twilio = await TwilioStandIn.StartAsync(cancellationToken: cancellationToken);
@@ -36,7 +36,8 @@ public static class ScenarioRun
         twilio.AppUrl = guru.Address;
         var play = new ScenarioPlay(scenario, twilio);
         play.Arrange(openai);
-        await play.RunAsync(call => watch?.Invoke(guru.Address, call), cancellationToken);
+        watch?.Invoke(twilio);
+        await play.RunAsync(cancellationToken);
 
         using var client = new GuruClient(guru.Address, GuruProcess.AnalystKey);
         var started = Stopwatch.GetTimestamp();

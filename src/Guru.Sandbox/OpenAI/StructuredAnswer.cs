@@ -7,7 +7,7 @@ namespace Guru.Sandbox.OpenAI;
 
 /// <summary>
 /// The plainest value that a JSON schema allows, but for the members whose names mean something: agent, confidence, language, reason,
-/// alternatives, summary, and the lists of a summary.
+/// alternatives, summary, the lists of a summary, and the members about a call-back.
 /// </summary>
 public sealed partial class StructuredAnswer(Brain brain, WrittenInput input)
 {
@@ -36,7 +36,12 @@ public sealed partial class StructuredAnswer(Brain brain, WrittenInput input)
     {
         if (schema["enum"] is JsonArray values)
         {
-            return name == "agent" && agent is not null ? agent : values[0]?.DeepClone();
+            return name switch
+            {
+                "agent" when agent is not null => agent,
+                "callBackAnswer" => CallBackAnswer(),
+                _ => values[0]?.DeepClone(),
+            };
         }
 
         var (type, canBeNull) = schema["type"] is JsonArray union
@@ -70,10 +75,27 @@ public sealed partial class StructuredAnswer(Brain brain, WrittenInput input)
     {
         "language" => canBeNull ? brain.Languages.Of(input.Said) : brain.LanguageOf(input),
         "summary" => Summary(),
+        "callBackAt" => WantedAt()?.ToString("yyyy-MM-ddTHH:mm:ss", System.Globalization.CultureInfo.InvariantCulture),
+        "callBackTimeZone" => WantedAt() is null ? null : "Africa/Accra", // Whose clock shows UTC.
+        "callBackAbout" => WantedAt() is null ? null : "your question",
         "reason" => _route?.Word is { } word ? $"The message says \"{word}\"." : "No word of the message decides.",
         _ when text is not null => text,
         _ => canBeNull ? null : $"By the words of the message ({name}).",
     };
+
+    /// <summary>"Call me tomorrow" is ten o'clock; "call me right away" is in two seconds.</summary>
+    private DateTime? WantedAt()
+    {
+        var now = TimeProvider.System.GetUtcNow().UtcDateTime;
+        return !Says("call me") || Says("do not call me") ? null : Says("right away") ? now.AddSeconds(2) : now.Date.AddDays(1).AddHours(10);
+    }
+
+    private string CallBackAnswer() =>
+        Says("do not call me") ? "declined"
+        : Says("yes") && input.Instructions.Contains("has proposed to call", StringComparison.Ordinal) ? "agreed"
+        : "none";
+
+    private bool Says(string words) => input.Said.Contains(words, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>What the instructions say was noted so far, and the caller's first words.</summary>
     private string Summary()

@@ -27,11 +27,14 @@ public static partial class ScenarioFile
 
     private static string ConversationFolder { get; } = Path.Combine(Folder, "Conversations");
 
+    /// <summary>Calls alone.</summary>
     public static IReadOnlyList<Scenario> Shipped() => [.. Directory.GetFiles(Folder, "*.yaml").Order(StringComparer.Ordinal).Select(Load)];
 
     /// <summary>Messages with and without calls.</summary>
     public static IReadOnlyList<Scenario> Conversations() =>
         [.. Directory.GetFiles(ConversationFolder, "*.yaml").Order(StringComparer.Ordinal).Select(Load)];
+
+    public static IReadOnlyList<Scenario> All() => [.. Shipped(), .. Conversations()];
 
     /// <param name="nameOrPath">The name of a shipped scenario or conversation, or a file.</param>
     public static Scenario Load(string nameOrPath)

@@ -29,13 +29,12 @@ public sealed class ScenarioPlay(Scenario scenario, TwilioStandIn twilio)
         faults.FailedDeliveries.ForEach(twilio.Rest.FailNextDelivery);
     }
 
-    /// <param name="watch">Told of each call as it begins.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task RunAsync(Action<PlacedCall>? watch = null, CancellationToken cancellationToken = default)
+    public async Task RunAsync(CancellationToken cancellationToken = default)
     {
         if (scenario.Messages.IsEmpty)
         {
-            await CallAsync(new PersonCalls(Call: null), watch, cancellationToken);
+            await CallAsync(new PersonCalls(Call: null), cancellationToken);
         }
 
         foreach (var step in scenario.Messages)
@@ -44,7 +43,7 @@ public sealed class ScenarioPlay(Scenario scenario, TwilioStandIn twilio)
             {
                 PersonWrites writes => twilio.WriteBurstAsync(writes.Messages, cancellationToken),
                 PersonWaits waits => WaitAsync(waits, cancellationToken),
-                PersonCalls calls => CallAsync(calls, watch, cancellationToken),
+                PersonCalls calls => CallAsync(calls, cancellationToken),
                 Pause pause => Task.Delay(pause.For, cancellationToken),
                 TimePasses passes => AdvanceAsync(passes),
                 _ => throw new System.Diagnostics.UnreachableException($"{step.GetType().Name} has no play."),
@@ -87,13 +86,12 @@ public sealed class ScenarioPlay(Scenario scenario, TwilioStandIn twilio)
         }
     }
 
-    private async Task CallAsync(PersonCalls step, Action<PlacedCall>? watch, CancellationToken cancellationToken)
+    private async Task CallAsync(PersonCalls step, CancellationToken cancellationToken)
     {
         var plan = step.Call ?? new ScenarioCall(scenario.Call, scenario.Expect);
         var call = twilio.PlaceCall(plan.Call);
         _calls.Add((call, plan.Expect));
         OwnCall ??= step.Call is null ? call : null;
-        watch?.Invoke(call);
         await call.Completion.WaitAsync(cancellationToken);
     }
 }

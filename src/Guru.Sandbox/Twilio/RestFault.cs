@@ -3,7 +3,7 @@ using Guru.Sandbox.Hosting;
 namespace Guru.Sandbox.Twilio;
 
 /// <summary>A REST request that fails, once.</summary>
-/// <param name="Resource">Calls, Messages, Media or Indicators.</param>
+/// <param name="Resource">Calls, Messages, Media, Indicators or Content.</param>
 public sealed record RestFault(string Resource, int Status, int Code, string Message = "It was arranged to fail.")
 {
     /// <summary>POST or GET alone; null: either.</summary>
@@ -52,6 +52,6 @@ public sealed record RestFault(string Resource, int Status, int Code, string Mes
     private static string ResourceOf(PathString path)
     {
         var value = path.Value!;
-        return Array.Find(["Media", "Messages", "Calls", "Indicators"], resource => value.Contains($"/{resource}", StringComparison.Ordinal)) ?? "";
+        return Array.Find(["Media", "Messages", "Calls", "Indicators", "Content"], resource => value.Contains($"/{resource}", StringComparison.Ordinal)) ?? "";
     }
 }

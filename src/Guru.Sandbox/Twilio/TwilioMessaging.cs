@@ -49,6 +49,11 @@ public sealed class TwilioMessaging
 
         var app = _twilio.AppUrl ?? throw new InvalidOperationException("Say first where the application is: AppUrl.");
         Window.Open(message.From);
+        if (message.ButtonText == InboundFields.CallPermission)
+        {
+            _twilio.Permissions.Set(message.From, message.ButtonPayload == "ACCEPTED");
+        }
+
         if (message.ExternalUserId is { } externalId)
         {
             Window.Open(externalId);

@@ -20,6 +20,11 @@ public sealed partial class TwilioRest
             return Error(400, 37008, $"The 'From' {Given("From")} is not a calling-enabled sender of this account.");
         }
 
+        if (twilio.Options.NeedsCallPermission && !twilio.Permissions.Has(to))
+        {
+            return Error(400, 37000, "The user has not granted permission to receive calls.");
+        }
+
         if (Given("Url") is null && Given("Twiml") is null)
         {
             return Error(400, 21205, "Url parameter is required.");

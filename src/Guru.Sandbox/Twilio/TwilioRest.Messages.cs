@@ -108,11 +108,11 @@ public sealed partial class TwilioRest
     }
 
     private bool IsTemplate(string contentSid) => TemplateSid().IsMatch(contentSid)
-        && (twilio.Options.Templates.IsEmpty || twilio.Options.Templates.ContainsKey(contentSid));
+        && (twilio.Options.Templates.IsEmpty || twilio.Options.Templates.ContainsKey(contentSid) || twilio.Contents.Find(contentSid) is not null);
 
     private string Rendered(string contentSid, string variables)
     {
-        var text = twilio.Options.Templates.GetValueOrDefault(contentSid, "");
+        var text = twilio.Contents.Find(contentSid)?.Text ?? twilio.Options.Templates.GetValueOrDefault(contentSid, "");
         return variables.Length == 0 ? text : JsonNode.Parse(variables)!.AsObject().Aggregate(
             text, (filled, variable) => filled.Replace($"{{{{{variable.Key}}}}}", variable.Value!.ToString(), StringComparison.Ordinal));
     }

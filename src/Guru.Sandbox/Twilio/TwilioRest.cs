@@ -54,6 +54,7 @@ public sealed partial class TwilioRest(TwilioStandIn twilio)
         account.MapPost("/Calls/{sid}.json", UpdateCallAsync);
         MapMessages(account);
         MapMedia(account);
+        MapContents(app);
         app.MapPost("/v2/Indicators/Typing.json", TypingAsync).AddEndpointFilter(AdmitAsync);
     }
 

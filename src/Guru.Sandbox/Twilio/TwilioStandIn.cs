@@ -46,6 +46,9 @@ public sealed record TwilioStandInOptions
     /// <summary>Speech of Say and length of Pause, for each real second.</summary>
     public double VerbSpeed { get; init; } = 1;
 
+    /// <summary>Whether calling a person who has not accepted, or has rejected since, is refused with 37000.</summary>
+    public bool NeedsCallPermission { get; init; }
+
     /// <summary>What the called person does when the application calls; nothing given: picks up and is silent.</summary>
     public Func<string, CallOptions>? WhenCalled { get; init; }
 
@@ -86,6 +89,12 @@ public sealed class TwilioStandIn : IAsyncDisposable
     public TwilioRest Rest { get; }
 
     public TwilioMessaging Messaging { get; }
+
+    /// <summary>Who may be called, as WhatsApp has it.</summary>
+    public CallPermissions Permissions { get; } = new();
+
+    /// <summary>The contents that the application made.</summary>
+    public ContentLibrary Contents { get; } = new();
 
     /// <summary>The time of day, by which windows close and links expire.</summary>
     public SandboxClock Clock { get; } = new();

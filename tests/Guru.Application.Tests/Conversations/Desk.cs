@@ -1,3 +1,4 @@
+using Guru.Application.Calling;
 using System.Text.Json;
 using Guru.Application.Conversations;
 using Guru.Application.Tests.Voice;
@@ -85,11 +86,18 @@ internal sealed class Desk
     public Replier Replier() => new(
         Store, Carrier, Model, _memory, Agents, new Texts(),
         new Outbox(Queue, Carrier, new PublicAddress("https://guru.example.test"), Options.Create(new MessageRules { ListDelaySeconds = ListDelaySeconds }), Options.Create(new WorkRules()), Time),
-        Options.Create(new ReplyRules()), Time, NullLogger<Replier>.Instance);
+        new CallBacks(new NoTemplates(), House.Terms, Time), Options.Create(new ReplyRules()), Time, NullLogger<Replier>.Instance);
+
+    private sealed class NoTemplates : ITemplates
+    {
+        public Task<Template?> FindAsync(TemplateKind kind, string? language, CancellationToken cancellationToken) => Task.FromResult<Template?>(null);
+
+        public Task SaveAsync(Template template, CancellationToken cancellationToken) => Task.CompletedTask;
+    }
 
     private sealed class Texts : IFixedTexts
     {
-        public string ReplyFailed(string? language) => $"Sorry ({language ?? "en"}).";
+        public string Of(FixedText text, string? language) => $"Sorry ({language ?? "en"}).";
     }
 }
 

@@ -101,6 +101,21 @@ public sealed class SendingOnce
     }
 
     [Fact]
+    public async Task A_reply_that_is_on_record_late_has_the_time_at_which_it_was_sent()
+    {
+        await _desk.ReceivesAsync("One");
+        var sentAt = _desk.Time.GetUtcNow();
+        _desk.Carrier.Sending[1] = sends => Lost(sends, executed: true);
+        await Should.ThrowAsync<MessengerException>(() => _desk.WorksAsync());
+        _desk.Time.Jump(TimeSpan.FromMinutes(1));
+        _desk.Queue.Expire();
+
+        await _desk.WorksAsync();
+
+        _desk.Store.Of<MessageReplied>().ShouldHaveSingleItem().At.ShouldBe(sentAt);
+    }
+
+    [Fact]
     public async Task A_long_reply_that_broke_off_goes_on_where_it_was()
     {
         _desk.Model.Writes = _ => Task.FromResult(string.Join(' ', Enumerable.Range(0, 500).Select(number => $"This is sentence {number}.")));

@@ -1,9 +1,12 @@
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
+using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using Shouldly;
@@ -35,6 +38,15 @@ internal sealed class House
             new Agent("general", "The rest.", "You are the general advisor.", Voice: null, GreetingHint: null),
         ]);
 
+    /// <summary>A sender in Britain that may call people in Ghana at any hour.</summary>
+    public static CallingTerms Terms { get; } = new(
+        CallerAddress.Parse("+447700900123"),
+        new CallingRules(
+            new DateOnly(2026, 9, 1), TimeSpan.FromDays(7), TimeSpan.FromDays(7), [new CallingLimit(1, TimeSpan.FromDays(1))], [new CallingLimit(5, TimeSpan.FromDays(1))],
+            PauseAfterUnanswered: 2, RevokedAfterUnanswered: 4, new WakingHours(TimeSpan.Zero, TimeSpan.FromDays(1)), [], [], [],
+            [new CallingCountry("GH", ["233"], [TimeZoneInfo.Utc]), new CallingCountry("GB", ["44"], [TimeZoneInfo.Utc])]),
+        new CallingSettings());
+
     /// <summary>What the read model knows of callers.</summary>
     public ScriptedConversations Known { get; } = new();
 
@@ -57,7 +69,7 @@ internal sealed class House
     public ScriptedModel Model => Dialer.Models[^1];
 
     public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111") =>
-        new AnswerCallHandler(Store, Memory, Switchboard, Agents, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
+        new AnswerCallHandler(Store, Memory, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
     public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>

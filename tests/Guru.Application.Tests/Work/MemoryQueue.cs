@@ -28,6 +28,18 @@ internal sealed class MemoryQueue(TimeProvider time) : IWorkQueue
         }
     }
 
+    /// <summary>Nobody works on anything.</summary>
+    public bool IsIdle
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _rows.Values.All(row => row.LeaseUntil is null);
+            }
+        }
+    }
+
     /// <summary>The event that asks for it has happened.</summary>
     public void Add(CallerId callerId, string kind = WorkItem.Reply, int attempts = 0)
     {
@@ -46,12 +58,12 @@ internal sealed class MemoryQueue(TimeProvider time) : IWorkQueue
     /// <summary>As when the key of the words had been destroyed.</summary>
     public void Erase() => Change(row => row with { Item = row.Item with { Intent = null } });
 
-    public Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken)
+    public Task<WorkItem?> ClaimAsync(TimeSpan lease, CancellationToken cancellationToken, params string[] except)
     {
         lock (_gate)
         {
             var now = time.GetUtcNow();
-            if (_rows.Values.FirstOrDefault(row => row.DueAt <= now && !(row.LeaseUntil > now)) is not { } row)
+            if (_rows.Values.FirstOrDefault(row => row.DueAt <= now && !(row.LeaseUntil > now) && !except.Contains(row.Item.Kind)) is not { } row)
             {
                 return Task.FromResult<WorkItem?>(null);
             }
@@ -73,17 +85,20 @@ internal sealed class MemoryQueue(TimeProvider time) : IWorkQueue
         LastError = error;
         return ChangeAsync(item, $"retry after {after.TotalSeconds} s", row => row with
         {
-            Item = row.Item with { Attempts = row.Item.Attempts + 1 }, DueAt = time.GetUtcNow() + after, LeaseUntil = null,
+            Item = row.Item with { Attempts = row.Item.Attempts + 1, Lease = Guid.Empty }, DueAt = time.GetUtcNow() + after, LeaseUntil = null,
         });
     }
 
     public Task ReleaseAsync(WorkItem item, TimeSpan after, CancellationToken cancellationToken) =>
-        ChangeAsync(item, $"released for {after.TotalSeconds} s", row => row with { DueAt = time.GetUtcNow() + after, LeaseUntil = null });
+        ChangeAsync(item, $"released for {after.TotalSeconds} s", row => row with
+        {
+            Item = row.Item with { Lease = Guid.Empty }, DueAt = time.GetUtcNow() + after, LeaseUntil = null,
+        });
 
     public Task CompleteAsync(WorkItem item, CancellationToken cancellationToken) => ChangeAsync(
         item, "completed", row => row.Item.Round == item.Round
             ? null
-            : row with { Item = row.Item with { Attempts = 0, Intent = null, IntentAt = null }, DueAt = time.GetUtcNow(), LeaseUntil = null });
+            : row with { Item = row.Item with { Attempts = 0, Intent = null, IntentAt = null, Lease = Guid.Empty }, DueAt = time.GetUtcNow(), LeaseUntil = null });
 
     public Task<IReadOnlyList<WorkCount>> CountAsync(CancellationToken cancellationToken)
     {

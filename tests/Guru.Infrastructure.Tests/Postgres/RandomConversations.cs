@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
+using Guru.Infrastructure.Calling;
 
 namespace Guru.Infrastructure.Tests.Postgres;
 
@@ -9,6 +11,7 @@ internal sealed class RandomConversations(int seed)
 {
     private static readonly DateTimeOffset Origin = new(2026, 3, 30, 23, 0, 0, TimeSpan.Zero);
     private static readonly string[] Words = ["Bonjou", "bill", "¿cuánto?", "no\0", "👋🏽", "\uD800", "it's \"due\"", "ok\n"];
+    private static readonly CallingRules Rules = CallingRulesFile.Load();
     private readonly Random _random = new(seed);
 
     public IEnumerable<RandomConversation> Take(int count) => Enumerable.Range(0, count).Select(Next);
@@ -49,6 +52,12 @@ internal sealed class RandomConversations(int seed)
                     part, caller, Pick(Enum.GetValues<DeliveryStatus>()), Pick<int?>([null, 63_016]), at))));
             }
         }
+
+        var callBack = $"{seed}_{number}";
+        commands.Add(new GrantByCall(CallSid.Parse($"CA{_random.NextInt64():x32}"), caller, "+233201234567", Rules, at));
+        commands.Add(new AnswerPermission($"SMno{callBack}", caller, "+233201234567", Accepted: false, Permanent: false, Rules, at));
+        commands.Add(new ProposeCallBack(new CallBackProposed(callBack, caller, at.AddDays(1), "Africa/Accra", Agent: null, Sentence(), at)));
+        commands.Add(new ConfirmCallBack(callBack, caller, at));
 
         // Deliveries come before their reply, and transcripts after it.
         for (var swap = 0; swap < commands.Count / 2; swap++)

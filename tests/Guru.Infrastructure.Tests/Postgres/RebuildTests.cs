@@ -39,6 +39,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         tables["messages"].Count.ShouldBeGreaterThan(800);
         tables["deliveries"].Count.ShouldBeGreaterThan(300);
         tables["conversations"].Count.ShouldBeGreaterThan(40);
+        tables["consent"].Count.ShouldBeGreaterThan(300);
 
         var events = await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
 

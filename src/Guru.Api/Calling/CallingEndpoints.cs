@@ -1,0 +1,49 @@
+using Guru.Api.Security;
+using Guru.Application.Calling;
+using MediatR;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+
+namespace Guru.Api.Calling;
+
+/// <summary>Asking people for permission, and calling them. Both are taken at once and done by the to-do list; asked again with the same Idempotency-Key, they tell how far it is.</summary>
+internal static class CallingEndpoints
+{
+    private const string Key = "Idempotency-Key";
+
+    public static void MapCalling(this WebApplication app)
+    {
+        var calling = app.MapGroup("/api/whatsapp/voice").RequireAuthorization(Roles.Operator).WithTags("Calling back")
+            .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status404NotFound)
+            .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status422UnprocessableEntity).ProducesValidationProblem();
+        calling.MapPost("/permissions", AskAsync).WithSummary("Asks a person, with a template, whether they may be called.");
+        calling.MapPost("/calls", PlaceAsync).WithSummary("Has a person called, if they have agreed to it and the rules allow it; else says why not, and what would make it possible.");
+    }
+
+    private static async Task<Accepted<PermissionAsked>> AskAsync(
+        IMediator mediator, PermissionBody body, [FromHeader(Name = Key)] string? idempotencyKey, CancellationToken cancellationToken)
+    {
+        var asked = await mediator.Send(new AskPermission(body.PhoneNumber, body.CallerId, body.ContentSid, body.Variables, idempotencyKey), cancellationToken);
+        return TypedResults.Accepted(Ledger(asked.CallerId), asked);
+    }
+
+    private static async Task<Accepted<CallPlan>> PlaceAsync(
+        IMediator mediator, CallBody body, [FromHeader(Name = Key)] string? idempotencyKey, CancellationToken cancellationToken)
+    {
+        var plan = await mediator.Send(
+            new PlaceCall(body.PhoneNumber, body.CallerId, body.Agent, body.Reason, body.Earliest, body.Latest, idempotencyKey), cancellationToken);
+        return TypedResults.Accepted(Ledger(plan.CallerId), plan);
+    }
+
+    private static string Ledger(string callerId) => $"/api/conversations/{callerId}/consent";
+}
+
+/// <param name="ContentSid">HX...; left out: the one that <c>guru templates create</c> made.</param>
+/// <param name="Variables">Of the template, by their numbers.</param>
+internal sealed record PermissionBody(string? PhoneNumber, string? CallerId, string? ContentSid, Dictionary<string, string>? Variables);
+
+/// <param name="Agent">Left out: whom the conversation has.</param>
+/// <param name="Reason">Why the person is called; they hear it first.</param>
+/// <param name="Earliest">Left out: at once.</param>
+/// <param name="Latest">Left out: a quarter of an hour after that.</param>
+internal sealed record CallBody(string? PhoneNumber, string? CallerId, string? Agent, string? Reason, DateTimeOffset? Earliest, DateTimeOffset? Latest);

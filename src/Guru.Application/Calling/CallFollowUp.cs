@@ -1,0 +1,126 @@
+using Guru.Application.Calls;
+using Guru.Application.Conversations;
+using Guru.Application.Work;
+using Guru.Domain.Agents;
+using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
+using Microsoft.Extensions.Logging;
+
+namespace Guru.Application.Calling;
+
+/// <summary>
+/// When a call of ours is over, or a person did not have theirs because of us: how it ended goes into the ledger, and the person gets a
+/// message that carries on the same conversation, where the window allows. docs/consent.md, steps 6 and 7.
+/// </summary>
+public sealed partial class CallFollowUp(
+    IEventStore store, ICallCarrier carrier, Outbox outbox, IFixedTexts texts, CallingTerms terms, TimeProvider time, ILogger<CallFollowUp> logger) : IWork
+{
+    /// <summary>After this the carrier is asked how a call of ours went, if it has not said so.</summary>
+    public static readonly TimeSpan LongestRinging = TimeSpan.FromMinutes(12);
+
+    /// <summary>In <see cref="MessageSent"/>, beside the call's SID.</summary>
+    private const string Occasion = "followUp";
+
+    public string Kind => WorkItem.FollowUp;
+
+    /// <summary>The person wanted to talk, and it is our fault that they could not (any longer).</summary>
+    public static bool IsOurDoing(CallEndReason reason) =>
+        reason is CallEndReason.AtCapacity or CallEndReason.ModelUnavailable or CallEndReason.ShuttingDown or CallEndReason.StreamLost;
+
+    public async Task RunAsync(WorkItem item, CancellationToken cancellationToken)
+    {
+        var conversation = new ConversationLog(store, item.CallerId);
+        await conversation.ReadAsync(cancellationToken);
+        if (CallSid.TryParse(item.Subject, out var callSid))
+        {
+            await AfterCallAsync(item, conversation, callSid, cancellationToken);
+        }
+        else if (conversation.State.Consent is var consent && consent.CallBacks.GetValueOrDefault(item.Subject) is { State: CallBackState.Confirmed }
+            && consent.Calls.GetValueOrDefault(item.Subject) is { Refused: not null })
+        {
+            await TellAsync(item, conversation, conversation.State, FixedText.CallBackFailed, agent: null, language: null, cancellationToken);
+        }
+    }
+
+    public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
+    {
+        if (error is MessengerException { Unknown: true })
+        {
+            throw error; // The list will tell, the next time.
+        }
+
+        LogGivenUp(item.Subject, error.Reason);
+        await NotSentAsync(new ConversationLog(store, item.CallerId), item, error.Reason, cancellationToken);
+    }
+
+    private async Task AfterCallAsync(WorkItem item, ConversationLog conversation, CallSid callSid, CancellationToken cancellationToken)
+    {
+        var log = new CallLog(store, callSid);
+        var events = await log.ReadAsync(cancellationToken);
+        if (log.State.Ended is null && await carrier.StatusAsync(callSid, cancellationToken) is { } status && status.IsFinal())
+        {
+            LogAskedFor(callSid);
+            var change = new CallStatusChanged(status, callSid, item.CallerId, CallDirection.Outbound, DurationSeconds: null, ErrorCode: null, time.GetUtcNow());
+            events = [.. events, .. await log.AppendAsync(new RecordStatus(change), cancellationToken)];
+        }
+
+        if (log.State.Ended is not { } ended)
+        {
+            return; // It goes on; its end comes back here.
+        }
+
+        var errorCode = events.OfType<CallStatusChanged>().Select(change => change.ErrorCode).LastOrDefault(code => code is not null);
+        var outcome = log.State.Started ? CallStatus.Completed : CallStatuses.After(ended); // Our address is asked once the person has answered.
+        if (IsOutbound(events))
+        {
+            await conversation.AppendAsync(new RecordOutboundEnd(callSid, outcome, errorCode, terms.Rules, time.GetUtcNow()), cancellationToken);
+            if (outcome != CallStatus.Completed && errorCode != CarrierErrors.NoPermission && conversation.State.Consent.CallOf(callSid)?.CallSid == callSid)
+            {
+                await TellAsync(item, conversation, conversation.State, FixedText.CallMissed, agent: null, language: null, cancellationToken);
+                return;
+            }
+        }
+
+        if (IsOurDoing(ended) && events.OfType<CallStarted>().FirstOrDefault() is { } started)
+        {
+            var to = conversation.State.WithCall(started.Address, started.At);
+            await TellAsync(item, conversation, to, FixedText.CallFailed, log.State.Agent, log.State.Language, cancellationToken);
+        }
+    }
+
+    private async Task TellAsync(
+        WorkItem item, ConversationLog log, Conversation to, FixedText text, string? agent, string? language, CancellationToken cancellationToken)
+    {
+        if (log.State.Settled.Contains((Occasion, item.Subject)))
+        {
+            return;
+        }
+
+        if (!outbox.IsOpen(to))
+        {
+            await NotSentAsync(log, item, "windowClosed", cancellationToken);
+            return;
+        }
+
+        var begun = Outbox.Begun(item);
+        var draft = begun ?? Draft.Of([], agent ?? to.Agent ?? AgentCatalog.GeneralName, texts.Of(text, language ?? to.Language));
+        var sent = await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken);
+        await log.AppendAsync(
+            new RecordSent(new MessageSent(
+                Occasion, item.Subject, item.CallerId, [.. sent.Parts.Select(part => part.MessageSid!)], sent.Agent,
+                string.Join("\n\n", sent.Parts.Select(part => part.Body)), time.GetUtcNow())),
+            cancellationToken);
+    }
+
+    private Task<IReadOnlyList<ConversationEvent>> NotSentAsync(ConversationLog log, WorkItem item, string reason, CancellationToken cancellationToken) =>
+        log.AppendAsync(new RecordNotSent(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow())), cancellationToken);
+
+    private static bool IsOutbound(IReadOnlyList<CallEvent> events) => events.Any(@event => @event is
+        CallStarted { Direction: CallDirection.Outbound } or CallStatusChanged { Direction: CallDirection.Outbound });
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the carrier did not say how it ended, and was asked")]
+    private partial void LogAskedFor(CallSid callSid);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Subject}: the person could not be written to, for good: {Reason}")]
+    private partial void LogGivenUp(string subject, string reason);
+}
