@@ -82,4 +82,23 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
         call.Events.Of<SentenceSaid>().ShouldNotBeEmpty();
         call.Events.Of<StreamOpened>().ShouldBeEmpty();
     }
+
+    [Fact]
+    public async Task A_browsers_call_that_cannot_be_written_down_is_refused_and_does_not_go_on()
+    {
+        using var webapp = World.ClientFor(World.AddressOf(world.Guru), World.WebappKey);
+        using var offer = new StringContent(WebappWorld.Offer, new System.Net.Http.Headers.MediaTypeHeaderValue("application/sdp"));
+        world.Gate.Shut();
+        try
+        {
+            using var response = await webapp.PostAsync("/api/voice-agent/calls", offer);
+
+            response.StatusCode.ShouldBe(System.Net.HttpStatusCode.ServiceUnavailable);
+            world.OpenAI.Calls.Entries.ShouldAllBe(call => call.EndedBy == "hangup");
+        }
+        finally
+        {
+            world.Gate.Open();
+        }
+    }
 }

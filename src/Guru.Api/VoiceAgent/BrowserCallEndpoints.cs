@@ -58,6 +58,11 @@ internal static class BrowserCallEndpoints
 
         var answered = await mediator.Send(
             new StartBrowserCall(callerId, caller.Address, caller.Agent, await ReadOfferAsync(context), options.Absence), context.RequestAborted);
+        if (answered is null)
+        {
+            return Results.Problem(statusCode: StatusCodes.Status503ServiceUnavailable, title: "The call could not be written down: call again in a moment.");
+        }
+
         context.Response.Headers.Location = $"/api/voice-agent/calls/{answered.CallSid}";
         return Results.Content(answered.Answer, Sdp, Encoding.UTF8, StatusCodes.Status201Created);
     }

@@ -16,7 +16,8 @@ namespace Guru.Application.VoiceSessions;
 /// <param name="Agent">In place of the one that the conversation has.</param>
 /// <param name="Offer">SDP.</param>
 /// <param name="Absence">How long the browser may be away before it has left.</param>
-public sealed record StartBrowserCall(CallerId CallerId, CallerAddress? Address, string? Agent, string Offer, TimeSpan Absence) : IRequest<AnsweredOffer>
+/// <returns>Null where the call could not be put on record, and so does not go on.</returns>
+public sealed record StartBrowserCall(CallerId CallerId, CallerAddress? Address, string? Agent, string Offer, TimeSpan Absence) : IRequest<AnsweredOffer?>
 {
     public override string ToString() => $"{nameof(StartBrowserCall)} of {CallerId}";
 }
@@ -44,11 +45,21 @@ public sealed partial class StartBrowserCallHandler(
     IOptions<VoiceSettings> voice,
     IOptions<CallRules> rules,
     TimeProvider time,
-    ILogger<StartBrowserCallHandler> logger) : IRequestHandler<StartBrowserCall, AnsweredOffer>
+    ILogger<StartBrowserCallHandler> logger) : IRequestHandler<StartBrowserCall, AnsweredOffer?>
 {
-    public async Task<AnsweredOffer> Handle(StartBrowserCall request, CancellationToken cancellationToken)
+    public async Task<AnsweredOffer?> Handle(StartBrowserCall request, CancellationToken cancellationToken)
     {
-        var known = await memory.OfAsync(request.CallerId, _ => false, cancellationToken);
+        Remembered known;
+        try
+        {
+            known = await Patience.LimitAsync(limited => memory.OfAsync(request.CallerId, _ => false, limited), rules.Value.Commit, time, cancellationToken);
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotKnown(error.GetType().Name);
+            return null;
+        }
+
         var (agent, because) = request.Agent is { } asked ? (asked, "The webapp asked for this agent.") : known.OpeningAgent(agents);
         var answered = await sessions.CallAsync(voice.Value.For(agents, agent, known.Language), request.Offer, request.CallerId.Value, cancellationToken);
         var callSid = answered.CallSid;
@@ -65,8 +76,8 @@ public sealed partial class StartBrowserCallHandler(
         {
             // What is not on record must not go on.
             LogNotStored(callSid, error.GetType().Name);
-            await sessions.HangUpAsync(callSid, CancellationToken.None);
-            throw;
+            await new BrowserLine(callSid, request.CallerId, agent, sessions, request.Absence, time, logger).CloseAsync(CancellationToken.None);
+            return null;
         }
 
         CallMeter.Started();
@@ -75,6 +86,9 @@ public sealed partial class StartBrowserCallHandler(
         LogStarted(callSid);
         return answered;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A browser's call was refused: its caller could not be looked up ({Error})")]
+    private partial void LogNotKnown(string error);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its start could not be stored ({Error}), and it is hung up")]
     private partial void LogNotStored(CallSid callSid, string error);
