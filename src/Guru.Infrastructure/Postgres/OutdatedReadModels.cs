@@ -15,7 +15,7 @@ public sealed partial class OutdatedReadModels(Rebuild rebuild, TimeProvider tim
     private static readonly TimeSpan BetweenReports = TimeSpan.FromSeconds(10);
 
     private readonly TimeProvider _time = time;
-    private volatile string? _state = "It is not known yet whether the read models are up to date";
+    private volatile string? _state;
 
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
         Task.FromResult(_state is { } state ? HealthCheckResult.Degraded(state) : HealthCheckResult.Healthy("The read models are up to date"));
