@@ -2,6 +2,7 @@ using Guru.Sandbox.Measurements;
 
 namespace Guru.EndToEnd.Tests;
 
+[Collection(InRealTime.Name)]
 public sealed class BargeIns(World world) : IClassFixture<World>
 {
     [Fact]

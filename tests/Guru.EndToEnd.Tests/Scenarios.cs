@@ -5,6 +5,7 @@ using Guru.Sandbox.Scenarios;
 namespace Guru.EndToEnd.Tests;
 
 /// <summary>Every shipped scenario in real time, each with a Guru process and a PostgreSQL of its own.</summary>
+[Collection(InRealTime.Name)]
 public sealed class Scenarios
 {
     private const int AtOnce = 4;
