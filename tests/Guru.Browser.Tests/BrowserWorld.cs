@@ -6,6 +6,10 @@ using Microsoft.Playwright;
 
 namespace Guru.Browser.Tests;
 
+/// <summary>One world and one Chromium for all tests of pages.</summary>
+[CollectionDefinition(nameof(BrowserWorld))]
+public sealed class OneBrowserWorld : ICollectionFixture<BrowserWorld>;
+
 /// <summary>
 /// Guru between the sandbox and a real Chromium with a fake microphone. The media of a call go to another page of the same Chromium, which
 /// answers in the place of OpenAI, so that offer, answer, ICE, DTLS, audio and data channel are real; what is said in the call is the sandbox's.
@@ -18,6 +22,8 @@ public sealed class BrowserWorld : WebappWorld
     public IBrowser Chromium { get; private set; } = null!;
 
     public Uri Address { get; private set; } = null!;
+
+    internal DashboardPages Dashboard { get; private set; } = null!;
 
     protected override OpenAIStandInOptions OpenAIOptions => new() { Peer = call => _peer.EvaluateAsync<string>("sdp => answer(sdp)", call.Offer) };
 
@@ -61,6 +67,8 @@ public sealed class BrowserWorld : WebappWorld
                 };
                 """,
         });
+        Dashboard = new DashboardPages(this);
+        await Dashboard.FillAsync();
     }
 
     public override async Task DisposeAsync()

@@ -4,7 +4,8 @@ using Microsoft.Playwright;
 
 namespace Guru.Browser.Tests;
 
-public sealed class TheVoicePage(BrowserWorld world) : IClassFixture<BrowserWorld>
+[Collection(nameof(BrowserWorld))]
+public sealed class TheVoicePage(BrowserWorld world)
 {
     [Fact]
     public async Task A_person_calls_reads_the_captions_mutes_and_hangs_up()

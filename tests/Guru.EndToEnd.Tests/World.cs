@@ -11,8 +11,8 @@ namespace Guru.EndToEnd.Tests;
 /// <summary>Guru with a PostgreSQL of its own, between the two stand-ins, on loopback. Its public address is an invented https one.</summary>
 public class World : IAsyncLifetime
 {
-    protected const string AnalystKey = "analyst-key";
-    protected const string OperatorKey = "operator-key";
+    internal const string AnalystKey = "analyst-key";
+    internal const string OperatorKey = "operator-key";
     internal const string WebappKey = "webapp-key";
     internal const string PublicAddress = "https://guru.example.test";
 

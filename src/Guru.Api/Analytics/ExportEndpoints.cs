@@ -33,7 +33,7 @@ internal static class ExportEndpoints
         new("costIsComplete", call => call.CostIsComplete), new("node", call => call.Node),
     ];
 
-    private static readonly CsvColumn<ExportedUtterance>[] UtteranceColumns =
+    public static readonly CsvColumn<ExportedUtterance>[] UtteranceColumns =
     [
         new("callSid", row => row.CallSid), new("callerId", row => row.CallerId), new("callStartedAt", row => row.CallStartedAt),
         new("id", row => row.Line.Id), new("speaker", row => EnumNames.Of(row.Line.Speaker)), new("agent", row => row.Line.Agent),
@@ -47,7 +47,7 @@ internal static class ExportEndpoints
 
     public static void MapExports(this WebApplication app)
     {
-        var exports = app.MapGroup("/api/export").RequireAuthorization(Roles.Analyst).WithTags("Export")
+        var exports = app.MapGroup("/api/export").RequireAuthorization(Roles.Download).WithTags("Export")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable).ProducesValidationProblem()
             .WithQuery([.. CallFilterQuery.Parameters, QueryParameter.Text("format", "csv or jsonl; without it the Accept header decides, and JSON Lines is the default.")]);

@@ -15,12 +15,15 @@ internal static class CallEndpoints
 
     public static void MapCalls(this WebApplication app)
     {
-        var calls = app.MapGroup("/api/calls").RequireAuthorization(Roles.Analyst).WithTags("Calls")
+        var all = app.MapGroup("/api/calls").WithTags("Calls")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
+        var calls = all.MapGroup("").RequireAuthorization(Roles.Analyst);
         calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithQuery([.. CallFilterQuery.Parameters, Sort, .. Paging.Parameters]);
         calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.");
-        calls.MapGet("/{callSid}/transcript", TranscriptAsync).WithSummary("What was said and heard, as JSON or as plain text.")
-            .Produces<Transcript>(StatusCodes.Status200OK, "application/json", "text/plain").ProducesProblem(StatusCodes.Status404NotFound);
+        all.MapGet("/{callSid}/transcript", TranscriptAsync).RequireAuthorization(Roles.Download)
+            .WithSummary("What was said and heard, as JSON, plain text, WebVTT or CSV.")
+            .WithQuery(QueryParameter.Text("format", "json, txt, vtt or csv; without it the Accept header decides, and JSON is the default."))
+            .Produces<Transcript>(StatusCodes.Status200OK, "application/json", "text/plain", "text/vtt", "text/csv").ProducesProblem(StatusCodes.Status404NotFound);
         calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters);
     }
 
@@ -39,14 +42,24 @@ internal static class CallEndpoints
 
     private static async Task<IResult> TranscriptAsync(ICallQueries calls, string callSid, HttpRequest request, CancellationToken cancellationToken)
     {
-        if (!CallSid.TryParse(callSid, out var sid) || await calls.TranscriptAsync(sid, cancellationToken) is not { } transcript)
+        var query = new QueryReader(request.Query);
+        var format = query.Read<string?>("format", text => TranscriptFiles.Types.ContainsKey(text) ? text : throw new FormatException("is one of json, txt, vtt, csv"));
+        if (query.Problem() is { } problem)
+        {
+            return problem;
+        }
+
+        if (!CallSid.TryParse(callSid, out var sid) || await calls.FindAsync(sid, cancellationToken) is not { } call
+            || await calls.TranscriptAsync(sid, cancellationToken) is not { } transcript)
         {
             return UnknownCall();
         }
 
-        var accepted = request.GetTypedHeaders().Accept.OrderByDescending(type => type.Quality ?? 1);
-        var plain = accepted.Select(type => type.MediaType.Value).FirstOrDefault(type => type is "text/plain" or "application/json" or "*/*") == "text/plain";
-        return plain ? TypedResults.Text(TranscriptText.Write(transcript), "text/plain; charset=utf-8") : TypedResults.Ok(transcript);
+        var accepted = request.GetTypedHeaders().Accept.OrderByDescending(type => type.Quality ?? 1).Select(type => type.MediaType.Value);
+        format ??= accepted.Select(type => TranscriptFiles.Types.FirstOrDefault(known => known.Value == type || type == "*/*").Key).FirstOrDefault(known => known is not null);
+        return format is null or "json"
+            ? TypedResults.Ok(transcript)
+            : TypedResults.Text(TranscriptFiles.Write(format, call, transcript), $"{TranscriptFiles.Types[format]}; charset=utf-8");
     }
 
     private static async Task<Results<Ok<Page<EventView>>, ValidationProblem, ProblemHttpResult>> EventsAsync(
@@ -56,7 +69,7 @@ internal static class CallEndpoints
                 await calls.EventsAsync(sid, limit, cursor, cancellationToken) ?? new Page<EventView>([], Next: null))
             : UnknownCall();
 
-    private static CallOrder? OrderOf(string text)
+    public static CallOrder? OrderOf(string text)
     {
         var descending = text.StartsWith('-');
         foreach (var sort in Enum.GetValues<CallSort>())

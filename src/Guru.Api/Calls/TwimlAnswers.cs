@@ -1,6 +1,4 @@
-using System.Globalization;
 using Guru.Application.Calls;
-using Guru.Domain.Calls;
 using Guru.Infrastructure.Twilio;
 
 namespace Guru.Api.Calls;
@@ -35,29 +33,4 @@ internal sealed class TwimlAnswers(Sentences sentences, string baseUrl)
         sentences.Say(answer.Language, FixedSentence.TechnicalProblem),
         new Hangup(),
     ];
-}
-
-/// <summary>A transcript as a person reads it: one turn a line, with what the caller did not hear marked.</summary>
-internal static class TranscriptText
-{
-    public static string Write(Transcript transcript)
-    {
-        var text = new System.Text.StringBuilder();
-        foreach (var line in transcript.Utterances)
-        {
-            var at = TimeSpan.FromMilliseconds(line.StartMs).ToString(@"hh\:mm\:ss", CultureInfo.InvariantCulture);
-            var speaker = line.Speaker == Speaker.Caller ? "Caller" : $"Guru ({line.Agent})";
-            text.Append(at).Append("  ").Append(speaker).Append(": ").Append(Words(line)).Append('\n');
-        }
-
-        return text.ToString();
-    }
-
-    private static string Words(TranscriptLine line) => line switch
-    {
-        { Transcription: not TranscriptionOutcome.Completed } => "[not understood]",
-        { Speaker: Speaker.Agent } when line.Heard != line.Said =>
-            $"{line.Heard} [not heard: {(line.Said.StartsWith(line.Heard, StringComparison.Ordinal) ? line.Said[line.Heard.Length..].Trim() : line.Said)}]".TrimStart(),
-        _ => line.Said,
-    };
 }

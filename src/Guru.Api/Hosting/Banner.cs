@@ -11,6 +11,7 @@ internal static class Banner
         Guru is ready.
           listening      {string.Join(", ", app.Urls)}
           public address {settings.BaseUrl}
+          dashboard      {settings.BaseUrl}/
           calls          {settings.BaseUrl}/api/whatsapp/voice/webhook   (POST, the TwiML app's voice URL)
                          {settings.BaseUrl}/api/whatsapp/voice/status    (POST, the TwiML app's status callback)
           messages       {settings.BaseUrl}/api/whatsapp/webhook         (POST, the sender's webhook)

@@ -5,6 +5,7 @@ using Guru.Api.Analytics;
 using Guru.Api.Calling;
 using Guru.Api.Calls;
 using Guru.Api.Conversations;
+using Guru.Api.Dashboard;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
 using Guru.Api.Transcripts;
@@ -47,7 +48,12 @@ internal sealed class GuruHost : IAsyncDisposable
     public static async Task<GuruHost> OpenAsync(IConfiguration environment, CancellationToken cancellationToken)
     {
         var settings = GuruSettings.Read(environment);
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions
+        {
+            ContentRootPath = AppContext.BaseDirectory,
+            ApplicationName = typeof(GuruHost).Assembly.GetName().Name, // Whoever hosts it: the files of the pages are found by this name.
+        });
+        builder.WebHost.UseStaticWebAssets();
         builder.Configuration.AddConfiguration(environment);
         Log(builder.Logging);
 
@@ -143,13 +149,17 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
-            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null);
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, configureOptions: null)
+            .AddDashboardCookie();
         builder.Services.AddAuthorizationBuilder()
             .AddPolicy(Roles.Analyst, policy => policy.RequireRole(Roles.Analyst))
             .AddPolicy(Roles.Operator, policy => policy.RequireRole(Roles.Operator))
             .AddPolicy(Roles.Webapp, policy => policy.RequireRole(Roles.Webapp))
-            .AddPolicy(Roles.WebappUser, policy => policy.RequireRole(Roles.Webapp, Roles.WebappUser));
+            .AddPolicy(Roles.WebappUser, policy => policy.RequireRole(Roles.Webapp, Roles.WebappUser))
+            .AddPolicy(Roles.Dashboard, policy => policy.AddAuthenticationSchemes(DashboardCookie.SchemeName).RequireRole(Roles.Dashboard))
+            .AddPolicy(Roles.Download, policy => policy.AddAuthenticationSchemes(DashboardCookie.OrKey).RequireRole(Roles.Analyst, Roles.Dashboard));
         builder.Services.AddVoiceAgent(settings.Webapp);
+        builder.Services.AddDashboard();
         builder.Services.ConfigureHttpJsonOptions(json =>
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase)));
         builder.Services.AddProblemDetails();
@@ -171,6 +181,8 @@ internal sealed class GuruHost : IAsyncDisposable
         app.UseAuthorization();
         app.UseRateLimiter();
         app.UseWebSockets();
+        app.UseAntiforgery();
+        app.UseDashboardHeaders();
 
         app.MapVoiceWebhooks();
         app.MapMessageWebhooks();
@@ -183,6 +195,7 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapAnalytics();
         app.MapExports();
         app.MapLive();
+        app.MapDashboard();
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();

@@ -16,6 +16,12 @@ internal static class Roles
     /// <summary>Who holds a user token that a webapp bought for them.</summary>
     public const string WebappUser = "webappUser";
     public const string Operator = "operator";
+
+    /// <summary>Who has signed in to the dashboard, with a key of an analyst or an operator.</summary>
+    public const string Dashboard = "dashboard";
+
+    /// <summary>Not a role: analysts by their key, and whoever is signed in to the dashboard, may download.</summary>
+    public const string Download = "download";
 }
 
 /// <summary>The bearer keys of each role. A key may stand in several lists.</summary>
@@ -48,7 +54,12 @@ internal sealed class ApiKeys
     }
 
     /// <summary>A name by which a key can be counted, and from which it cannot be learnt.</summary>
-    public static string NameOf(string key) => Convert.ToHexStringLower(Hash(key))[..16];
+    public static string NameOf(string key) => NameOf(Hash(key));
+
+    /// <summary>The roles of the key that has this name.</summary>
+    public IReadOnlyList<string> RolesOfNamed(string name) => [.. _keys.Where(known => NameOf(known.Hash) == name).Select(known => known.Role)];
+
+    private static string NameOf(byte[] hash) => Convert.ToHexStringLower(hash)[..16];
 
     private static byte[] Hash(string key) => SHA256.HashData(Encoding.UTF8.GetBytes(key));
 }

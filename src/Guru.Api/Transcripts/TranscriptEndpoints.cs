@@ -38,12 +38,18 @@ internal static class TranscriptEndpoints
         ITranscriptQueries transcripts, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var words = query.Words("q");
-        if (words is null && !request.Query.ContainsKey("q"))
+        var search = query.SearchOf(secret);
+        if (search is null && !request.Query.ContainsKey("q"))
         {
             query.Refuse("q", "is missing");
         }
 
+        return await query.PageAsync((limit, cursor) => transcripts.SearchAsync(search!, limit, cursor, cancellationToken));
+    }
+    /// <summary>What the query asks to find; null where it names nothing that can be found.</summary>
+    public static TranscriptSearch? SearchOf(this QueryReader query, ServerSecret secret)
+    {
+        var words = query.Words("q");
         var (callerId, ofNumber) = (query.CallerId("callerId"), query.CallerOf("phoneNumber", secret));
         var search = new TranscriptSearch(words!)
         {
@@ -56,6 +62,6 @@ internal static class TranscriptEndpoints
             CallSid = query.Read<CallSid?>("callSid", text => CallSid.TryParse(text, out var sid) ? sid : throw new FormatException("is not a call SID")),
             At = query.Times("at"),
         };
-        return await query.PageAsync((limit, cursor) => transcripts.SearchAsync(search, limit, cursor, cancellationToken));
+        return words is null ? null : search;
     }
 }

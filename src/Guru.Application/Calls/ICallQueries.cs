@@ -33,6 +33,7 @@ public interface ICallQueries
 /// <param name="LatencyP50Ms">Of the answers that were not interrupted: from the end of the caller's speech to the first audio sent.</param>
 /// <param name="Cost">US dollars, by the table of prices.</param>
 /// <param name="CostIsComplete">False where the table has no price for a model that was used.</param>
+/// <param name="PhoneNumberMasked">The caller's number or business-scoped id, but for a few signs.</param>
 public record CallSummary(
     string CallSid,
     string? CallerId,
@@ -55,7 +56,11 @@ public record CallSummary(
     double? LatencyP50Ms,
     double? LatencyP95Ms,
     decimal Cost,
-    bool CostIsComplete);
+    bool CostIsComplete,
+    string? PhoneNumberMasked)
+{
+    public override string ToString() => $"{nameof(CallSummary)} {CallSid}";
+}
 
 /// <summary>A call with its figures in full. The cost is that of its turns, of what belongs to no turn, and of the carrier.</summary>
 public sealed record CallDetail : CallSummary

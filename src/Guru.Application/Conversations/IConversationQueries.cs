@@ -25,7 +25,8 @@ public interface IConversationQueries
     Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken);
 }
 
-public sealed record ConversationSummary(string CallerId, string? Language, string? Agent, DateTimeOffset LastActivityAt);
+/// <param name="PhoneNumberMasked">The caller's number or business-scoped id, but for a few signs.</param>
+public sealed record ConversationSummary(string CallerId, string? Language, string? Agent, DateTimeOffset LastActivityAt, string? PhoneNumberMasked);
 
 /// <summary>Where an entry of the timeline comes from.</summary>
 public enum TimelineChannel

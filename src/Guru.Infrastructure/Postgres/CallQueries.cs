@@ -17,10 +17,10 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         """
         c.call_sid, c.caller_id, c.channel, c.direction, c.agent, c.language, c.status, c.end_reason, c.started_at, c.ended_at,
         c.duration_seconds, c.agents, c.node, c.turns, c.barge_ins, c.caller_talk_ms, c.agent_talk_ms, c.latency_p50_ms, c.latency_p95_ms,
-        c.cost, c.unpriced = 0
+        c.cost, c.unpriced = 0, c.address_masked
         """;
 
-    private const int ColumnCount = 21;
+    private const int ColumnCount = 22;
 
     /// <summary>
     /// An utterance with what it cost: what its transcription cost, or the response it is of; where that made several, the first of them bears it.
@@ -172,7 +172,8 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         LatencyP50Ms: reader.ValueOrNull<double>(17),
         LatencyP95Ms: reader.ValueOrNull<double>(18),
         Cost: reader.GetDecimal(19),
-        CostIsComplete: reader.GetBoolean(20));
+        CostIsComplete: reader.GetBoolean(20),
+        PhoneNumberMasked: reader.TextOrNull(21));
 
     /// <summary>A line from fifteen columns, from a column on.</summary>
     internal static TranscriptLine ReadLine(NpgsqlDataReader reader, int first) => new(

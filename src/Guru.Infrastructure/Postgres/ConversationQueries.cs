@@ -11,7 +11,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
     private const int MostRows = 1_000;
 
     private const string Summaries =
-        "select caller_id, language, agent, last_activity_at from guru.conversations where last_activity_at is not null";
+        "select caller_id, language, agent, last_activity_at, address_masked from guru.conversations where last_activity_at is not null";
 
     private const string Entries =
         "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
@@ -124,7 +124,8 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
                 CallerId: reader.GetString(0),
                 Language: reader.TextOrNull(1),
                 Agent: reader.TextOrNull(2),
-                LastActivityAt: reader.GetFieldValue<DateTimeOffset>(3)));
+                LastActivityAt: reader.GetFieldValue<DateTimeOffset>(3),
+                PhoneNumberMasked: reader.TextOrNull(4)));
         }
 
         return conversations;

@@ -189,7 +189,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
             Message("SM1", 0, "hello"), new LanguageDetermined(Maria, "en", "text", At(1)), Selected("SM1", 1, "general"), Reply(2, "hi", "SM2"),
             Message("SM3", 3, "a visa"), new LanguageDetermined(Maria, "ht", "request", At(4)), Selected("SM3", 4, "legal"));
 
-        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, "ht", "legal", At(3)));
+        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, "ht", "legal", At(3), "+1***01"));
         (await _database.OneAsync("select address_masked from guru.conversations")).ShouldBe("+1***01");
     }
 
@@ -205,11 +205,11 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     public async Task A_call_is_activity_and_who_only_called_is_listed()
     {
         await SpeakAsync(Started());
-        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, Agent: null, Noon));
+        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, Agent: null, Noon, "+1***01"));
 
         await SpeakAsync(new AgentRouted("legal", "why", Noon), Connected(10), Said("b", 60_000), Said("a", 5_000));
 
-        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, "legal", At(70)));
+        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, Language: null, "legal", At(70), "+1***01"));
         (await _database.OneAsync("select address_masked from guru.conversations")).ShouldBe("+1***01");
     }
 
