@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
@@ -26,6 +27,7 @@ public static class Registration
         services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
+        services.AddSingleton<CallTracer>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

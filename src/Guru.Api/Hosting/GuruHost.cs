@@ -137,6 +137,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Replies));
         builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
+        builder.Services.AddSingleton(Options.Create(settings.Traces));
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Traces;
 using Guru.Application.VoiceSessions;
 using Guru.Domain;
 using Guru.Domain.Agents;
@@ -22,6 +23,7 @@ public sealed partial class Switchboard(
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
+    CallTracer tracer,
     TimeProvider time,
     ILogger<Switchboard> logger) : IDisposable
 {
@@ -246,20 +248,35 @@ public sealed partial class Switchboard(
     {
         var call = live.Call;
         var zero = call.Earlier?.Zero ?? connectedAt;
-        var session = new CallSession(
-            new CallSessionStart(
-                zero,
-                agents,
-                voice.Value,
-                agents[call.Agent].Name,
-                call.Language,
-                Resumed: call.Earlier is not null,
-                call.Earlier?.SoFar ?? [],
-                line.StreamSid,
-                CallPrompts.Remember(call.Purpose, call.Memory),
-                Sideband: call.CallSid.IsWebapp,
-                Purpose: call.Purpose),
-            rules.Value);
+        var start = new CallSessionStart(
+            zero,
+            agents,
+            voice.Value,
+            agents[call.Agent].Name,
+            call.Language,
+            Resumed: call.Earlier is not null,
+            call.Earlier?.SoFar ?? [],
+            line.StreamSid,
+            CallPrompts.Remember(call.Purpose, call.Memory),
+            Sideband: call.CallSid.IsWebapp,
+            Purpose: call.Purpose);
+        var trace = tracer.Begin(start, rules.Value);
+        try
+        {
+            return await CarryAsync(line, live, zero, new CallSession(start, rules.Value, trace));
+        }
+        finally
+        {
+            if (trace is not null)
+            {
+                Paperwork(call.CallSid, Task.Run(() => tracer.KeepAsync(call.CallSid, call.CallerId, line.StreamSid, connectedAt, trace), CancellationToken.None));
+            }
+        }
+    }
+
+    private async Task<CallEndReason?> CarryAsync(ICallerLine line, LiveCall live, DateTimeOffset zero, CallSession session)
+    {
+        var call = live.Call;
         await using var bridge = new CallBridge(
             call.CallSid,
             line,

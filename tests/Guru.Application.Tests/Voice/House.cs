@@ -1,6 +1,8 @@
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Tests.Traces;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
@@ -27,7 +29,8 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -51,6 +54,12 @@ internal sealed class House
     public ScriptedConversations Known { get; } = new();
 
     public CallerMemory Memory { get; }
+
+    public TraceSettings TraceSettings { get; } = new();
+
+    public MemoryTraces Traces { get; } = new();
+
+    public CallTracer Tracer { get; }
 
     public static CallSid CallSid { get; } = CallSid.Parse(Sid);
 
