@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
 using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -28,6 +29,7 @@ public static class Registration
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
         services.AddSingleton<CallTracer>();
+        services.AddSingleton<CallRecordings>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

@@ -33,11 +33,11 @@ internal static class ReplayCommand
             Of, All, Export,
         };
         replay.SetAction((parsed, cancellationToken) => mending(() => RunAsync(
-            environment(), parsed.GetValue(Of) ?? [], parsed.GetValue(All), parsed.GetValue(Export), cancellationToken)));
+            environment, parsed.GetValue(Of) ?? [], parsed.GetValue(All), parsed.GetValue(Export), cancellationToken)));
         return replay;
     }
 
-    private static async Task<int> RunAsync(IConfiguration environment, string[] of, bool all, DirectoryInfo? export, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Func<IConfiguration> environment, string[] of, bool all, DirectoryInfo? export, CancellationToken cancellationToken)
     {
         if (of.Length == 0 && !all)
         {
@@ -55,7 +55,7 @@ internal static class ReplayCommand
 
         if (all || calls.Count > 0)
         {
-            var settings = GuruSettings.Read(environment, serving: false);
+            var settings = GuruSettings.Read(environment(), serving: false);
             using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
             await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
             await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();

@@ -195,6 +195,7 @@ public sealed class CallTrace
         _text.Write(" "u8);
         _json.Reset();
         JsonSerializer.Serialize(_json, value, TraceJson.Options);
+        _json.Flush();
     }
 
     private void Word(ReadOnlySpan<byte> word)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
 using Guru.Application.Traces;
 using Guru.Application.VoiceSessions;
 using Guru.Domain;
@@ -24,6 +25,7 @@ public sealed partial class Switchboard(
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
     CallTracer tracer,
+    CallRecordings recordings,
     TimeProvider time,
     ILogger<Switchboard> logger) : IDisposable
 {
@@ -46,6 +48,9 @@ public sealed partial class Switchboard(
 
     /// <summary>Done when everything about the calls that are over now is stored.</summary>
     public Task PaperworkDone => Task.WhenAll(_live.Values.Select(live => live.Over).Concat(_paperwork.Keys));
+
+    /// <summary>Calls are recorded, so that callers are to be told.</summary>
+    public bool Records => recordings.AreMade;
 
     public bool IsDraining => _draining is not null;
 
@@ -261,6 +266,8 @@ public sealed partial class Switchboard(
             Sideband: call.CallSid.IsWebapp,
             Purpose: call.Purpose);
         var trace = tracer.Begin(start, rules.Value);
+        live.Recording = recordings.Begin(call, line.StreamSid, zero, connectedAt, Node);
+        line = live.Recording is null ? line : new RecordedLine(line, live.Recording);
         try
         {
             return await CarryAsync(line, live, zero, new CallSession(start, rules.Value, trace));
@@ -312,6 +319,11 @@ public sealed partial class Switchboard(
 
             recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
             await recorder.FlushAsync(Call.ResumeWindow);
+        }
+
+        if (live.Recording is { } recording && await recording.CompleteAsync() is { } stored)
+        {
+            recorder.Record(new RecordRecording(stored));
         }
 
         recorder.Complete();

@@ -1,6 +1,8 @@
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Tests.Recordings;
 using Guru.Application.Tests.Traces;
 using Guru.Application.Traces;
 using Guru.Application.Voice;
@@ -30,7 +32,8 @@ internal sealed class House
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
         Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, Time, NullLogger<Switchboard>.Instance);
+        var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -54,6 +57,10 @@ internal sealed class House
     public ScriptedConversations Known { get; } = new();
 
     public CallerMemory Memory { get; }
+
+    public RecordingSettings RecordingSettings { get; } = new();
+
+    public MemoryRecordings Recordings { get; } = new();
 
     public TraceSettings TraceSettings { get; } = new();
 
