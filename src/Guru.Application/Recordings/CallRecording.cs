@@ -75,7 +75,7 @@ public sealed partial class CallRecording : IAsyncDisposable
     public async Task<RecordingStored?> CompleteAsync()
     {
         End();
-        await ((Task)_stored).WaitAsync(LastWrites, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)_stored).WaitAsync(LastWrites, _time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (!_stored.IsCompleted)
         {
             LogSlow(_stream.CallSid, _stream.StreamSid);

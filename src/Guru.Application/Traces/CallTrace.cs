@@ -21,7 +21,6 @@ public sealed class CallTrace
     private const int FirstSize = 16 * 1024;
 
     private readonly ArrayBufferWriter<byte> _text = new(FirstSize);
-    private readonly Utf8JsonWriter _json;
     private readonly int _mostBytes;
     private byte[] _item = [];
     private byte[] _response = [];
@@ -35,7 +34,6 @@ public sealed class CallTrace
     public CallTrace(CallSessionStart start, CallRules rules, int mostBytes)
     {
         _mostBytes = mostBytes;
-        _json = new Utf8JsonWriter(_text, new JsonWriterOptions { Encoder = TraceJson.Options.Encoder });
         _text.Write("trace"u8);
         Number(Version);
         Line("start"u8);
@@ -193,9 +191,8 @@ public sealed class CallTrace
     private void Json<T>(T value)
     {
         _text.Write(" "u8);
-        _json.Reset();
-        JsonSerializer.Serialize(_json, value, TraceJson.Options);
-        _json.Flush();
+        using var json = new Utf8JsonWriter(_text, new JsonWriterOptions { Encoder = TraceJson.Options.Encoder });
+        JsonSerializer.Serialize(json, value, TraceJson.Options);
     }
 
     private void Word(ReadOnlySpan<byte> word)
