@@ -25,7 +25,7 @@ internal sealed partial class RecordingFiles(
     private static readonly TimeSpan DraftsAreLeft = TimeSpan.FromHours(6);
 
     private readonly string _root = Path.GetFullPath(settings.Value.Path ?? "recordings");
-    private readonly SemaphoreSlim _sweeping = new(1);
+    private readonly Lock _sweeping = new();
 
     Retained? IPersonalStore.Retained => Retained.Recordings;
 
@@ -61,7 +61,7 @@ internal sealed partial class RecordingFiles(
             : new Recording(
                 new RecordingSound(callSid, [.. parts.OrderBy(part => part.From)]),
                 parts.Sum(part => part.File.Length),
-                parts.Max(part => File.GetLastWriteTimeUtc(part.File.Name)));
+                new DateTimeOffset(parts.Max(part => File.GetLastWriteTimeUtc(part.File.Name))));
     }
 
     public Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
@@ -78,24 +78,22 @@ internal sealed partial class RecordingFiles(
     }
 
     /// <summary>Deletes what is too old, what is too much, and what a dead node left behind.</summary>
-    public async Task SweepAsync()
+    public void Sweep()
     {
-        await _sweeping.WaitAsync();
         try
         {
-            Sweep();
+            lock (_sweeping)
+            {
+                SweepFolder();
+            }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             LogNotSwept(error); // Another node may be at it; the next recording sweeps again.
         }
-        finally
-        {
-            _sweeping.Release();
-        }
     }
 
-    private void Sweep()
+    private void SweepFolder()
     {
         if (!Directory.Exists(_root))
         {
@@ -202,7 +200,7 @@ internal sealed partial class RecordingFiles(
             await _file.DisposeAsync();
             File.Move(_path + Draft, _path + Stored, overwrite: true);
             _isComplete = true;
-            _ = Task.Run(_files.SweepAsync, CancellationToken.None);
+            _ = Task.Run(_files.Sweep, CancellationToken.None);
             return bytes;
         }
 

@@ -1,6 +1,5 @@
 using Guru.Application.Tests.Voice;
 using Guru.Application.Traces;
-using Guru.Application.Voice;
 using Shouldly;
 
 namespace Guru.Application.Tests.Traces;

@@ -154,7 +154,7 @@ public sealed class RecordingFilesTests(PostgresFixture postgres) : IAsyncLifeti
         await File.WriteAllBytesAsync(draft, new byte[10]);
         File.SetLastWriteTimeUtc(draft, DateTime.UtcNow.AddHours(-7));
 
-        await _files.SweepAsync();
+        _files.Sweep();
 
         File.Exists(draft).ShouldBeFalse();
         (await _files.OpenAsync(Call, CancellationToken.None)).ShouldBeNull();
@@ -162,7 +162,7 @@ public sealed class RecordingFilesTests(PostgresFixture postgres) : IAsyncLifeti
         await kept.Sound.DisposeAsync();
 
         Age(Another, TimeSpan.FromDays(31));
-        await _files.SweepAsync();
+        _files.Sweep();
         (await _files.OpenAsync(Another, CancellationToken.None)).ShouldBeNull();
     }
 
