@@ -27,6 +27,8 @@ public sealed class BrowserWorld : WebappWorld
 
     protected override OpenAIStandInOptions OpenAIOptions => new() { Peer = call => _peer.EvaluateAsync<string>("sdp => answer(sdp)", call.Offer) };
 
+    protected override Dictionary<string, string?> Settings => new(base.Settings) { ["Guru:Recording:Enabled"] = "true" };
+
     public override async Task InitializeAsync()
     {
         await base.InitializeAsync();

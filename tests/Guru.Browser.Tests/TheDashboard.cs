@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Guru.Domain.Calls;
 using Guru.EndToEnd.Tests;
+using Guru.Sandbox.Twilio;
 using Microsoft.Playwright;
 using static Microsoft.Playwright.Assertions;
 
@@ -156,6 +157,22 @@ public sealed class TheDashboard(BrowserWorld world)
         await page.Locator("summary", new() { HasText = "as they were stored" }).ClickAsync();
         await page.Locator("summary", new() { HasText = "CallStarted" }).ClickAsync();
         await Expect(page.Locator("pre").First).ToContainTextAsync("+1***99");
+        await page.Context.CloseAsync();
+    }
+
+    [Fact]
+    public async Task A_line_of_a_call_that_was_recorded_can_be_heard()
+    {
+        var call = await world.Twilio.PlaceCallAsync(new CallOptions { Script = [new CallerTurn(new AgentSpeaking(TimeSpan.FromSeconds(1)), new HangUp())] });
+        var line = (await world.RecordOf(call)).Utterances[0];
+
+        var page = await Dashboard.OpenAsync($"/calls/{call.CallSid}");
+        await page.GetByRole(AriaRole.Button, new() { Name = "Play from" }).First.ClickAsync();
+        var heard = page.Locator("#recording");
+        await Expect(heard).ToHaveJSPropertyAsync("paused", false);
+        (await heard.EvaluateAsync<double>("sound => sound.currentTime")).ShouldBeGreaterThanOrEqualTo(line.GetProperty("startMs").GetInt64() / 1000.0 - 0.01);
+        (await heard.EvaluateAsync<double>("sound => sound.duration")).ShouldBeGreaterThan(1);
+        await Expect(page.Locator("[data-when-silent]")).ToBeHiddenAsync();
         await page.Context.CloseAsync();
     }
 

@@ -2,6 +2,7 @@ using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
 using Guru.Application.Calls;
+using Guru.Application.Recordings;
 using Guru.Domain.Calls;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -24,6 +25,10 @@ internal static class CallEndpoints
             .WithSummary("What was said and heard, as JSON, plain text, WebVTT or CSV.")
             .WithQuery(QueryParameter.Text("format", "json, txt, vtt or csv; without it the Accept header decides, and JSON is the default."))
             .Produces<Transcript>(StatusCodes.Status200OK, "application/json", "text/plain", "text/vtt", "text/csv").ProducesProblem(StatusCodes.Status404NotFound);
+        all.MapGet("/{callSid}/recording", RecordingAsync).RequireAuthorization(Roles.Download)
+            .WithSummary("The call's sound as WAV: the caller left, the agent right, as it was heard. It begins at 0 on the call's clock; Range is understood.")
+            .Produces(StatusCodes.Status200OK, contentType: "audio/wav").Produces(StatusCodes.Status206PartialContent, contentType: "audio/wav")
+            .ProducesProblem(StatusCodes.Status404NotFound);
         calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters);
     }
 
@@ -60,6 +65,35 @@ internal static class CallEndpoints
         return format is null or "json"
             ? TypedResults.Ok(transcript)
             : TypedResults.Text(TranscriptFiles.Write(format, call, transcript), $"{TranscriptFiles.Types[format]}; charset=utf-8");
+    }
+
+    private static async Task<IResult> RecordingAsync(
+        ICallQueries calls, IRecordingStore recordings, string callSid, HttpContext context, CancellationToken cancellationToken)
+    {
+        if (!CallSid.TryParse(callSid, out var sid) || await calls.DetailAsync(sid, cancellationToken) is not { } call)
+        {
+            return UnknownCall();
+        }
+
+        if (call.Recording is not { } recorded)
+        {
+            return TypedResults.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no recording of this call.");
+        }
+
+        if (await recordings.OpenAsync(sid, cancellationToken) is not { } recording)
+        {
+            return TypedResults.Problem(
+                statusCode: StatusCodes.Status404NotFound,
+                title: "The recording of this call is not here.",
+                detail: $"It was deleted (Guru__Recording__Days, Guru__Recording__MostGigabytes, or with its caller), or it lies on another node: the call was last on {call.Node}.");
+        }
+
+        if (recording.Bytes < recorded.Bytes)
+        {
+            context.Response.Headers["Guru-Recording"] = "incomplete"; // A part of it lies on another node, or was lost: silence is in its place.
+        }
+
+        return TypedResults.Stream(recording.Sound, "audio/wav", lastModified: recording.StoredAt, enableRangeProcessing: true);
     }
 
     private static async Task<Results<Ok<Page<EventView>>, ValidationProblem, ProblemHttpResult>> EventsAsync(

@@ -34,6 +34,12 @@ document.addEventListener('click', e => {
   }
 });
 
+document.addEventListener('error', e => {
+  if (e.target.id === 'recording') {
+    document.querySelector('[data-when-silent]').hidden = false;
+  }
+}, true);
+
 document.addEventListener('keydown', e => {
   if (e.key === 'Escape') {
     const open = e.target.closest?.('.views details[open]');
