@@ -76,6 +76,10 @@ internal sealed class DashboardPages(BrowserWorld world)
         await page.Locator("h1").First.WaitForAsync();
         await Assertions.Expect(page.Locator(".waiting")).ToHaveCountAsync(0, new() { Timeout = 20_000 });
         await Assertions.Expect(page.Locator("text=Connecting …")).ToHaveCountAsync(0, new() { Timeout = 20_000 });
+        foreach (var chart in await page.Locator(".chart").AllAsync())
+        {
+            await chart.Locator("path").First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
+        }
     }
 
     public static string Artifacts

@@ -210,6 +210,7 @@ public sealed class TheDashboard(BrowserWorld world)
         await Expect(page).ToHaveURLAsync(new Regex("q=charged%20listed|q=charged\\+listed"));
         await page.Locator($".hits a[href*='{SampleCallCenter.CutSid}']").ClickAsync();
         await Expect(page).ToHaveURLAsync(new Regex($"/calls/{SampleCallCenter.CutSid}#u-"));
+        await Expect(page.Locator(".turn.found")).ToContainTextAsync("Itemized means");
         await page.Context.CloseAsync();
     }
 

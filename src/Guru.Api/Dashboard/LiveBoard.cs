@@ -39,13 +39,13 @@ internal sealed class LiveBoard
     /// <returns>Whether anything is to be seen of it.</returns>
     public bool Apply(EventView item)
     {
-        const string Calls = "call-";
-        if (!item.StreamId.StartsWith(Calls, StringComparison.Ordinal))
+        const string Prefix = "call-";
+        if (!item.StreamId.StartsWith(Prefix, StringComparison.Ordinal))
         {
             return false;
         }
 
-        var sid = item.StreamId[Calls.Length..];
+        var sid = item.StreamId[Prefix.Length..];
         var (known, data) = (_calls.GetValueOrDefault(sid), item.Data);
         var now = (item.Type, known) switch
         {

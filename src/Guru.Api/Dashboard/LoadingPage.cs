@@ -12,7 +12,7 @@ namespace Guru.Api.Dashboard;
 public abstract class LoadingPage : ComponentBase, IDisposable
 {
     private CancellationTokenSource _reading = new();
-    private string _path = "";
+    private string _address = "";
 
     private protected bool IsLoading { get; private set; } = true;
 
@@ -41,7 +41,7 @@ public abstract class LoadingPage : ComponentBase, IDisposable
 
     private protected async Task ReloadAsync()
     {
-        _path = Here.AbsolutePath;
+        _address = Here.PathAndQuery;
         await _reading.CancelAsync();
         _reading.Dispose();
         _reading = new CancellationTokenSource();
@@ -84,7 +84,8 @@ public abstract class LoadingPage : ComponentBase, IDisposable
 
     private void Moved(object? sender, LocationChangedEventArgs e)
     {
-        if (Here.AbsolutePath == _path)
+        var here = Here;
+        if (here.PathAndQuery != _address && here.AbsolutePath == _address.Split('?')[0])
         {
             _ = InvokeAsync(ReloadAsync);
         }
