@@ -67,7 +67,7 @@ internal sealed class DashboardPages(BrowserWorld world)
 
         await page.GetByLabel("Key", new() { Exact = true }).FillAsync(key);
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
-        await Assertions.Expect(page).Not.ToHaveURLAsync(new Regex("/login"));
+        await Assertions.Expect(page).Not.ToHaveURLAsync(Matching("/login"));
     }
 
     /// <summary>The page has read what it shows.</summary>
@@ -81,6 +81,8 @@ internal sealed class DashboardPages(BrowserWorld world)
             await chart.Locator("path").First.WaitForAsync(new() { State = WaitForSelectorState.Attached });
         }
     }
+
+    public static Regex Matching(string pattern) => new(pattern, RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(1));
 
     public static string Artifacts
     {

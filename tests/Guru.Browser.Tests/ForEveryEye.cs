@@ -149,7 +149,7 @@ public sealed class ForEveryEye(BrowserWorld world)
         var page = await world.Dashboard.OpenAsync("/calls");
         await page.Locator(".skip").FocusAsync();
         await page.Keyboard.PressAsync("Enter");
-        await Expect(page).ToHaveURLAsync(new System.Text.RegularExpressions.Regex("/calls#main$"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("/calls#main$"));
         await Expect(page.Locator("main")).ToBeFocusedAsync();
 
         await page.Locator(".grid tbody tr").First.GetByRole(AriaRole.Link).First.FocusAsync();

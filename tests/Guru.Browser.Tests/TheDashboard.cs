@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Text.RegularExpressions;
 using Guru.Domain.Calls;
 using Guru.EndToEnd.Tests;
 using Guru.Sandbox.Twilio;
@@ -20,7 +19,7 @@ public sealed class TheDashboard(BrowserWorld world)
     {
         var page = await world.Chromium.NewPageAsync();
         await page.GotoAsync(Dashboard.AddressOf("/calls?agent=legal").AbsoluteUri);
-        await Expect(page).ToHaveURLAsync(new Regex("/login\\?returnUrl=%2Fcalls%3Fagent%3Dlegal$"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("/login\\?returnUrl=%2Fcalls%3Fagent%3Dlegal$"));
 
         await page.GetByLabel("Key", new() { Exact = true }).FillAsync("not-a-key");
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign in" }).ClickAsync();
@@ -30,16 +29,16 @@ public sealed class TheDashboard(BrowserWorld world)
         await Expect(page.GetByRole(AriaRole.Alert)).ToContainTextAsync("does not open the dashboard");
 
         await Dashboard.SignInAsync(page, World.AnalystKey);
-        await Expect(page).ToHaveURLAsync(new Regex("/calls\\?agent=legal$"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("/calls\\?agent=legal$"));
         await Expect(page.Locator("h1")).ToHaveTextAsync("Calls");
         var cookie = (await page.Context.CookiesAsync()).Single(cookie => cookie.Name == "guru.dashboard");
         cookie.HttpOnly.ShouldBeTrue();
         cookie.SameSite.ShouldBe(SameSiteAttribute.Lax);
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Sign out" }).ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("/login"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("/login"));
         await page.GotoAsync(Dashboard.AddressOf("/calls").AbsoluteUri);
-        await Expect(page).ToHaveURLAsync(new Regex("/login"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("/login"));
         await page.Context.CloseAsync();
     }
 
@@ -71,13 +70,13 @@ public sealed class TheDashboard(BrowserWorld world)
 
         await Expect(page.Locator(".mix tbody tr").First).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Today" }).ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("\\?period=today$"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("\\?period=today$"));
         await Expect(page.Locator(".period a[aria-current]")).ToHaveTextAsync("Today");
 
         await page.GetByRole(AriaRole.Link, new() { Name = "7 days" }).ClickAsync();
         await DashboardPages.ReadyAsync(page);
         await page.Locator(".mix", new() { HasText = "Agents" }).GetByRole(AriaRole.Link).First.ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("/calls\\?agent="));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("/calls\\?agent="));
         await page.Context.CloseAsync();
 
         ILocator Metric(string title) => page.Locator($".metric[aria-label='{title}']");
@@ -88,12 +87,12 @@ public sealed class TheDashboard(BrowserWorld world)
     {
         var page = await Dashboard.OpenAsync("/calls");
         await Select(page, "Agent").SelectOptionAsync("healthcare");
-        await Expect(page).ToHaveURLAsync(new Regex("agent=healthcare"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("agent=healthcare"));
         await page.GetByRole(AriaRole.Columnheader, new() { Name = "Cost" }).Locator("div").First.ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("sort=cost"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("sort=cost"));
         await page.Locator("summary", new() { HasText = "Columns" }).ClickAsync();
         await page.GetByLabel("Node").CheckAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("columns=.*node"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("columns=.*node"));
         await Expect(page.GetByRole(AriaRole.Columnheader, new() { Name = "Node" })).ToBeVisibleAsync();
 
         var expected = (await world.GetAsync("/api/calls?agent=healthcare&sort=cost&limit=1")).GetProperty("items")[0].GetProperty("callSid").GetString()!;
@@ -109,7 +108,7 @@ public sealed class TheDashboard(BrowserWorld world)
         await page.GetByRole(AriaRole.Navigation, new() { Name = "Main" }).GetByRole(AriaRole.Link, new() { Name = "Calls" }).ClickAsync();
         await Expect(Select(page, "Agent")).ToHaveValueAsync("");
         await Select(page, "View").SelectOptionAsync("Cheapest in healthcare");
-        await Expect(page).ToHaveURLAsync(new Regex("agent=healthcare.*sort=cost|sort=cost.*agent=healthcare"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("agent=healthcare.*sort=cost|sort=cost.*agent=healthcare"));
         await page.Context.CloseAsync();
     }
 
@@ -119,7 +118,7 @@ public sealed class TheDashboard(BrowserWorld world)
         var page = await Dashboard.OpenAsync("/calls");
         var first = await page.Locator(".grid tbody tr").First.InnerTextAsync();
         await page.GetByRole(AriaRole.Link, new() { Name = "Next page" }).ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("cursor="));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("cursor="));
         await Expect(page.Locator(".grid tbody tr").First).Not.ToHaveTextAsync(first);
         await page.GetByRole(AriaRole.Link, new() { Name = "First page" }).ClickAsync();
         await Expect(page.Locator(".grid tbody tr").First).ToContainTextAsync(first.Split('\n')[0]);
@@ -200,16 +199,16 @@ public sealed class TheDashboard(BrowserWorld world)
         await page.GetByLabel("Words").PressAsync("Enter");
         await Expect(page.Locator(".hits .card")).Not.ToHaveCountAsync(0);
         await page.GetByLabel("Only what was not heard").CheckAsync();
-        await Expect(page).ToHaveURLAsync(new Regex("unheard=true"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("unheard=true"));
         await page.ReloadAsync();
         await DashboardPages.ReadyAsync(page);
         await Expect(page.GetByLabel("Words")).ToHaveValueAsync("itemized charged");
 
         await page.GetByLabel("Words").FillAsync("charged listed");
         await page.GetByLabel("Words").PressAsync("Enter");
-        await Expect(page).ToHaveURLAsync(new Regex("q=charged%20listed|q=charged\\+listed"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching("q=charged%20listed|q=charged\\+listed"));
         await page.Locator($".hits a[href*='{SampleCallCenter.CutSid}']").ClickAsync();
-        await Expect(page).ToHaveURLAsync(new Regex($"/calls/{SampleCallCenter.CutSid}#u-"));
+        await Expect(page).ToHaveURLAsync(DashboardPages.Matching($"/calls/{SampleCallCenter.CutSid}#u-"));
         await Expect(page.Locator(".turn.found")).ToContainTextAsync("Itemized means");
         await page.Context.CloseAsync();
     }
