@@ -48,24 +48,6 @@ public sealed class TwimlAnswerTests
         play.Value.ShouldMatch("^https://guru.example.org/api/whatsapp/voice/sentences/[0-9a-f]{64}.wav$");
     }
 
-    [Fact]
-    public void A_transcript_as_text_marks_what_was_not_heard_and_what_was_not_understood()
-    {
-        var text = TranscriptText.Write(new Transcript(Sid.Value, CallStatus.Completed,
-        [
-            Line(Speaker.Agent, "Call the billing office first.", "Call the billing", 0),
-            Line(Speaker.Caller, "Wait.", "Wait.", 1500),
-            Line(Speaker.Caller, "", "", 61_000, TranscriptionOutcome.Failed),
-        ]));
-
-        text.ShouldBe(
-            "00:00:00  Guru (general): Call the billing [not heard: office first.]\n00:00:01  Caller: Wait.\n00:01:01  Caller: [not understood]\n");
-    }
-
-    private static TranscriptLine Line(
-        Speaker speaker, string said, string heard, long startMs, TranscriptionOutcome outcome = TranscriptionOutcome.Completed) => new(
-        "item", speaker, "general", said, heard, said != heard, outcome, startMs, startMs + 1000, 1000, 1000, Language: null, FirstAudioMs: null, FirstHeardMs: null);
-
     private static XElement Write(string baseUrl, CallAnswer answer) =>
         XDocument.Parse(new TwimlAnswers(Sentences.Load(baseUrl, "an invented secret"u8), baseUrl).Write(answer)).Root!;
 }
