@@ -40,6 +40,7 @@ public static class PostgresRegistration
             database.DataSource, provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();
         services.AddSingleton<OutdatedReadModels>();
+        services.AddSingleton<RollupFollower>();
         services.AddSingleton<PostgresHealth>();
         return services;
     }

@@ -81,6 +81,8 @@ public sealed class TestDatabase : IAsyncDisposable
 
     public static Projections Live { get; } = Projections.Live(Prices);
 
+    public string Url => _url;
+
     public NpgsqlDataSource DataSource { get; }
     public EventKeys Keys { get; }
     public EventSerializer Serializer { get; }
