@@ -51,7 +51,11 @@ public sealed partial class RollupFollower(NpgsqlDataSource dataSource, TimeProv
             return false; // Another node is at it.
         }
 
-        var upTo = (long)(await ScalarAsync(connection, "select rolled_up_to from guru.read_models", cancellationToken))!;
+        if (await ScalarAsync(connection, "select rolled_up_to from guru.read_models", cancellationToken) is not long upTo)
+        {
+            return false; // A backup without read models was brought back: they are about to be made anew.
+        }
+
         if (_log.Position < upTo)
         {
             _log.GoOnFrom(upTo);
