@@ -11,12 +11,15 @@ using Guru.Api.Transcripts;
 using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
+using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain;
 using Guru.Domain.Conversations;
+using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -116,6 +119,10 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
         builder.Services.AddPostgres(database, settings.Prices);
+        builder.Services.AddSingleton(provider => new CallJournal(
+            settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<CallJournal>>()));
+        builder.Services.AddSingleton<ICallJournal>(provider => provider.GetRequiredService<CallJournal>());
+        builder.Services.AddSingleton<IPersonalStore>(provider => provider.GetRequiredService<CallJournal>());
         builder.Services.AddSingleton(settings.OpenAI);
         builder.Services.AddSingleton<RealtimeDialer>();
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
@@ -138,6 +145,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddApplication();
+        builder.Services.AddHostedService<JournalRecovery>();
         builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
@@ -158,6 +166,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddHealthChecks()
             .AddCheck<PostgresHealth>("database", tags: ["ready"])
             .AddCheck<OutdatedReadModels>("readModels", tags: ["ready"])
+            .AddCheck<JournalHealth>("journal", tags: ["ready"])
             .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
         builder.Services.AddHostedService<OtlpExport>();
     }

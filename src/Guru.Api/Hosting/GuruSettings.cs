@@ -15,6 +15,7 @@ using Guru.Domain.Costs;
 using Guru.Infrastructure.Agents;
 using Guru.Infrastructure.Calling;
 using Guru.Infrastructure.Costs;
+using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
@@ -42,7 +43,8 @@ internal sealed record GuruSettings(
     MessengerOptions Messenger,
     TextModelSettings Text,
     WebappOptions Webapp,
-    CallingTerms Calling)
+    CallingTerms Calling,
+    JournalOptions Journal)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -157,6 +159,7 @@ internal sealed record GuruSettings(
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var journal = Options<JournalOptions>(environment, "Journal", mistakes);
         var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
         mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
             $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
@@ -169,7 +172,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
-                replies, messages, work, messenger, text, webapp, calling!)
+                replies, messages, work, messenger, text, webapp, calling!, journal)
             : throw new SettingsException(mistakes);
     }
 

@@ -27,7 +27,7 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -57,6 +57,8 @@ internal sealed class House
     public ManualTime Time { get; } = new();
 
     public MemoryStore Store { get; }
+
+    public MemoryJournal Journal { get; } = new();
 
     public ScriptedDialer Dialer { get; }
 

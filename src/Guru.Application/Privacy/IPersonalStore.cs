@@ -1,0 +1,10 @@
+using Guru.Domain.Callers;
+
+namespace Guru.Application.Privacy;
+
+/// <summary>Something that keeps data of people outside the events and their read models, such as files: it must be able to forget.</summary>
+public interface IPersonalStore
+{
+    /// <summary>Removes everything about these calls of a caller that this node can reach; asked again, there is nothing left to do.</summary>
+    Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken);
+}
