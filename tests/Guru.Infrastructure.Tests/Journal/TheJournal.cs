@@ -1,6 +1,5 @@
 using System.Text;
 using Guru.Application;
-using Guru.Application.Calls;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Journal;
