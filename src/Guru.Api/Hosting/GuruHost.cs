@@ -22,6 +22,7 @@ using Guru.Domain.Conversations;
 using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Recordings;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Diagnostics;
@@ -144,6 +145,9 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Replies));
         builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
+        builder.Services.AddSingleton(Options.Create(settings.Traces));
+        builder.Services.AddSingleton(Options.Create(settings.Recording));
+        builder.Services.AddRecordingFiles();
         builder.Services.AddApplication();
         builder.Services.AddHostedService<JournalRecovery>();
         builder.Services.AddHostedService<WorkLoop>();
