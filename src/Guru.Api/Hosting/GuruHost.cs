@@ -37,6 +37,9 @@ internal sealed class GuruHost : IAsyncDisposable
     /// <summary>The longest body that Twilio or a client sends; a webhook has a few kilobytes.</summary>
     private const int MaxBodyBytes = 256 * 1024;
 
+    /// <summary>Who needs longer for a few hundred bytes is not Twilio.</summary>
+    private static readonly TimeSpan HeadersWithin = TimeSpan.FromSeconds(8);
+
     /// <summary>How long the end waits for what is not stored yet.</summary>
     private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(10);
 
@@ -108,6 +111,7 @@ internal sealed class GuruHost : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+            kestrel.Limits.RequestHeadersTimeout = HeadersWithin;
             kestrel.ListenAnyIP(settings.Port);
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
