@@ -57,18 +57,13 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     public IReadOnlyList<ILeftJournal> TakeOver()
     {
         var left = new List<ILeftJournal>();
-        if (!Directory.Exists(_directory))
+        lock (_gate)
         {
-            return left;
-        }
-
-        foreach (var path in Directory.EnumerateFiles(_directory).Where(path => Path.GetExtension(path) is Facts or Refused).Order(StringComparer.Ordinal))
-        {
-            lock (_gate)
+            foreach (var path in Left())
             {
-                if (_segments.Exists(segment => segment.File.Path == path) || JournalFile.TryOpen(path, _key) is not { } file)
+                if (JournalFile.TryOpen(path, _key) is not { } file)
                 {
-                    continue; // Of a process that lives.
+                    continue;
                 }
 
                 try
@@ -206,15 +201,34 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         {
             foreach (var segment in _segments)
             {
-                var records = segment.File.Read();
-                var others = records.Where(record => !callSids.Contains(JournaledFact.Parse(record).CallSid.Value)).ToList();
-                if (others.Count < records.Count)
+                Erase(segment.File, callSids);
+            }
+
+            foreach (var path in Left())
+            {
+                using var file = JournalFile.TryOpen(path, _key);
+                if (file is not null)
                 {
-                    segment.File.Rewrite(others);
+                    Erase(file, callSids);
                 }
             }
         }
     }
+
+    private static void Erase(JournalFile file, IReadOnlyCollection<string> callSids)
+    {
+        var records = file.Read();
+        var others = records.Where(record => !callSids.Contains(JournaledFact.Parse(record).CallSid.Value)).ToList();
+        if (others.Count < records.Count)
+        {
+            file.Rewrite(others);
+        }
+    }
+
+    /// <summary>Files that this process does not write, in their order; those of a process that lives cannot be opened.</summary>
+    private List<string> Left() => Directory.Exists(_directory)
+        ? [.. Directory.EnumerateFiles(_directory).Where(path => Path.GetExtension(path) is Facts or Refused && !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)]
+        : [];
 
     /// <summary>A file that is written.</summary>
     private sealed class Segment(JournalFile file)
