@@ -207,9 +207,16 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
             foreach (var path in Left())
             {
                 using var file = JournalFile.TryOpen(path, _key);
-                if (file is not null)
+                try
                 {
-                    Erase(file, callSids);
+                    if (file is not null)
+                    {
+                        Erase(file, callSids);
+                    }
+                }
+                catch (Exception error) when (error is CryptographicException or JsonException)
+                {
+                    LogUnreadable(path, error.GetType().Name);
                 }
             }
         }
