@@ -82,7 +82,7 @@ internal sealed class DashboardPages(BrowserWorld world)
         }
     }
 
-    public static Regex Matching(string pattern) => new(pattern, RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(1));
+    public static Regex Matching(string pattern) => new(pattern, RegexOptions.None, TimeSpan.FromSeconds(1));
 
     public static string Artifacts
     {
