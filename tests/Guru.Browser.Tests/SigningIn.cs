@@ -37,6 +37,8 @@ public sealed partial class SigningIn(BrowserWorld world)
         using var browser = Browser();
         using var signIn = await browser.PostAsync("/login", new FormUrlEncodedContent([new("_handler", "login"), new("Key", World.AnalystKey)]));
         signIn.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        using var signedIn = await SignInAsync(browser, World.AnalystKey, "127.0.0.1");
+        signedIn.StatusCode.ShouldBe(HttpStatusCode.Redirect);
         using var signOut = await browser.PostAsync("/logout", content: null);
         signOut.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
     }
