@@ -103,7 +103,7 @@ internal static class ContextBench
     }
 
     /// <summary>The cluster may lie elsewhere, where the server's user can read it.</summary>
-    private static void Delete(string directory)
+    public static void Delete(string directory)
     {
         if (new DirectoryInfo(Path.Combine(directory, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
         {

@@ -1,11 +1,34 @@
 using System.CommandLine;
+using System.Globalization;
 using Guru.Benchmarks;
+using Guru.Benchmarks.Calls;
+using Guru.Benchmarks.Frames;
+using Guru.Benchmarks.Store;
 
-var calls = new Option<int>("--calls") { Description = "Calls at once.", DefaultValueFactory = _ => 20 };
-var bargeIns = new Option<int>("--barge-ins") { Description = "Interruptions in each call.", DefaultValueFactory = _ => 5 };
+var history = new Option<string?>("--history") { Description = "A CSV file that figures are added to.", Recursive = true };
 var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
-var heard = new Command("heard", "How far what Guru records as heard is from what the carrier played, over barge-ins at random times.") { calls, bargeIns, seed };
-heard.SetAction(parsed => HeardBench.RunAsync(parsed.GetValue(calls), parsed.GetValue(bargeIns), parsed.GetValue(seed)));
+var seconds = new Option<int>("--seconds") { Description = "How long each figure is measured.", DefaultValueFactory = _ => 8 };
+
+var at = new Option<string>("--at") { Description = "How many calls at once, in steps.", DefaultValueFactory = _ => "50,200,600,700,800,900" };
+var pace = new Option<int>("--pace") { Description = "Calls that begin in a second.", DefaultValueFactory = _ => 40 };
+var only = new Option<string?>("--only") { Description = "relay or guru; without it, both." };
+var calls = new Command("calls", "Many calls at once through Guru on one core, beside the least that a relay does.") { at, seconds, pace, only };
+calls.SetAction(parsed => CallsAsync(
+    new CallsPlan(Numbers(parsed.GetValue(at)!), parsed.GetValue(seconds), parsed.GetValue(pace), parsed.GetValue(only)), new History(parsed.GetValue(history))));
+
+var frames = new Command("frames", "One frame through Guru's own code in each direction: time and allocations.");
+frames.SetAction(parsed => FramesAsync(new History(parsed.GetValue(history))));
+
+var writers = new Option<string>("--writers") { Description = "How many write at once, in steps.", DefaultValueFactory = _ => "1,8,32" };
+var rebuilt = new Option<int>("--rebuild") { Description = "Events that are rebuilt; 0 leaves it out.", DefaultValueFactory = _ => 100_000 };
+var store = new Command("store", "The event store with projections, beside the same rows written plainly.") { writers, seconds, rebuilt };
+store.SetAction(parsed => StoreAsync(
+    new StorePlan(parsed.GetValue(seconds), parsed.GetValue(rebuilt), Numbers(parsed.GetValue(writers)!)), new History(parsed.GetValue(history))));
+
+var together = new Option<int>("--calls") { Description = "Calls at once.", DefaultValueFactory = _ => 20 };
+var bargeIns = new Option<int>("--barge-ins") { Description = "Interruptions in each call.", DefaultValueFactory = _ => 5 };
+var heard = new Command("heard", "How far what Guru records as heard is from what the carrier played, over barge-ins at random times.") { together, bargeIns, seed };
+heard.SetAction(parsed => HeardBench.RunAsync(parsed.GetValue(together), parsed.GetValue(bargeIns), parsed.GetValue(seed)));
 
 var callers = new Option<int>("--callers") { Description = "Callers in the database.", DefaultValueFactory = _ => 50 };
 var messages = new Option<int>("--messages") { Description = "Messages of each caller.", DefaultValueFactory = _ => 1000 };
@@ -13,10 +36,40 @@ var times = new Option<int>("--times") { Description = "How often it is measured
 var context = new Command("context", "How long building what an agent is told of a caller takes, beside a plain select.") { callers, messages, times, seed };
 context.SetAction(parsed => ContextBench.RunAsync(parsed.GetValue(callers), parsed.GetValue(messages), parsed.GetValue(times), parsed.GetValue(seed)));
 
-var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything.") { heard, context };
-root.SetAction(async _ =>
+var ports = new Argument<int[]>("ports");
+var relay = new Command("relay", "The relay that calls are measured beside.") { ports };
+relay.Hidden = true;
+relay.SetAction(parsed => Relay.RunAsync(parsed.GetValue(ports)![0], parsed.GetValue(ports)![1]));
+
+var root = new RootCommand("Measures Guru. Without a command, everything.") { history, calls, frames, store, heard, context, relay };
+root.SetAction(async parsed =>
 {
+    var kept = new History(parsed.GetValue(history));
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);
-    return await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
+    await FramesAsync(kept);
+    await StoreAsync(new StorePlan(Seconds: 5, RebuildEvents: 100_000, Writers: [1, 8, 32]), kept);
+    var code = await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
+
+    // Last, since it leaves this process one core.
+    await CallsAsync(new CallsPlan([50, 200, 600, 700, 800, 900], Seconds: 8, PerSecond: 40, Only: null), kept);
+    return code;
 });
 return await root.Parse(args).InvokeAsync();
+
+static int[] Numbers(string list) => [.. list.Split(',').Select(text => int.Parse(text, CultureInfo.InvariantCulture))];
+
+static async Task CallsAsync(CallsPlan plan, History kept)
+{
+    var figures = await CallsBench.RunAsync(plan);
+    CallsBench.Print(figures);
+    kept.Add(figures);
+}
+
+static async Task FramesAsync(History kept)
+{
+    var figures = await FrameBench.RunAsync(frames: 2_000_000);
+    FrameBench.Print(figures);
+    kept.Add(figures);
+}
+
+static async Task StoreAsync(StorePlan plan, History kept) => kept.Add(await StoreBench.RunAsync(plan));

@@ -16,6 +16,13 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     : IEventStore
 {
     private const int PageSize = 1_000;
+
+    /// <summary>
+    /// Within this transaction prepared statements keep their plans: for the few rows of an append PostgreSQL would plan each of them anew every time.
+    /// </summary>
+    private const string AppendEvents =
+        "select guru.append_events($1, $2, $3, $4, $5, $6, $7) from set_config('plan_cache_mode', 'force_generic_plan', true)";
+
     private const string Conflict = "GU001";
     private const string KeyDestroyed = "GU002";
 
@@ -88,6 +95,11 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
 
     /// <summary>A page of the log in order; it may be the last one only when it is not full.</summary>
     internal async Task<IReadOnlyList<StoredEvent>> ReadPageAsync(
+        long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken) =>
+        await OpenAsync(await ReadSealedPageAsync(afterSequence, upToSequence, limit, cancellationToken), cancellationToken);
+
+    /// <summary>The same page as it is stored.</summary>
+    internal async Task<IReadOnlyList<SealedEvent>> ReadSealedPageAsync(
         long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken)
     {
         // Marten leaves tombstones where an append of its own has failed.
@@ -99,7 +111,17 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         command.Parameters.Add(new() { Value = afterSequence });
         command.Parameters.Add(new() { Value = upToSequence });
         command.Parameters.Add(new() { Value = limit });
-        return await ReadAsync(command, cancellationToken);
+        return await ReadSealedAsync(command, cancellationToken);
+    }
+
+    internal async ValueTask<IReadOnlyList<StoredEvent>> OpenAsync(IReadOnlyList<SealedEvent> page, CancellationToken cancellationToken)
+    {
+        var opened = await serializer.OpenAsync([.. page.Select(@event => @event.Raw)], cancellationToken);
+        return
+        [
+            .. page.Zip(opened, (@event, open) =>
+                new StoredEvent(@event.Sequence, @event.StreamId, @event.Version, @event.StoredAt, open.Data) { Erased = open.Erased }),
+        ];
     }
 
     /// <summary>A page of the events of calls that were stored up to a moment; it may be the last one only when it is not full.</summary>
@@ -142,7 +164,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     }
 
     private static NpgsqlBatchCommand Append(string streamId, ExpectedVersion expected, WrittenEvents written) =>
-        new("select guru.append_events($1, $2, $3, $4, $5, $6, $7)")
+        new(AppendEvents)
         {
             Parameters =
             {
@@ -165,23 +187,23 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         || (e.SqlState == PostgresErrorCodes.UniqueViolation
             && e.ConstraintName is "pk_mt_events_stream_and_version" or "pkey_mt_streams_id");
 
-    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken) =>
+        await OpenAsync(await ReadSealedAsync(command, cancellationToken), cancellationToken);
+
+    private static async Task<IReadOnlyList<SealedEvent>> ReadSealedAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
-        var rows = new List<(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt)>();
-        var page = new List<RawEvent>();
-        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
+        var page = new List<SealedEvent>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
         {
-            while (await reader.ReadAsync(cancellationToken))
-            {
-                rows.Add((reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3)));
-                page.Add(new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5)));
-            }
+            page.Add(new SealedEvent(
+                reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3),
+                new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5))));
         }
 
-        var events = await serializer.OpenAsync(page, cancellationToken);
-        return
-        [
-            .. rows.Zip(events, (row, opened) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, opened.Data) { Erased = opened.Erased }),
-        ];
+        return page;
     }
 }
+
+/// <summary>An event as it is stored, its personal members under their keys.</summary>
+internal readonly record struct SealedEvent(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt, RawEvent Raw);

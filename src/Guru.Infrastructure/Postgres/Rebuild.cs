@@ -16,7 +16,7 @@ public sealed class RebuildException(string message) : Exception(message);
 /// <item>Shadow tables are made in a schema of their own.</item>
 /// <item>A lock that appends have to wait for is taken and dropped at once. Nothing was under way at that moment, so no gap in the
 /// log up to its end may still fill.</item>
-/// <item>The log up to there is projected into the shadow, with no lock; then again from 2, until little is left.</item>
+/// <item>The log up to there is projected into the shadow, with no lock; the first time, indexes are made then. Again from 2, until little is left.</item>
 /// <item>In one transaction the lock is taken once more, the rest is projected, and the shadow tables replace the live ones.</item>
 /// </list>
 /// </summary>
@@ -86,6 +86,11 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
             var settled = await SettledEndAsync(connection, cancellationToken);
             var before = run.Events;
             await run.ProjectUpToAsync(settled, connection, cancellationToken);
+            if (round == 0)
+            {
+                await _shadow.IndexAsync(connection, cancellationToken);
+            }
+
             if (run.Events - before < FewEnough)
             {
                 break;
