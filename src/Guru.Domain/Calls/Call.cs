@@ -25,6 +25,9 @@ public sealed record Call(
     /// <summary>Why Guru calls; null where it is called.</summary>
     public string? Purpose { get; init; }
 
+    /// <summary>The caller was forgotten since.</summary>
+    public bool Erased { get; init; }
+
     public static Call NotStarted { get; } =
         new(
             Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
@@ -77,9 +80,11 @@ public sealed record Call(
         },
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
+        RecordingStored e => call with { Recorded = call.Recorded.Add(RecordingKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
         CallEnded e => call with { Ended = e.Reason, EndedAt = e.At },
         CallSummarized e => call with { Summary = e },
+        CallErased => call with { Erased = true },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
 
@@ -114,11 +119,15 @@ public sealed record Call(
             new CallResumed(c.StreamSid, GapMs(call, c.At), c.At),
         ],
 
+        // Words that were on their way when the caller was forgotten.
+        RecordUtterance or RecordHandOff or RecordLanguage or RecordCallSummary when call.Erased => [],
+
         // Transcription runs beside the conversation, so the last words may arrive after the hang-up.
         RecordUtterance c => call.Recorded.Contains(c.Utterance.UtteranceId) ? [] : [c.Utterance],
         RecordUsage c => call.Recorded.Contains(UsageKey(c.Usage)) ? [] : [c.Usage],
         RecordReconnect c => call.Recorded.Contains(ReconnectKey(c.Reconnect)) ? [] : [c.Reconnect],
 
+        RecordRecording c => call.Recorded.Contains(RecordingKey(c.Recording)) ? [] : [c.Recording],
         RecordHandOff c => call.Recorded.Contains(HandOffKey(c.HandOff)) ? [] : [c.HandOff],
         RecordLanguage c => call.Recorded.Contains(LanguageKey(c.Language)) ? [] : [c.Language],
 
@@ -154,6 +163,8 @@ public sealed record Call(
     private static string LanguageKey(CallLanguageDetermined language) => $"language:{language.Language}:{language.At.UtcTicks}";
 
     private static string ReconnectKey(VoiceModelReconnected reconnect) => $"model:{reconnect.ModelSessionId}";
+
+    private static string RecordingKey(RecordingStored recording) => $"recording:{recording.StreamSid}";
 
     private static string UsageKey(UsageRecorded usage) => $"usage:{usage.Kind}:{usage.UsageId}";
 }
