@@ -11,10 +11,11 @@ var seconds = new Option<int>("--seconds") { Description = "How long each figure
 
 var at = new Option<string>("--at") { Description = "How many calls at once, in steps.", DefaultValueFactory = _ => "50,200,600,700,800,900" };
 var pace = new Option<int>("--pace") { Description = "Calls that begin in a second.", DefaultValueFactory = _ => 40 };
+var warm = new Option<int>("--warm") { Description = "Seconds that the first calls talk before anything is measured.", DefaultValueFactory = _ => 20 };
 var only = new Option<string?>("--only") { Description = "relay or guru; without it, both." };
-var calls = new Command("calls", "Many calls at once through Guru on one core, beside the least that a relay does.") { at, seconds, pace, only };
+var calls = new Command("calls", "Many calls at once through Guru on one core, beside the least that a relay does.") { at, seconds, pace, warm, only };
 calls.SetAction(parsed => CallsAsync(
-    new CallsPlan(Numbers(parsed.GetValue(at)!), parsed.GetValue(seconds), parsed.GetValue(pace), parsed.GetValue(only)), new History(parsed.GetValue(history))));
+    new CallsPlan(Numbers(parsed.GetValue(at)!), parsed.GetValue(seconds), parsed.GetValue(pace), parsed.GetValue(warm), parsed.GetValue(only)), new History(parsed.GetValue(history))));
 
 var frames = new Command("frames", "One frame through Guru's own code in each direction: time and allocations.");
 frames.SetAction(parsed => FramesAsync(new History(parsed.GetValue(history))));
@@ -51,7 +52,7 @@ root.SetAction(async parsed =>
     var code = await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
 
     // Last, since it leaves this process one core.
-    await CallsAsync(new CallsPlan([50, 200, 600, 700, 800, 900], Seconds: 8, PerSecond: 40, Only: null), kept);
+    await CallsAsync(new CallsPlan([50, 200, 600, 700, 800, 900], Seconds: 8, PerSecond: 40, WarmSeconds: 20, Only: null), kept);
     return code;
 });
 return await root.Parse(args).InvokeAsync();

@@ -11,8 +11,9 @@ namespace Guru.Benchmarks.Calls;
 /// <param name="Calls">How many at once; each step keeps the calls of the one before.</param>
 /// <param name="Seconds">How long a step is measured.</param>
 /// <param name="PerSecond">How many calls begin in a second.</param>
+/// <param name="WarmSeconds">How long the first of them talk before anything is measured: the code they run is compiled anew as it proves hot.</param>
 /// <param name="Only">What alone is measured; null for both.</param>
-internal sealed record CallsPlan(IReadOnlyList<int> Calls, int Seconds, int PerSecond, string? Only);
+internal sealed record CallsPlan(IReadOnlyList<int> Calls, int Seconds, int PerSecond, int WarmSeconds, string? Only);
 
 /// <summary>
 /// Whole processes: many calls at once at the pace of their audio, through Guru on a core of its own, and through the least that a relay does. The load and
@@ -91,6 +92,7 @@ internal static class CallsBench
         var (load, process) = (measured.Load, measured.Process);
         var figures = new List<CallsFigures>();
         var emptyKiB = process.ResidentKiB;
+        load.CallUntil(plan.Calls[0] / 2, plan.PerSecond, TimeSpan.FromSeconds(plan.WarmSeconds));
         foreach (var calls in plan.Calls)
         {
             load.Clear();
@@ -124,7 +126,7 @@ internal static class CallsBench
             {
                 ["DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS"] = "1",
                 ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0",
-                ["DOTNET_TieredPGO"] = "1",
+                ["DOTNET_TC_CallCountingDelayMs"] = "0",
             },
             Assembly.GetExecutingAssembly().Location, "relay", $"{target.Port}", $"{load.ModelPort}");
         return ReadyAsync(new Measured(load, process, () => 0), target);

@@ -94,7 +94,7 @@ internal sealed class ModelSession : Endpoint
                 Finish();
             }
         }
-        else if (_silence >= 0 && !_load.IsEnding)
+        else if (_silence >= (_load.IsEnding ? CallerSpeaksAt + 1 : 0))
         {
             TakeTurns(_silence++);
         }
@@ -188,6 +188,11 @@ internal sealed class ModelSession : Endpoint
     private void Heard(Stamp stamp)
     {
         var delay = EventLoop.NowUs - stamp.Us;
+        if (delay < 0)
+        {
+            return; // Silence in the place of what did not come: it bears no stamp.
+        }
+
         _load.ToModel.Add(delay);
         _load.FramesHeard++;
         _appended += 20;
@@ -250,7 +255,11 @@ internal sealed class ModelSession : Endpoint
                 Say($$"""{"type":"input_audio_buffer.speech_stopped","event_id":"event_10","audio_end_ms":{{_appended}},"item_id":"{{CallerItem}}"}""");
                 Say($$"""{"type":"input_audio_buffer.committed","event_id":"event_11","previous_item_id":"{{Item}}","item_id":"{{CallerItem}}"}""");
                 Say($$$$$"""{"type":"conversation.item.input_audio_transcription.completed","event_id":"event_12","item_id":"{{{{{CallerItem}}}}}","content_index":0,"transcript":"What does the letter from the hospital say, and what do I have to do by when?","usage":{"type":"tokens","total_tokens":60,"input_tokens":40,"input_token_details":{"text_tokens":0,"audio_tokens":40},"output_tokens":20}}""");
-                Answer("null");
+                if (!_load.IsEnding)
+                {
+                    Answer("null");
+                }
+
                 break;
         }
     }
