@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Guru.Benchmarks;
+using Guru.Benchmarks.Analysts;
 using Guru.Benchmarks.Calls;
 using Guru.Benchmarks.Frames;
 using Guru.Benchmarks.Store;
@@ -37,12 +38,21 @@ var times = new Option<int>("--times") { Description = "How often it is measured
 var context = new Command("context", "How long building what an agent is told of a caller takes, beside a plain select.") { callers, messages, times, seed };
 context.SetAction(parsed => ContextBench.RunAsync(parsed.GetValue(callers), parsed.GetValue(messages), parsed.GetValue(times), parsed.GetValue(seed)));
 
+var onRecord = new Option<int>("--calls") { Description = "Calls on record.", DefaultValueFactory = _ => 100_000 };
+var turns = new Option<int>("--turns") { Description = "Utterances of a call, on average.", DefaultValueFactory = _ => 22 };
+var clients = new Option<int>("--clients") { Description = "Who asks at once.", DefaultValueFactory = _ => 8 };
+var asking = new Option<int>("--seconds") { Description = "How long they ask.", DefaultValueFactory = _ => 60 };
+var keep = new Option<string?>("--keep") { Description = "A directory in which the database stays, and is found again by the next run." };
+var analysts = new Command("analysts", "How long lists, calls, search and figures take over HTTP with many calls on record; exports; the delay of the live view.") { onRecord, turns, clients, asking, keep };
+analysts.SetAction(parsed => AnalystsBench.RunAsync(
+    parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(asking), parsed.GetValue(keep)));
+
 var ports = new Argument<int[]>("ports");
 var relay = new Command("relay", "The relay that calls are measured beside.") { ports };
 relay.Hidden = true;
 relay.SetAction(parsed => Relay.RunAsync(parsed.GetValue(ports)![0], parsed.GetValue(ports)![1]));
 
-var root = new RootCommand("Measures Guru. Without a command, everything.") { history, calls, frames, store, heard, context, relay };
+var root = new RootCommand("Measures Guru. Without a command, everything but analysts, whose database takes many minutes to fill.") { history, calls, frames, store, heard, context, analysts, relay };
 root.SetAction(async parsed =>
 {
     var kept = new History(parsed.GetValue(history));

@@ -83,7 +83,7 @@ internal static class CallsBench
         }
         finally
         {
-            ContextBench.Delete(directory);
+            BenchDirectory.Delete(directory);
         }
     }
 

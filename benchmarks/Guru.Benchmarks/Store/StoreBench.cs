@@ -64,7 +64,7 @@ internal static class StoreBench
         }
         finally
         {
-            ContextBench.Delete(directory);
+            BenchDirectory.Delete(directory);
         }
     }
 

@@ -10,6 +10,9 @@ internal sealed class ShadowTables(IReadOnlyList<string> tables)
 {
     public const string Schema = "guru_rebuild";
 
+    /// <summary>Nearly every event of a call has written its row anew, too quickly for what was there before to be cleared away.</summary>
+    private const string Rewritten = "calls";
+
     public async Task CreateAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         await ExecuteAsync(connection, $"drop schema if exists {Schema} cascade; create schema {Schema}", cancellationToken);
@@ -18,17 +21,17 @@ internal sealed class ShadowTables(IReadOnlyList<string> tables)
             await ExecuteAsync(
                 connection, $"create table {Schema}.{table} (like guru.{table} including all excluding indexes)", cancellationToken);
 
-            // LIKE would invent names for the indexes, and later migrations go by name.
-            await IndexAsync(connection, table, constraints: true, cancellationToken);
+            await AddIndexesAsync(connection, table, unique: true, cancellationToken); // What the projections go by.
         }
     }
 
-    /// <summary>The indexes that no projection needs: made over all rows at once, which is far quicker than with each row.</summary>
+    /// <summary>The indexes that only readers need: over rows that are there, they are made in a fraction of the time that keeping them takes.</summary>
     public async Task IndexAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
+        await ExecuteAsync(connection, $"vacuum full {Schema}.{Rewritten}", cancellationToken);
         foreach (var table in tables)
         {
-            await IndexAsync(connection, table, constraints: false, cancellationToken);
+            await AddIndexesAsync(connection, table, unique: false, cancellationToken);
         }
     }
 
@@ -49,25 +52,27 @@ internal sealed class ShadowTables(IReadOnlyList<string> tables)
         await ExecuteAsync(connection, $"drop schema {Schema}", cancellationToken);
     }
 
-    /// <param name="constraints">The indexes of primary keys and other constraints, or the others.</param>
-    private static async Task IndexAsync(NpgsqlConnection connection, string table, bool constraints, CancellationToken cancellationToken)
+    /// <summary>LIKE would invent names for the indexes, and later migrations go by name.</summary>
+    private static async Task AddIndexesAsync(NpgsqlConnection connection, string table, bool unique, CancellationToken cancellationToken)
     {
-        var definitions = await TextsAsync(
+        foreach (var definition in await IndexesAsync(connection, table, unique, cancellationToken))
+        {
+            await ExecuteAsync(connection, definition, cancellationToken);
+        }
+    }
+
+    private static Task<List<string>> IndexesAsync(NpgsqlConnection connection, string table, bool unique, CancellationToken cancellationToken) =>
+        TextsAsync(
             connection,
             $"""
             select case
                 when c.oid is not null then format('alter table {Schema}.%I add constraint %I %s', '{table}', c.conname, pg_get_constraintdef(c.oid))
                 else replace(pg_get_indexdef(i.indexrelid), ' ON guru.', ' ON {Schema}.') end
             from pg_index i left join pg_constraint c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
-            where i.indrelid = 'guru.{table}'::regclass and (i.indisunique or c.oid is not null) = {(constraints ? "true" : "false")}
+            where i.indrelid = 'guru.{table}'::regclass and i.indisunique = {(unique ? "true" : "false")}
             order by i.indexrelid
             """,
             cancellationToken);
-        foreach (var definition in definitions)
-        {
-            await ExecuteAsync(connection, definition, cancellationToken);
-        }
-    }
 
     private static Task<List<string>> GrantsAsync(NpgsqlConnection connection, string table, CancellationToken cancellationToken) =>
         TextsAsync(
