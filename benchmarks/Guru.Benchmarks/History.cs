@@ -63,7 +63,7 @@ internal sealed class History(string? path)
 
     private static string Commit()
     {
-        using var git = Process.Start(new ProcessStartInfo("git", ["rev-parse", "--short", "HEAD"]) { RedirectStandardOutput = true, RedirectStandardError = true });
+        using var git = Process.Start(new ProcessStartInfo("git", ["rev-parse", "--short", "HEAD"]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false });
         return git?.StandardOutput.ReadToEnd().Trim() is { Length: > 0 } commit ? commit : "?";
     }
 }

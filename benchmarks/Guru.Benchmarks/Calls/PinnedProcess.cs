@@ -47,7 +47,7 @@ internal sealed class PinnedProcess : IAsyncDisposable
     {
         foreach (var thread in Directory.GetDirectories("/proc/self/task"))
         {
-            using var pin = Process.Start(new ProcessStartInfo("taskset", ["-cp", core.ToString(CultureInfo.InvariantCulture), Path.GetFileName(thread)]) { RedirectStandardOutput = true })!;
+            using var pin = Process.Start(new ProcessStartInfo("taskset", ["-cp", core.ToString(CultureInfo.InvariantCulture), Path.GetFileName(thread)]) { RedirectStandardOutput = true, UseShellExecute = false })!;
             pin.StandardOutput.ReadToEnd();
             pin.WaitForExit();
         }

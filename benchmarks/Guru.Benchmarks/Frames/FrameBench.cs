@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -40,7 +38,7 @@ internal static class FrameBench
         var now = DateTimeOffset.UtcNow;
         var session = new CallSession(
             new CallSessionStart(now, AgentsFile.Load(AgentsFile.ShippedPath), new VoiceSettings(), "general", Language: null, Resumed: false, []), new CallRules { LastWordsSeconds = 0 });
-        var recorder = new CallRecorder(new Nowhere(), new CallLog(new Nowhere(), callSid), callSid, _ => { }, TimeProvider.System, NullLogger.Instance);
+        var recorder = new CallRecorder(new Nowhere(), new Nowhere(), new CallLog(new Nowhere(), callSid), callSid, _ => { }, TimeProvider.System, NullLogger.Instance);
         await using var bridge = new CallBridge(
             callSid, line, session, recorder, now, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, new CallRules { LastWordsSeconds = 0 }, TimeProvider.System, NullLogger.Instance);
 
@@ -72,8 +70,22 @@ internal static class FrameBench
 
     private static string Audio() => Convert.ToBase64String(Enumerable.Repeat((byte)0x7B, 160).ToArray());
 
-    private sealed class Nowhere : Guru.Application.IEventStore
+    private sealed class Nowhere : Guru.Application.IEventStore, ICallJournal, IKeptFact
     {
+        int ICallJournal.SetAside => 0;
+
+        public IKeptFact Keep(CallSid callSid, CallCommand fact) => this;
+
+        public IReadOnlyList<ILeftJournal> TakeOver() => [];
+
+        void IKeptFact.Stored()
+        {
+        }
+
+        void IKeptFact.SetAside()
+        {
+        }
+
         public Task<long> AppendAsync(
             string streamId, Guru.Application.ExpectedVersion expected, Domain.Callers.CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken) =>
             Task.FromResult(Math.Max(0, expected.Value) + events.Count);
