@@ -115,7 +115,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database, settings.Prices);
+        builder.Services.AddEventStore(database, settings.Prices);
         builder.Services.AddSingleton(settings.OpenAI);
         builder.Services.AddSingleton<RealtimeDialer>();
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
