@@ -1,6 +1,8 @@
 using FluentValidation;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
@@ -26,6 +28,8 @@ public static class Registration
         services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
+        services.AddSingleton<CallTracer>();
+        services.AddSingleton<CallRecordings>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

@@ -1,6 +1,10 @@
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Tests.Recordings;
+using Guru.Application.Tests.Traces;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
@@ -27,7 +31,9 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
+        var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -51,6 +57,16 @@ internal sealed class House
     public ScriptedConversations Known { get; } = new();
 
     public CallerMemory Memory { get; }
+
+    public RecordingSettings RecordingSettings { get; } = new();
+
+    public MemoryRecordings Recordings { get; } = new();
+
+    public TraceSettings TraceSettings { get; } = new();
+
+    public MemoryTraces Traces { get; } = new();
+
+    public CallTracer Tracer { get; }
 
     public static CallSid CallSid { get; } = CallSid.Parse(Sid);
 

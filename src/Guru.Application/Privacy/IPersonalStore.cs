@@ -1,0 +1,17 @@
+using Guru.Domain;
+using Guru.Domain.Callers;
+
+namespace Guru.Application.Privacy;
+
+/// <summary>Something that keeps data of people outside the events and their read models, such as files: it must be able to forget.</summary>
+public interface IPersonalStore
+{
+    /// <summary>In the certificate of an erasing.</summary>
+    string Name => GetType().Name;
+
+    /// <summary>Whose time of keeping goes for what it holds; null for what is gone soon by itself.</summary>
+    Retained? Retained => null;
+
+    /// <summary>Removes everything about these calls of a caller that this node can reach; asked again, there is nothing left to do.</summary>
+    Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken);
+}
