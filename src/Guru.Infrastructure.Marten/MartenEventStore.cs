@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using Guru.Application;
@@ -19,10 +18,6 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
 {
     private const int PageSize = 1_000;
     private const string Tombstone = "tombstone";
-
-    private static readonly Meter Meter = new("Guru");
-    private static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
-        "guru.store.append.duration", unit: "s", description: "Time to append events to a stream, projections included.");
 
     public async Task<long> AppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
@@ -54,14 +49,15 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
         }
         finally
         {
-            AppendTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            PostgresEventStore.AppendTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
         }
     }
 
     public async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, CancellationToken cancellationToken)
     {
         await using var session = store.QuerySession();
-        return await OpenAsync(await AskAsync(() => session.Events.FetchStreamAsync(streamId, fromVersion: fromVersion, token: cancellationToken)), cancellationToken);
+        var page = await AskAsync(() => session.Events.FetchStreamAsync(streamId, fromVersion: fromVersion, token: cancellationToken));
+        return await OpenAsync(page, cancellationToken);
     }
 
     /// <inheritdoc cref="PostgresEventStore.ReadAllAsync"/>
@@ -73,11 +69,10 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
         {
             var after = afterSequence;
             await using var session = store.QuerySession();
-            page = await OpenAsync(
-                await AskAsync(() => session.Events.QueryAllRawEvents()
-                    .Where(e => e.Sequence > after && e.EventTypeName != Tombstone)
-                    .OrderBy(e => e.Sequence).Take(PageSize).ToListAsync(cancellationToken)),
-                cancellationToken);
+            var read = await AskAsync(() => session.Events.QueryAllRawEvents()
+                .Where(e => e.Sequence > after && e.EventTypeName != Tombstone)
+                .OrderBy(e => e.Sequence).Take(PageSize).ToListAsync(cancellationToken));
+            page = await OpenAsync(read, cancellationToken);
             foreach (var stored in page)
             {
                 yield return stored;
@@ -151,7 +146,7 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
         var opened = await serializer.OpenAsync([.. page.Select(e => e.Data is OlderEvent older ? older.Raw : e.Data)], cancellationToken);
         return
         [
-            .. page.Zip(opened, (e, event_) => new StoredEvent(e.Sequence, e.StreamKey!, e.Version, e.Timestamp, event_.Data) { Erased = event_.Erased }),
+            .. page.Zip(opened, (e, read) => new StoredEvent(e.Sequence, e.StreamKey!, e.Version, e.Timestamp, read.Data) { Erased = read.Erased }),
         ];
     }
 }

@@ -12,7 +12,7 @@ namespace Guru.Infrastructure.Marten;
 /// <summary>Marten, set up so that it reads and writes the log as the default edition does: names, JSON and tables are the same.</summary>
 public static class MartenStore
 {
-    public const string Schema = "events";
+    private const string Schema = "events";
 
     public static DocumentStore Open(NpgsqlDataSource dataSource, EventTypes types, Upcasters upcasters) => DocumentStore.For(options =>
     {

@@ -20,7 +20,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     private const string KeyDestroyed = "GU002";
 
     private static readonly Meter Meter = new("Guru");
-    private static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
+
+    internal static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
         "guru.store.append.duration", unit: "s", description: "Time to append events to a stream, projections included.");
 
     public async Task<long> AppendAsync(
