@@ -3,10 +3,12 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using Guru.Application;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 using Guru.Infrastructure.Postgres;
 using JasperFx.Events;
 using Marten;
 using Marten.Exceptions;
+using Marten.Services;
 using Npgsql;
 using ExistingStreamIdCollisionException = Marten.Exceptions.ExistingStreamIdCollisionException;
 using IEventStore = Guru.Application.IEventStore;
@@ -35,7 +37,7 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
             {
                 try
                 {
-                    return await TryAppendAsync(streamId, expected, owner, events, cancellationToken);
+                    return await TryAppendAsync(() => store.LightweightSession(), streamId, expected, owner, events, cancellationToken);
                 }
                 catch (KeyDestroyedException)
                 {
@@ -82,8 +84,19 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
         while (page.Count == PageSize);
     }
 
+    /// <summary>An append and a read that leave nothing behind, so that the first caller does not wait while Marten makes itself ready.</summary>
+    internal async Task WarmUpAsync(NpgsqlTransaction rolledBack, CancellationToken cancellationToken)
+    {
+        const string Stream = "call-warm-up";
+        IDocumentSession Open() => store.LightweightSession(SessionOptions.ForTransaction(rolledBack));
+        object[] events = [new CallEnded(CallEndReason.Silence, DateTimeOffset.UnixEpoch)];
+        var version = await TryAppendAsync(Open, Stream, ExpectedVersion.None, owner: null, events, cancellationToken);
+        await TryAppendAsync(Open, Stream, ExpectedVersion.Exactly(version), owner: null, events, cancellationToken);
+        await ReadAsync(Stream, 1, cancellationToken);
+    }
+
     private async Task<long> TryAppendAsync(
-        string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
+        Func<IDocumentSession> open, string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
         var (stored, keyIds) = await serializer.SealAsync(owner, events, cancellationToken);
         var changes = new SqlBatch();
@@ -92,7 +105,7 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
             changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
         }
 
-        await using var session = store.LightweightSession();
+        await using var session = open();
         session.QueueOperation(new LockStream(streamId, keyIds));
         var stream = expected == ExpectedVersion.None ? session.Events.StartStream(streamId, stored)
             : expected == ExpectedVersion.Any ? session.Events.Append(streamId, stored)

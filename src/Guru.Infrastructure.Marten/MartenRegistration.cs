@@ -13,8 +13,9 @@ public static class MartenRegistration
     {
         services.AddSingleton<IDocumentStore>(provider => MartenStore.Open(
             provider.GetRequiredService<NpgsqlDataSource>(), provider.GetRequiredService<EventTypes>(), provider.GetRequiredService<Upcasters>()));
-        services.AddSingleton<IEventStore, MartenEventStore>();
-        services.AddHostedService<MartenTables>();
+        services.AddSingleton<MartenEventStore>();
+        services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<MartenEventStore>());
+        services.AddHostedService<MartenStart>();
         return services;
     }
 }

@@ -1,4 +1,3 @@
-using Guru.Application;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
@@ -42,7 +41,7 @@ public sealed class MartenDatabase : IAsyncDisposable
         new(await TestDatabase.NewAsync(postgres), EventTypes.Shipped, Upcasters.Shipped);
 
     /// <summary>As the host does before it serves.</summary>
-    public Task StartAsync() => new MartenTables(Documents, _marten.DataSource).StartAsync(CancellationToken.None);
+    public Task StartAsync() => new MartenStart(Documents, Store, _marten.DataSource).StartAsync(CancellationToken.None);
 
     public MartenDatabase AnotherNode(Upcasters upcasters) => new(Default.AnotherNode(), EventTypes.Shipped, upcasters);
 
