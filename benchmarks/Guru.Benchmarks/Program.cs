@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Guru.Benchmarks;
+using Guru.Benchmarks.Analysts;
 
 var calls = new Option<int>("--calls") { Description = "Calls at once.", DefaultValueFactory = _ => 20 };
 var bargeIns = new Option<int>("--barge-ins") { Description = "Interruptions in each call.", DefaultValueFactory = _ => 5 };
@@ -19,7 +20,16 @@ var rebuilt = new Option<int>("--rebuilt") { Description = "From how many events
 var store = new Command("store", "Appends and a rebuild; with --event-store marten, by turns with Guru's own store.") { appends, rounds, rebuilt };
 store.SetAction(parsed => StoreBench.RunAsync(parsed.GetValue(appends), parsed.GetValue(rounds), parsed.GetValue(rebuilt)));
 
-var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything.") { heard, context, store };
+var onRecord = new Option<int>("--calls") { Description = "Calls on record.", DefaultValueFactory = _ => 100_000 };
+var turns = new Option<int>("--turns") { Description = "Utterances of a call, on average.", DefaultValueFactory = _ => 22 };
+var clients = new Option<int>("--clients") { Description = "Who asks at once.", DefaultValueFactory = _ => 8 };
+var seconds = new Option<int>("--seconds") { Description = "How long they ask.", DefaultValueFactory = _ => 60 };
+var keep = new Option<string?>("--keep") { Description = "A directory in which the database stays, and is found again by the next run." };
+var analysts = new Command("analysts", "How long lists, calls, search and figures take over HTTP with many calls on record; exports; the delay of the live view.") { onRecord, turns, clients, seconds, keep };
+analysts.SetAction(parsed => AnalystsBench.RunAsync(
+    parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(seconds), parsed.GetValue(keep)));
+
+var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything but analysts, whose database takes many minutes to fill.") { heard, context, store, analysts };
 root.SetAction(async _ =>
 {
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);

@@ -16,7 +16,8 @@ using IEventStore = Guru.Application.IEventStore;
 namespace Guru.Infrastructure.Marten;
 
 /// <summary>The event store on Marten. An append is one session of it: the events, then what the projections make of them.</summary>
-public sealed class MartenEventStore(IDocumentStore store, EventSerializer serializer, EventKeys keys, Projections projections) : IEventStore
+public sealed class MartenEventStore(
+    IDocumentStore store, MartenTables tables, NpgsqlDataSource dataSource, EventSerializer serializer, EventKeys keys, Projections projections) : IEventStore
 {
     private const int PageSize = 1_000;
     private const string Tombstone = "tombstone";
@@ -30,6 +31,7 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
             throw new ArgumentException("An append needs at least one event.", nameof(events));
         }
 
+        await tables.ReadyAsync();
         var started = Stopwatch.GetTimestamp();
         try
         {
@@ -84,15 +86,18 @@ public sealed class MartenEventStore(IDocumentStore store, EventSerializer seria
         while (page.Count == PageSize);
     }
 
-    /// <summary>An append and a read that leave nothing behind, so that the first caller does not wait while Marten makes itself ready.</summary>
-    internal async Task WarmUpAsync(NpgsqlTransaction rolledBack, CancellationToken cancellationToken)
+    /// <summary>Appends and a read that leave nothing behind.</summary>
+    internal async Task WarmUpAsync(CancellationToken cancellationToken)
     {
         const string Stream = "call-warm-up";
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var rolledBack = await connection.BeginTransactionAsync(cancellationToken);
         IDocumentSession Open() => store.LightweightSession(SessionOptions.ForTransaction(rolledBack));
         object[] events = [new CallEnded(CallEndReason.Silence, DateTimeOffset.UnixEpoch)];
         var version = await TryAppendAsync(Open, Stream, ExpectedVersion.None, owner: null, events, cancellationToken);
         await TryAppendAsync(Open, Stream, ExpectedVersion.Exactly(version), owner: null, events, cancellationToken);
         await ReadAsync(Stream, 1, cancellationToken);
+        await rolledBack.RollbackAsync(cancellationToken);
     }
 
     private async Task<long> TryAppendAsync(

@@ -13,6 +13,7 @@ public static class MartenRegistration
     {
         services.AddSingleton<IDocumentStore>(provider => MartenStore.Open(
             provider.GetRequiredService<NpgsqlDataSource>(), provider.GetRequiredService<EventTypes>(), provider.GetRequiredService<Upcasters>()));
+        services.AddSingleton<MartenTables>();
         services.AddSingleton<MartenEventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<MartenEventStore>());
         services.AddHostedService<MartenStart>();

@@ -20,7 +20,7 @@ public static class MartenStore
         options.DatabaseSchemaName = Schema;
         options.Events.StreamIdentity = StreamIdentity.AsString;
 
-        // Left to itself, Marten drops at the first append what it does not know; MartenStart makes what it needs.
+        // Left to itself, Marten drops at the first append what it does not know; MartenTables makes what it needs.
         options.AutoCreateSchemaObjects = AutoCreate.None;
         options.Serializer(Json());
         foreach (var type in types.All)

@@ -11,13 +11,15 @@ namespace Guru.Infrastructure.Marten.Tests;
 public sealed class MartenDatabase : IAsyncDisposable
 {
     private readonly TestDatabase _marten;
+    private readonly MartenTables _tables;
 
     private MartenDatabase(TestDatabase @default, EventTypes types, Upcasters upcasters)
     {
         Default = @default;
         _marten = @default.AnotherNode(types, upcasters);
         Documents = MartenStore.Open(_marten.DataSource, types, upcasters);
-        Store = new MartenEventStore(Documents, _marten.Serializer, _marten.Keys, TestDatabase.Live);
+        _tables = new MartenTables(Documents, _marten.DataSource);
+        Store = new MartenEventStore(Documents, _tables, _marten.DataSource, _marten.Serializer, _marten.Keys, TestDatabase.Live);
         Rebuild = new Rebuild(_marten.DataSource, Store, _marten.Keys, TestDatabase.Live);
     }
 
@@ -41,7 +43,7 @@ public sealed class MartenDatabase : IAsyncDisposable
         new(await TestDatabase.NewAsync(postgres), EventTypes.Shipped, Upcasters.Shipped);
 
     /// <summary>As the host does before it serves.</summary>
-    public Task StartAsync() => new MartenStart(Documents, Store, _marten.DataSource).StartAsync(CancellationToken.None);
+    public Task StartAsync() => new MartenStart(_tables, Store).StartAsync(CancellationToken.None);
 
     public MartenDatabase AnotherNode(Upcasters upcasters) => new(Default.AnotherNode(), EventTypes.Shipped, upcasters);
 

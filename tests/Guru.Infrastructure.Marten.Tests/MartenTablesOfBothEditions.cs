@@ -47,13 +47,19 @@ public sealed class MartenTablesOfBothEditions(PostgresFixture postgres)
         await AppendAsync(database.Default.Store, "call-CA1");
         var layout = await database.Default.RowsAsync(Layout);
 
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => database.StartAsync()));
+        List<MartenDatabase> nodes = [.. Enumerable.Range(0, 4).Select(_ => database.AnotherNode(Upcasters.Shipped))];
+        await Task.WhenAll(nodes.Select(node => node.StartAsync()));
 
         await database.Documents.Storage.Database.AssertDatabaseMatchesConfigurationAsync();
         (await database.Default.RowsAsync(Layout)).ShouldBe(layout);
         await AppendAsync(database.Store, "call-CA2");
         await AppendAsync(database.Default.Store, "call-CA3");
+        (await database.Default.RowsAsync("select id from events.mt_streams order by id")).ShouldBe(["call-CA1", "call-CA2", "call-CA3"]);
         await database.Documents.Storage.Database.AssertDatabaseMatchesConfigurationAsync();
+        foreach (var node in nodes)
+        {
+            await node.DisposeAsync();
+        }
     }
 
     [Fact]
