@@ -17,7 +17,7 @@ public sealed class MartenEventStoreContract(PostgresFixture postgres) : EventSt
     async Task IAsyncLifetime.DisposeAsync() => await _database.DisposeAsync();
 }
 
-/// <summary>The contract, over the default edition where the Marten edition has been before.</summary>
+/// <summary>The contract, over the default edition.</summary>
 [Collection(PostgresCollection.Name)]
 public sealed class DefaultEventStoreContract(PostgresFixture postgres) : EventStoreContract, IAsyncLifetime
 {
@@ -25,7 +25,7 @@ public sealed class DefaultEventStoreContract(PostgresFixture postgres) : EventS
 
     protected override IEventStore Store => _database.Default.Store;
 
-    public async Task InitializeAsync() => _database = await MartenDatabase.NewAsync(postgres);
+    public async Task InitializeAsync() => _database = await MartenDatabase.BareAsync(postgres);
 
     async Task IAsyncLifetime.DisposeAsync() => await _database.DisposeAsync();
 }
