@@ -15,6 +15,8 @@ public sealed class RecordingMix(TimeSpan startsAt)
 {
     private const byte Silence = 0xFF;
 
+    private const int Second = 1000 * AudioLength.BytesPerMs;
+
     /// <summary>What is later than its place by less is jitter: speech is not torn apart for it.</summary>
     private const long Jitter = 60 * AudioLength.BytesPerMs;
 
@@ -138,11 +140,12 @@ public sealed class RecordingMix(TimeSpan startsAt)
         (_anchor, _anchorAt) = (played, now);
     }
 
-    /// <summary>Writes what is final by now.</summary>
+    /// <summary>Writes the seconds that are final by now.</summary>
     public void Settle(TimeSpan at, IBufferWriter<byte> sound)
     {
         var now = AudioLength.ToBytes(at);
-        SettleUpTo(Math.Min(now - Receipts, Math.Max(_callerUntil, now - Frames)), sound);
+        var final = Math.Min(now - Receipts, Math.Max(_callerUntil, now - Frames)) - _settled;
+        SettleUpTo(_settled + (final / Second * Second), sound);
     }
 
     /// <summary>The stream is over: what has not been played was not heard, and nothing more comes.</summary>
@@ -164,10 +167,9 @@ public sealed class RecordingMix(TimeSpan startsAt)
 
     private void SettleUpTo(long until, IBufferWriter<byte> sound)
     {
-        const int Step = 8000;
         while (_settled < until)
         {
-            var bytes = (int)Math.Min(Step, until - _settled);
+            var bytes = (int)Math.Min(Second, until - _settled);
             var pairs = sound.GetSpan(bytes * 2)[..(bytes * 2)];
             pairs.Fill(Silence);
             var said = _caller.AsSpan(0, Math.Min(bytes, _caller.Length));
