@@ -133,9 +133,18 @@ public sealed class CallReplay
             last + 1,
             last < 0 ? TimeSpan.Zero : inputs[last].At,
             last < 0 ? "the beginning" : then[inputs[last].Line],
-            expected is null || (IsInput(expected) && !bothInputs) ? "nothing more" : expected,
-            got is null || (IsInput(got) && !bothInputs) ? "nothing more" : got);
+            InWords(expected, bothInputs),
+            InWords(got, bothInputs));
     }
+
+    private static string InWords(string? line, bool isInput) => line switch
+    {
+        null => "nothing more",
+        _ when IsInput(line) => isInput ? line : "nothing more",
+        _ when line.StartsWith("d ", StringComparison.Ordinal) => $"decides {line[2..]}",
+        _ when line.StartsWith("w ", StringComparison.Ordinal) => $"waits until {line[2..]} ms",
+        _ => line,
+    };
 
     private static bool AreSame(List<string> then, List<string> now, int line) =>
         line < then.Count && line < now.Count && (then[line] == now[line] || InTodaysShape(then[line]) == now[line]);

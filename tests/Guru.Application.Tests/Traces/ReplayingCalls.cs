@@ -43,8 +43,8 @@ public sealed class ReplayingCalls
 
         var quietSince = 1020; // The greeting and its receipt.
         difference.At.TotalMilliseconds.ShouldBeInRange(quietSince - 40, quietSince + 40);
-        difference.Expected.ShouldStartWith("w 21");
-        difference.Got.ShouldStartWith("w 22");
+        difference.Expected.ShouldStartWith("waits until 21");
+        difference.Got.ShouldStartWith("waits until 22");
     }
 
     [Fact]
