@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
 using Spectre.Console;
@@ -42,6 +43,10 @@ internal static class CommandLine
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
         await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+        using var list = settings.ErasureList();
+        using var follower = new ErasureFollower(
+            services.GetRequiredService<IErasures>(), list, [], TimeProvider.System, loggers.CreateLogger<ErasureFollower>());
+        await follower.RestoreAsync(cancellationToken); // What an older backup brought back is not to be read once more.
         var events = await AnsiConsole.Progress().StartAsync(async progress =>
         {
             var task = progress.AddTask("Rebuilding the read models");

@@ -103,7 +103,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
         }
 
         await _shadow.SwapAsync(connection, cancellationToken);
-        await ScalarAsync(connection, $"update guru.read_models set version = '{live.Version}', rebuilt_at = now()", cancellationToken);
+        await ScalarAsync(connection, $"insert into guru.read_models (version, rebuilt_at) values ('{live.Version}', now()) on conflict (only_row) do update set version = excluded.version, rebuilt_at = excluded.rebuilt_at", cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return run.Events;
     }
