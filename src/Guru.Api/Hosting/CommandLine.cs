@@ -24,7 +24,11 @@ internal static class CommandLine
         var create = new Command("create", "Makes the request for permission to call and the card with a call button at Twilio, once, and submits them for WhatsApp's approval.") { languages };
         create.SetAction((parsed, cancellationToken) => MendingAsync(() => CreateTemplatesAsync(parsed.GetValue(languages)!, cancellationToken)));
         var templates = new Command("templates", "The messages that WhatsApp has to approve.") { create };
-        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates, ReplayCommand.Create(MendingAsync, Environment) };
+        var calls = new Option<int>("--calls") { Description = "How many.", DefaultValueFactory = _ => 300 };
+        var sample = new Command("sample-data", "Stores invented calls, marked as such, in a database without real ones, to see what analysts see.") { calls };
+        sample.SetAction((parsed, cancellationToken) => MendingAsync(() =>
+            SampleDataCommand.RunAsync(GuruSettings.Read(Environment(), serving: false), parsed.GetValue(calls), cancellationToken)));
+        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates, sample, ReplayCommand.Create(MendingAsync, Environment) };
         root.SetAction((_, cancellationToken) => MendingAsync(() => ServeAsync(cancellationToken)));
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
     }

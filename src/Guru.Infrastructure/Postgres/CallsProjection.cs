@@ -31,6 +31,10 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
                 else c.status end,
             end_reason = coalesce(c.end_reason, excluded.end_reason),
             started_at = least(c.started_at, excluded.started_at),
+            former_hours = case
+                when date_trunc('hour', excluded.started_at, 'UTC') < date_trunc('hour', c.started_at, 'UTC')
+                    then c.former_hours || date_trunc('hour', c.started_at, 'UTC')
+                else c.former_hours end,
             first_connected_at = coalesce(c.first_connected_at, excluded.first_connected_at),
             ended_at = coalesce(c.ended_at, excluded.ended_at),
             billed_seconds = coalesce(c.billed_seconds, excluded.billed_seconds),

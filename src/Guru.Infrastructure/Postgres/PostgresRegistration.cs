@@ -44,6 +44,7 @@ public static class PostgresRegistration
             database.DataSource, provider.GetRequiredService<PostgresEventStore>(), provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();
         services.AddSingleton<OutdatedReadModels>();
+        services.AddSingleton<RollupFollower>();
         services.AddSingleton<PostgresHealth>();
         return services;
     }

@@ -27,44 +27,55 @@ public sealed class GuruProcess : IAsyncDisposable
 
     public Uri Address { get; }
 
+    public int ProcessId => _process.Id;
+
     public IReadOnlyCollection<string> Log => _log;
 
     /// <summary>Known once it has stopped.</summary>
     public int? ExitCode { get; private set; }
 
     /// <summary>Starts it, and waits until it takes calls. It gets a data directory of its own unless one is given.</summary>
+    /// <param name="sampleCalls">How many invented calls are on record from the beginning.</param>
     /// <exception cref="InvalidOperationException">It is not to be found, or did not start; the message says why.</exception>
     public static async Task<GuruProcess> StartAsync(
-        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null,
+        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null, int sampleCalls = 0,
         CancellationToken cancellationToken = default)
     {
         var ownFolder = dataFolder is null ? Directory.CreateTempSubdirectory("guru-sandbox-").FullName : null;
         var address = new Uri($"http://127.0.0.1:{FreePort()}");
-        var start = new ProcessStartInfo("dotnet", [Find()])
+        ProcessStartInfo Start(params IEnumerable<string> arguments)
         {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
+            var start = new ProcessStartInfo("dotnet", [Find(), .. arguments])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                UseShellExecute = false,
 
-            // Not the caller's directory: a .env file there may hold real keys.
-            WorkingDirectory = dataFolder ?? ownFolder,
-        };
-        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!)
-            .Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
-        {
-            start.Environment[name] = value;
+                // Not the caller's directory: a .env file there may hold real keys.
+                WorkingDirectory = dataFolder ?? ownFolder,
+            };
+            foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!)
+                .Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
+            {
+                start.Environment[name] = value;
+            }
+
+            start.Environment.Remove("TWILIO_API_KEY");
+            start.Environment.Remove("TWILIO_API_SECRET");
+            return start;
         }
 
-        start.Environment.Remove("TWILIO_API_KEY");
-        start.Environment.Remove("TWILIO_API_SECRET");
-        var log = new ConcurrentQueue<string>();
-        var process = new Process { StartInfo = start };
-        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
-        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
-        process.Start();
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        var guru = new GuruProcess(process, address, log, ownFolder);
+        if (sampleCalls > 0)
+        {
+            await using var filling = Run(Start("sample-data", $"--calls={sampleCalls}"), address, ownFolder: null);
+            await filling._process.WaitForExitAsync(cancellationToken);
+            if (filling._process.ExitCode != 0)
+            {
+                throw new InvalidOperationException($"The sample calls were not stored:{Environment.NewLine}{filling.LastWords()}");
+            }
+        }
+
+        var guru = Run(Start(), address, ownFolder);
         try
         {
             await guru.WaitUntilReadyAsync(cancellationToken);
@@ -75,6 +86,18 @@ public sealed class GuruProcess : IAsyncDisposable
             await guru.DisposeAsync();
             throw;
         }
+    }
+
+    static GuruProcess Run(ProcessStartInfo start, Uri address, string? ownFolder)
+    {
+        var log = new ConcurrentQueue<string>();
+        var process = new Process { StartInfo = start };
+        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return new GuruProcess(process, address, log, ownFolder);
     }
 
     /// <summary>The contract's variables for a Guru whose world is the sandbox.</summary>
