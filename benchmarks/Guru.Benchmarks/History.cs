@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
+using Guru.Benchmarks.Appends;
 using Guru.Benchmarks.Calls;
 using Guru.Benchmarks.Frames;
-using Guru.Benchmarks.Store;
 
 namespace Guru.Benchmarks;
 
@@ -35,11 +35,11 @@ internal sealed class History(string? path)
         }
     }
 
-    public void Add(IReadOnlyList<StoreFigures> figures)
+    public void Add(IReadOnlyList<AppendFigures> figures)
     {
         foreach (var f in figures)
         {
-            Add($"{f.What} with {f.Writers} writers", f.EventsPerSecond, "events/s", double.IsNaN(f.FloorPerSecond) ? null : f.FloorPerSecond);
+            Add($"appends of {f.Size} by {f.Writers} writers", f.EventsPerSecond, "events/s", f.FloorPerSecond);
         }
     }
 

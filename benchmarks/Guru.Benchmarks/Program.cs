@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using Guru.Benchmarks;
 using Guru.Benchmarks.Analysts;
+using Guru.Benchmarks.Appends;
 using Guru.Benchmarks.Calls;
 using Guru.Benchmarks.Frames;
-using Guru.Benchmarks.Store;
 
 var history = new Option<string?>("--history") { Description = "A CSV file that figures are added to.", Recursive = true };
 var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1 };
@@ -22,10 +22,8 @@ var frames = new Command("frames", "One frame through Guru's own code in each di
 frames.SetAction(parsed => FramesAsync(new History(parsed.GetValue(history))));
 
 var writers = new Option<string>("--writers") { Description = "How many write at once, in steps.", DefaultValueFactory = _ => "1,8,32" };
-var rebuilt = new Option<int>("--rebuild") { Description = "Events that are rebuilt; 0 leaves it out.", DefaultValueFactory = _ => 100_000 };
-var store = new Command("store", "The event store with projections, beside the same rows written plainly.") { writers, seconds, rebuilt };
-store.SetAction(parsed => StoreAsync(
-    new StorePlan(parsed.GetValue(seconds), parsed.GetValue(rebuilt), Numbers(parsed.GetValue(writers)!)), new History(parsed.GetValue(history))));
+var appending = new Command("appends", "Appends one by one and ten at once with projections, beside the same rows written plainly.") { writers, seconds };
+appending.SetAction(parsed => AppendsAsync(new AppendPlan(parsed.GetValue(seconds), Numbers(parsed.GetValue(writers)!)), new History(parsed.GetValue(history))));
 
 var together = new Option<int>("--calls") { Description = "Calls at once.", DefaultValueFactory = _ => 20 };
 var bargeIns = new Option<int>("--barge-ins") { Description = "Interruptions in each call.", DefaultValueFactory = _ => 5 };
@@ -37,6 +35,12 @@ var messages = new Option<int>("--messages") { Description = "Messages of each c
 var times = new Option<int>("--times") { Description = "How often it is measured.", DefaultValueFactory = _ => 5000 };
 var context = new Command("context", "How long building what an agent is told of a caller takes, beside a plain select.") { callers, messages, times, seed };
 context.SetAction(parsed => ContextBench.RunAsync(parsed.GetValue(callers), parsed.GetValue(messages), parsed.GetValue(times), parsed.GetValue(seed)));
+
+var appends = new Option<int>("--appends") { Description = "Of each kind, in each round.", DefaultValueFactory = _ => 2_000 };
+var rounds = new Option<int>("--rounds") { Description = "How often each is measured; the median counts.", DefaultValueFactory = _ => 3 };
+var rebuilt = new Option<int>("--rebuilt") { Description = "From how many events the read models are rebuilt, at least.", DefaultValueFactory = _ => 100_000 };
+var store = new Command("store", "Appends and a rebuild; with --event-store marten, by turns with Guru's own store.") { appends, rounds, rebuilt };
+store.SetAction(parsed => StoreBench.RunAsync(parsed.GetValue(appends), parsed.GetValue(rounds), parsed.GetValue(rebuilt)));
 
 var onRecord = new Option<int>("--calls") { Description = "Calls on record.", DefaultValueFactory = _ => 100_000 };
 var turns = new Option<int>("--turns") { Description = "Utterances of a call, on average.", DefaultValueFactory = _ => 22 };
@@ -52,13 +56,14 @@ var relay = new Command("relay", "The relay that calls are measured beside.") { 
 relay.Hidden = true;
 relay.SetAction(parsed => Relay.RunAsync(parsed.GetValue(ports)![0], parsed.GetValue(ports)![1]));
 
-var root = new RootCommand("Measures Guru. Without a command, everything but analysts, whose database takes many minutes to fill.") { history, calls, frames, store, heard, context, analysts, relay };
+var root = new RootCommand("Measures Guru. Without a command, everything but analysts, whose database takes many minutes to fill.") { history, calls, frames, appending, heard, context, store, analysts, relay };
 root.SetAction(async parsed =>
 {
     var kept = new History(parsed.GetValue(history));
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);
+    await StoreBench.RunAsync(appends: 2_000, rounds: 3, rebuilt: 100_000);
     await FramesAsync(kept);
-    await StoreAsync(new StorePlan(Seconds: 5, RebuildEvents: 100_000, Writers: [1, 8, 32]), kept);
+    await AppendsAsync(new AppendPlan(Seconds: 5, Writers: [1, 8, 32]), kept);
     var code = await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
 
     // Last, since it leaves this process one core.
@@ -83,4 +88,4 @@ static async Task FramesAsync(History kept)
     kept.Add(figures);
 }
 
-static async Task StoreAsync(StorePlan plan, History kept) => kept.Add(await StoreBench.RunAsync(plan));
+static async Task AppendsAsync(AppendPlan plan, History kept) => kept.Add(await AppendBench.RunAsync(plan));

@@ -130,7 +130,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database, settings.Prices);
+        builder.Services.AddEventStore(database, settings.Prices);
         builder.Services.AddSingleton(provider => new CallJournal(
             settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<CallJournal>>()));
         builder.Services.AddSingleton<ICallJournal>(provider => provider.GetRequiredService<CallJournal>());

@@ -28,7 +28,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     private const string KeyDestroyed = "GU002";
 
     private static readonly Meter Meter = new("Guru");
-    private static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
+
+    internal static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
         "guru.store.append.duration", unit: "s", description: "Time to append events to a stream, projections included.");
 
     public async Task<long> AppendAsync(
@@ -96,11 +97,6 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
 
     /// <summary>A page of the log in order; it may be the last one only when it is not full.</summary>
     internal async Task<IReadOnlyList<StoredEvent>> ReadPageAsync(
-        long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken) =>
-        await OpenAsync(await ReadSealedPageAsync(afterSequence, upToSequence, limit, cancellationToken), cancellationToken);
-
-    /// <summary>The same page as it is stored.</summary>
-    internal async Task<IReadOnlyList<SealedEvent>> ReadSealedPageAsync(
         long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken)
     {
         // Marten leaves tombstones where an append of its own has failed.
@@ -112,17 +108,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         command.Parameters.Add(new() { Value = afterSequence });
         command.Parameters.Add(new() { Value = upToSequence });
         command.Parameters.Add(new() { Value = limit });
-        return await ReadSealedAsync(command, cancellationToken);
-    }
-
-    internal async ValueTask<IReadOnlyList<StoredEvent>> OpenAsync(IReadOnlyList<SealedEvent> page, CancellationToken cancellationToken)
-    {
-        var opened = await serializer.OpenAsync([.. page.Select(@event => @event.Raw)], cancellationToken);
-        return
-        [
-            .. page.Zip(opened, (@event, open) =>
-                new StoredEvent(@event.Sequence, @event.StreamId, @event.Version, @event.StoredAt, open.Data) { Erased = open.Erased }),
-        ];
+        return await ReadAsync(command, cancellationToken);
     }
 
     /// <summary>A page of the events of calls that were stored up to a moment; it may be the last one only when it is not full.</summary>
@@ -225,23 +211,23 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     /// <summary>Values out of range or that cannot be stored, broken constraints, and what exceeds a limit of the server's, such as an index row's.</summary>
     private static bool IsForGood(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
 
-    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken) =>
-        await OpenAsync(await ReadSealedAsync(command, cancellationToken), cancellationToken);
-
-    private static async Task<IReadOnlyList<SealedEvent>> ReadSealedAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
-        var page = new List<SealedEvent>();
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        while (await reader.ReadAsync(cancellationToken))
+        var rows = new List<(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt)>();
+        var page = new List<RawEvent>();
+        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
         {
-            page.Add(new SealedEvent(
-                reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3),
-                new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5))));
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                rows.Add((reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3)));
+                page.Add(new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5)));
+            }
         }
 
-        return page;
+        var events = await serializer.OpenAsync(page, cancellationToken);
+        return
+        [
+            .. rows.Zip(events, (row, opened) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, opened.Data) { Erased = opened.Erased }),
+        ];
     }
 }
-
-/// <summary>An event as it is stored, its personal members under their keys.</summary>
-internal readonly record struct SealedEvent(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt, RawEvent Raw);

@@ -1,15 +1,14 @@
 using System.Threading.Channels;
+using Guru.Application;
 using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
 
-/// <summary>One pass over the log: pages are read one after the other, opened and projected side by side, and written in their order.</summary>
-internal sealed class RebuildRun(PostgresEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
+/// <summary>One pass over the log in three stages side by side: read and open, project, write.</summary>
+internal sealed class RebuildRun(IEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
 {
     private const int PageSize = 4_000;
-
-    /// <summary>Pages that are being opened, and those that wait to be written.</summary>
-    private static readonly int PagesAhead = Math.Clamp(Environment.ProcessorCount, 2, 8);
+    private const int PagesAhead = 4;
 
     private long _sequence;
 
@@ -18,16 +17,25 @@ internal sealed class RebuildRun(PostgresEventStore store, Projections projectio
     public async Task ProjectUpToAsync(long last, NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var pages = Channel.CreateBounded<Task<Changes>>(PagesAhead);
-        await Task.WhenAll(
-            StoppingOthersAsync(ReadAsync(pages.Writer, last, ending.Token), ending), StoppingOthersAsync(WriteAsync(pages.Reader, connection, last, ending.Token), ending));
+        var pages = Channel.CreateBounded<IReadOnlyList<StoredEvent>>(PagesAhead);
+        var batches = Channel.CreateBounded<Changes>(PagesAhead);
+        Task[] stages =
+        [
+            StageAsync(pages.Writer, writer => ReadAsync(writer, last, ending.Token), ending),
+            StageAsync(batches.Writer, writer => ProjectAsync(pages.Reader, writer, ending.Token), ending),
+            StageAsync<int>(null, _ => WriteAsync(batches.Reader, connection, last, ending.Token), ending),
+        ];
+        await Task.WhenAll(stages);
     }
 
-    private static async Task StoppingOthersAsync(Task work, CancellationTokenSource ending)
+    /// <summary>A stage that fails stops the others; one that is done tells the next.</summary>
+    private static async Task StageAsync<T>(
+        ChannelWriter<T>? writer, Func<ChannelWriter<T>, Task> stage, CancellationTokenSource ending)
     {
         try
         {
-            await work;
+            await stage(writer!);
+            writer?.Complete();
         }
         catch
         {
@@ -36,40 +44,35 @@ internal sealed class RebuildRun(PostgresEventStore store, Projections projectio
         }
     }
 
-    private async Task ReadAsync(ChannelWriter<Task<Changes>> pages, long last, CancellationToken cancellationToken)
+    private async Task ReadAsync(ChannelWriter<IReadOnlyList<StoredEvent>> pages, long last, CancellationToken cancellationToken)
     {
-        var after = _sequence;
-        IReadOnlyList<SealedEvent> page;
-        do
+        var events = store.ReadAllAsync(_sequence, cancellationToken).TakeWhile(stored => stored.Sequence <= last);
+        await foreach (var page in events.Chunk(PageSize).WithCancellation(cancellationToken))
         {
-            page = await store.ReadSealedPageAsync(after, last, PageSize, cancellationToken);
-            if (page.Count > 0)
-            {
-                after = page[^1].Sequence;
-                var read = page;
-                await pages.WriteAsync(Task.Run(() => ProjectAsync(read, cancellationToken), cancellationToken), cancellationToken);
-            }
+            await pages.WriteAsync(page, cancellationToken);
         }
-        while (page.Count == PageSize);
-        pages.Complete();
     }
 
-    private async Task<Changes> ProjectAsync(IReadOnlyList<SealedEvent> page, CancellationToken cancellationToken)
-    {
-        var batch = new SqlBatch();
-        foreach (var stored in await store.OpenAsync(page, cancellationToken))
-        {
-            batch.Add(projections.Project(new ProjectedEvent(stored.StreamId, stored.Data)));
-        }
-
-        return new Changes(batch, page.Count, page[^1].Sequence);
-    }
-
-    private async Task WriteAsync(ChannelReader<Task<Changes>> pages, NpgsqlConnection connection, long last, CancellationToken cancellationToken)
+    private async Task ProjectAsync(
+        ChannelReader<IReadOnlyList<StoredEvent>> pages, ChannelWriter<Changes> batches, CancellationToken cancellationToken)
     {
         await foreach (var page in pages.ReadAllAsync(cancellationToken))
         {
-            var (changes, events, sequence) = await page;
+            var batch = new SqlBatch();
+            foreach (var stored in page)
+            {
+                batch.Add(projections.Project(new ProjectedEvent(stored.StreamId, stored.Data)));
+            }
+
+            await batches.WriteAsync(new Changes(batch, page.Count, page[^1].Sequence), cancellationToken);
+        }
+    }
+
+    private async Task WriteAsync(
+        ChannelReader<Changes> batches, NpgsqlConnection connection, long last, CancellationToken cancellationToken)
+    {
+        await foreach (var (changes, events, sequence) in batches.ReadAllAsync(cancellationToken))
+        {
             if (!changes.IsEmpty)
             {
                 await using var batch = new NpgsqlBatch(connection) { Timeout = 0 };

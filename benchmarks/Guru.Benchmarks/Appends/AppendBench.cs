@@ -10,22 +10,21 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Guru.Benchmarks.Store;
+namespace Guru.Benchmarks.Appends;
 
 /// <param name="Seconds">How long each figure is measured.</param>
-/// <param name="RebuildEvents">How many events a rebuild is measured over; 0 leaves it out.</param>
-internal sealed record StorePlan(int Seconds, int RebuildEvents, IReadOnlyList<int> Writers);
+internal sealed record AppendPlan(int Seconds, IReadOnlyList<int> Writers);
 
 /// <summary>
 /// The event store, projections on, in a PostgreSQL of its own: invented calls, appended event by event or ten at once, beside the same rows written plainly,
 /// the stream's and the events' in one transaction.
 /// </summary>
-internal static class StoreBench
+internal static class AppendBench
 {
     private const int Calls = 20_000;
     private static readonly int[] Sizes = [1, 10];
 
-    public static async Task<IReadOnlyList<StoreFigures>> RunAsync(StorePlan plan)
+    public static async Task<IReadOnlyList<AppendFigures>> RunAsync(AppendPlan plan)
     {
         var directory = Directory.CreateTempSubdirectory("guru-bench-").FullName;
         try
@@ -38,7 +37,7 @@ internal static class StoreBench
                 .BuildServiceProvider();
             var store = services.GetRequiredService<IEventStore>();
             var floor = await PlainRows.CreateAsync(database.DataSource, services.GetRequiredService<EventSerializer>().Types);
-            var figures = new List<StoreFigures>();
+            var figures = new List<AppendFigures>();
             var seed = 1;
             await MeasureAsync(Sample(seed++), 1, 8, TimeSpan.FromSeconds(3), store.WriteAsync); // Warmed: JIT, prepared statements.
             foreach (var size in Sizes)
@@ -49,15 +48,9 @@ internal static class StoreBench
                     var span = TimeSpan.FromSeconds(plan.Seconds);
                     var plain = await MeasureAsync(calls, size, writers, span, floor.WriteAsync);
                     var ours = await MeasureAsync(calls, size, writers, span, store.WriteAsync);
-                    figures.Add(new StoreFigures($"append {size}", writers, ours, plain));
+                    figures.Add(new AppendFigures(size, writers, ours, plain));
                     Print(figures[^1]);
                 }
-            }
-
-            if (plan.RebuildEvents > 0)
-            {
-                figures.Add(await RebuildAsync(services, database.DataSource, store, plan.RebuildEvents, seed));
-                Print(figures[^1]);
             }
 
             return figures;
@@ -68,8 +61,8 @@ internal static class StoreBench
         }
     }
 
-    private static void Print(StoreFigures f) => Console.WriteLine(string.Create(
-        CultureInfo.InvariantCulture, $"{f.What,-10} {f.Writers,3} writers  {f.EventsPerSecond,8:F0} events/s   plain {f.FloorPerSecond,8:F0}   {f.Ratio,5:F2}"));
+    private static void Print(AppendFigures f) => Console.WriteLine(string.Create(
+        CultureInfo.InvariantCulture, $"{f.Size,3} at once {f.Writers,3} writers  {f.EventsPerSecond,8:F0} events/s   plain {f.FloorPerSecond,8:F0}   {f.Ratio,5:F2}"));
 
     private static IEnumerator<SampleCall> Sample(int seed) =>
         new SampleCalls(seed, DateTimeOffset.UtcNow, days: 30, "a secret of sixteen"u8.ToArray()).Take(Calls).GetEnumerator();
@@ -106,30 +99,10 @@ internal static class StoreBench
             version = await store.AppendAsync(call.StreamId, ExpectedVersion.Exactly(version), call.CallerId, some, CancellationToken.None);
         }
     }
-
-    private static async Task<StoreFigures> RebuildAsync(IServiceProvider services, NpgsqlDataSource database, IEventStore store, int events, int seed)
-    {
-        await using var count = database.CreateCommand("select count(*) from events.mt_events");
-        var calls = Sample(seed);
-        while ((long)(await count.ExecuteScalarAsync())! < events)
-        {
-            await MeasureAsync(calls, 500, 8, TimeSpan.FromSeconds(1), store.WriteAsync);
-        }
-
-        var rates = new List<double>();
-        for (var run = 0; run < 3; run++)
-        {
-            var began = Stopwatch.GetTimestamp();
-            var projected = await services.GetRequiredService<Rebuild>().RebuildAsync(progress: null, CancellationToken.None);
-            rates.Add(projected / Stopwatch.GetElapsedTime(began).TotalSeconds);
-        }
-
-        rates.Sort();
-        return new StoreFigures("rebuild", 1, rates[1], double.NaN);
-    }
 }
 
-internal sealed record StoreFigures(string What, int Writers, double EventsPerSecond, double FloorPerSecond)
+/// <param name="Size">Events in an append.</param>
+internal sealed record AppendFigures(int Size, int Writers, double EventsPerSecond, double FloorPerSecond)
 {
     public double Ratio => EventsPerSecond / FloorPerSecond;
 }
