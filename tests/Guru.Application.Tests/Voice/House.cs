@@ -33,7 +33,7 @@ internal sealed class House
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
         Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
         var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -73,6 +73,8 @@ internal sealed class House
     public ManualTime Time { get; } = new();
 
     public MemoryStore Store { get; }
+
+    public MemoryJournal Journal { get; } = new();
 
     public ScriptedDialer Dialer { get; }
 
