@@ -26,6 +26,7 @@ public static class Registration
         services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
+        services.AddSingleton<CallBackDesk>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.VoiceSessions;
@@ -19,6 +20,7 @@ public sealed partial class Switchboard(
     CallerMemory memory,
     IVoiceModelDialer dialer,
     IBrowserSessions browsers,
+    CallBackDesk callBacks,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
@@ -258,7 +260,8 @@ public sealed partial class Switchboard(
                 line.StreamSid,
                 CallPrompts.Remember(call.Purpose, call.Memory),
                 Sideband: call.CallSid.IsWebapp,
-                Purpose: call.Purpose),
+                Purpose: call.Purpose,
+                BeginsAt: connectedAt - zero),
             rules.Value);
         await using var bridge = new CallBridge(
             call.CallSid,
@@ -268,6 +271,7 @@ public sealed partial class Switchboard(
             zero,
             (configuration, token) => live.DialAsync(inner => DialAsync(call, configuration, inner), token),
             turn => HearLate(live, turn),
+            wish => callBacks.AnswerAsync(call.CallSid, call.CallerId, wish),
             rules.Value,
             time,
             logger);
@@ -315,7 +319,7 @@ public sealed partial class Switchboard(
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
-        DialAsync(call, voice.Value.For(agents, call.Agent, call.Language), cancellationToken);
+        DialAsync(call, voice.Value.For(agents, call.Agent, call.Language, time.GetUtcNow()), cancellationToken);
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, VoiceConfiguration configuration, CancellationToken cancellationToken) =>
         call.CallSid.IsWebapp

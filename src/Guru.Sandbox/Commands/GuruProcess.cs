@@ -40,30 +40,8 @@ public sealed class GuruProcess : IAsyncDisposable
     {
         var ownFolder = dataFolder is null ? Directory.CreateTempSubdirectory("guru-sandbox-").FullName : null;
         var address = new Uri($"http://127.0.0.1:{FreePort()}");
-        var start = new ProcessStartInfo("dotnet", [Find()])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-
-            // Not the caller's directory: a .env file there may hold real keys.
-            WorkingDirectory = dataFolder ?? ownFolder,
-        };
-        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!)
-            .Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
-        {
-            start.Environment[name] = value;
-        }
-
-        start.Environment.Remove("TWILIO_API_KEY");
-        start.Environment.Remove("TWILIO_API_SECRET");
         var log = new ConcurrentQueue<string>();
-        var process = new Process { StartInfo = start };
-        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
-        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
-        process.Start();
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
+        var process = Start([], openai, twilio, address, settings, (dataFolder ?? ownFolder)!, log);
         var guru = new GuruProcess(process, address, log, ownFolder);
         try
         {
@@ -75,6 +53,18 @@ public sealed class GuruProcess : IAsyncDisposable
             await guru.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Runs one of its commands, such as templates create, to its end.</summary>
+    /// <returns>The exit code, and what it printed.</returns>
+    public static async Task<(int ExitCode, IReadOnlyCollection<string> Log)> RunAsync(
+        IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string> settings, string dataFolder,
+        CancellationToken cancellationToken = default)
+    {
+        var log = new ConcurrentQueue<string>();
+        using var process = Start(command, openai, twilio, new Uri($"http://127.0.0.1:{FreePort()}"), settings, dataFolder, log);
+        await process.WaitForExitAsync(cancellationToken);
+        return (process.ExitCode, log);
     }
 
     /// <summary>The contract's variables for a Guru whose world is the sandbox.</summary>
@@ -152,6 +142,35 @@ public sealed class GuruProcess : IAsyncDisposable
                 // A temporary folder that stays is no reason to fail.
             }
         }
+    }
+
+    static Process Start(
+        IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, Uri address, IReadOnlyDictionary<string, string>? settings, string folder,
+        ConcurrentQueue<string> log)
+    {
+        var start = new ProcessStartInfo("dotnet", [Find(), .. command])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+
+            // Not the caller's directory: a .env file there may hold real keys.
+            WorkingDirectory = folder,
+        };
+        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, folder).Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment.Remove("TWILIO_API_KEY");
+        start.Environment.Remove("TWILIO_API_SECRET");
+        var process = new Process { StartInfo = start };
+        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
     }
 
     async Task WaitUntilReadyAsync(CancellationToken cancellationToken)

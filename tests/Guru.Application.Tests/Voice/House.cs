@@ -27,7 +27,8 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        var callBacks = new CallBackDesk(Store, new CallBacks(Templates, Terms, Time), Rules, Time, NullLogger<CallBackDesk>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -51,6 +52,8 @@ internal sealed class House
     public ScriptedConversations Known { get; } = new();
 
     public CallerMemory Memory { get; }
+
+    public MemoryTemplates Templates { get; } = new();
 
     public static CallSid CallSid { get; } = CallSid.Parse(Sid);
 
