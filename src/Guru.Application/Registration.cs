@@ -1,6 +1,8 @@
 using FluentValidation;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
@@ -27,6 +29,8 @@ public static class Registration
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
         services.AddSingleton<CallBackDesk>();
+        services.AddSingleton<CallTracer>();
+        services.AddSingleton<CallRecordings>();
         services.AddSingleton<Switchboard>();
         services.AddSingleton<BrowserCalls>();
         services.AddSingleton<IMediator, Mediator>();

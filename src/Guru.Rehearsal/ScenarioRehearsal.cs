@@ -10,7 +10,7 @@ namespace Guru.Rehearsal;
 public static class ScenarioRehearsal
 {
     /// <returns>The call, and everything that is not as it should be.</returns>
-    public static (VirtualCallRecord Call, IReadOnlyList<string> Mistakes) Run(Scenario scenario)
+    public static (VirtualCallRecord Call, IReadOnlyList<string> Mistakes) Run(Scenario scenario, bool traced = false)
     {
         var call = VirtualCall.Run(new VirtualCallOptions
         {
@@ -18,6 +18,7 @@ public static class ScenarioRehearsal
             Rules = Rules(scenario),
             Model = scenario.Session,
             AtMost = scenario.AtMost,
+            Traced = traced,
         });
 
         // Fixed sentences are the carrier's to say, and there is none here.

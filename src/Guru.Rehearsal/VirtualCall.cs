@@ -1,3 +1,4 @@
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
@@ -25,18 +26,23 @@ public sealed record VirtualCallOptions
     public TimeSpan LineDelay { get; init; } = TimeSpan.FromMilliseconds(20);
 
     public TimeSpan AtMost { get; init; } = TimeSpan.FromMinutes(90);
+
+    /// <summary>Keep what the session is told, so that the call can be replayed.</summary>
+    public bool Traced { get; init; }
 }
 
 /// <summary>What became of it.</summary>
 /// <param name="Decisions">All that the session decided, with the time.</param>
 /// <param name="Playback">What the carrier was sent, and what of it the caller heard.</param>
 /// <param name="Truncations">What the model's sessions were told was heard.</param>
+/// <param name="Traces">One for each stream, if the call was traced.</param>
 public sealed record VirtualCallRecord(
     IReadOnlyList<CallEvent> Events,
     CallEndReason? EndReason,
     IReadOnlyList<(TimeSpan At, CallDecision Decision)> Decisions,
     PlaybackBuffer Playback,
-    IReadOnlyList<Truncation> Truncations)
+    IReadOnlyList<Truncation> Truncations,
+    IReadOnlyList<string> Traces)
 {
     public IReadOnlyList<UtteranceTranscribed> Utterances => [.. Events.OfType<UtteranceTranscribed>().OrderBy(said => said.StartMs)];
 }
@@ -66,6 +72,7 @@ public sealed class VirtualCall
     private VirtualModel? _dialing;
     private bool _announced;
     private readonly List<VirtualModel> _models = [];
+    private readonly List<CallTrace> _traces = [];
     private TimeSpan _streamFrom;
     private int _streams;
     private int _dials;
@@ -82,14 +89,29 @@ public sealed class VirtualCall
         _session = Session(AgentCatalog.GeneralName, language: null, soFar: null);
     }
 
-    private CallSession Session(string agent, string? language, IReadOnlyList<HeardTurn>? soFar) => new(
-        new CallSessionStart(Zero, Agents, new VoiceSettings(), agent, language, Resumed: soFar is not null, soFar ?? []), _options.Rules);
+    private CallSession Session(string agent, string? language, IReadOnlyList<HeardTurn>? soFar)
+    {
+        var start = new CallSessionStart(Zero, Agents, new VoiceSettings(), agent, language, Resumed: soFar is not null, soFar ?? []);
+        if (!_options.Traced)
+        {
+            return new CallSession(start, _options.Rules);
+        }
+
+        _traces.Add(new CallTrace(start, _options.Rules, int.MaxValue));
+        return new CallSession(start, _options.Rules, _traces[^1]);
+    }
 
     public static VirtualCallRecord Run(VirtualCallOptions options)
     {
         var call = new VirtualCall(options);
         call.Run();
-        return new VirtualCallRecord(call._events, call._endReason, call._decisions, call._playback, [.. call._models.SelectMany(model => model.Truncations)]);
+        return new VirtualCallRecord(
+            call._events,
+            call._endReason,
+            call._decisions,
+            call._playback,
+            [.. call._models.SelectMany(model => model.Truncations)],
+            [.. call._traces.Select(trace => TraceText.Fold(trace.Close().Span))]);
     }
 
     private void Run()

@@ -31,6 +31,16 @@ public sealed class TwimlAnswerTests
         Write("https://guru.example.org", new ConnectStream(Sid, "+1", "t", "es", SayFirst: true)).Elements().First().Attribute("language")!.Value.ShouldBe("es-US");
 
     [Fact]
+    public void Who_is_recorded_is_told_so_in_their_language_before_the_stream()
+    {
+        var verbs = Write("https://guru.example.org", new ConnectStream(Sid, "+1", "t", "fr", SayFirst: true) { TellsOfRecording = true }).Elements().ToList();
+
+        verbs.Select(verb => verb.Name.LocalName).ShouldBe(["Say", "Say", "Connect", "Say", "Hangup"]);
+        verbs[1].Value.ShouldBe("Cet appel est enregistré.");
+        verbs[1].Attribute("language")!.Value.ShouldBe("fr-FR");
+    }
+
+    [Fact]
     public void A_language_without_a_voice_is_played_from_an_address_that_cannot_be_guessed()
     {
         var play = Write("https://guru.example.org", new SayAndHangUp(FixedSentence.ModelUnavailable, "ht")).Element("Play")!;

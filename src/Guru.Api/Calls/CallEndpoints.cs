@@ -2,6 +2,7 @@ using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
 using Guru.Application.Calls;
+using Guru.Application.Recordings;
 using Guru.Domain.Calls;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -21,6 +22,10 @@ internal static class CallEndpoints
         calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.");
         calls.MapGet("/{callSid}/transcript", TranscriptAsync).WithSummary("What was said and heard, as JSON or as plain text.")
             .Produces<Transcript>(StatusCodes.Status200OK, "application/json", "text/plain").ProducesProblem(StatusCodes.Status404NotFound);
+        calls.MapGet("/{callSid}/recording", RecordingAsync)
+            .WithSummary("The call's sound as WAV: the caller left, the agent right, as it was heard. It begins at 0 on the call's clock; Range is understood.")
+            .Produces(StatusCodes.Status200OK, contentType: "audio/wav").Produces(StatusCodes.Status206PartialContent, contentType: "audio/wav")
+            .ProducesProblem(StatusCodes.Status404NotFound);
         calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters);
     }
 
@@ -47,6 +52,35 @@ internal static class CallEndpoints
         var accepted = request.GetTypedHeaders().Accept.OrderByDescending(type => type.Quality ?? 1);
         var plain = accepted.Select(type => type.MediaType.Value).FirstOrDefault(type => type is "text/plain" or "application/json" or "*/*") == "text/plain";
         return plain ? TypedResults.Text(TranscriptText.Write(transcript), "text/plain; charset=utf-8") : TypedResults.Ok(transcript);
+    }
+
+    private static async Task<IResult> RecordingAsync(
+        ICallQueries calls, IRecordingStore recordings, string callSid, HttpContext context, CancellationToken cancellationToken)
+    {
+        if (!CallSid.TryParse(callSid, out var sid) || await calls.DetailAsync(sid, cancellationToken) is not { } call)
+        {
+            return UnknownCall();
+        }
+
+        if (call.Recording is not { } recorded)
+        {
+            return TypedResults.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no recording of this call.");
+        }
+
+        if (await recordings.OpenAsync(sid, cancellationToken) is not { } recording)
+        {
+            return TypedResults.Problem(
+                statusCode: StatusCodes.Status404NotFound,
+                title: "The recording of this call is not here.",
+                detail: $"It was deleted (Guru__Recording__Days, Guru__Recording__MostGigabytes, or with its caller), or it lies on another node: the call was last on {call.Node}.");
+        }
+
+        if (recording.Bytes < recorded.Bytes)
+        {
+            context.Response.Headers["Guru-Recording"] = "incomplete"; // A part of it lies on another node, or was lost: silence is in its place.
+        }
+
+        return TypedResults.Stream(recording.Sound, "audio/wav", lastModified: recording.StoredAt, enableRangeProcessing: true);
     }
 
     private static async Task<Results<Ok<Page<EventView>>, ValidationProblem, ProblemHttpResult>> EventsAsync(

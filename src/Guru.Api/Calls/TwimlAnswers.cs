@@ -16,12 +16,24 @@ internal sealed class TwimlAnswers(Sentences sentences, string baseUrl)
 
     public string Write(CallAnswer answer) => answer switch
     {
-        ConnectStream { SayFirst: true } a => Twiml.Document([sentences.Say(a.Language, FixedSentence.Connecting), .. Connect(a)]),
-        ConnectStream a => Twiml.Document([.. Connect(a)]),
+        ConnectStream a => Twiml.Document([.. First(a).Select(sentence => sentences.Say(a.Language, sentence)), .. Connect(a)]),
         SayAndHangUp a => Twiml.Document(sentences.Say(a.Language, a.Sentence), new Hangup()),
         JustHangUp => Twiml.Document(new Hangup()),
         _ => throw new System.Diagnostics.UnreachableException($"{answer.GetType().Name} has no TwiML."),
     };
+
+    private static IEnumerable<FixedSentence> First(ConnectStream answer)
+    {
+        if (answer.SayFirst)
+        {
+            yield return FixedSentence.Connecting;
+        }
+
+        if (answer.TellsOfRecording)
+        {
+            yield return FixedSentence.Recorded;
+        }
+    }
 
     /// <summary>The verbs after Connect serve a stream that never came up where the carrier does not ask the action URL.</summary>
     private TwimlVerb[] Connect(ConnectStream answer) =>

@@ -23,7 +23,7 @@ internal static class CommandLine
         var create = new Command("create", "Makes the request for permission to call and the card with a call button at Twilio, once, and submits them for WhatsApp's approval.") { languages };
         create.SetAction((parsed, cancellationToken) => MendingAsync(() => CreateTemplatesAsync(parsed.GetValue(languages)!, cancellationToken)));
         var templates = new Command("templates", "The messages that WhatsApp has to approve.") { create };
-        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates };
+        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates, ReplayCommand.Create(MendingAsync, Environment) };
         root.SetAction((_, cancellationToken) => MendingAsync(() => ServeAsync(cancellationToken)));
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
     }

@@ -19,6 +19,7 @@ using Guru.Domain;
 using Guru.Domain.Conversations;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Recordings;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Diagnostics;
@@ -137,6 +138,9 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Replies));
         builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
+        builder.Services.AddSingleton(Options.Create(settings.Traces));
+        builder.Services.AddSingleton(Options.Create(settings.Recording));
+        builder.Services.AddRecordingFiles();
         builder.Services.AddApplication();
         builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());

@@ -6,6 +6,8 @@ using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
@@ -42,7 +44,9 @@ internal sealed record GuruSettings(
     MessengerOptions Messenger,
     TextModelSettings Text,
     WebappOptions Webapp,
-    CallingTerms Calling)
+    CallingTerms Calling,
+    TraceSettings Traces,
+    RecordingSettings Recording)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -160,6 +164,9 @@ internal sealed record GuruSettings(
         var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
         mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
             $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
+        var recording = Options<RecordingSettings>(environment, "Recording", mistakes, settings =>
+            settings.Path = string.IsNullOrWhiteSpace(settings.Path) ? Path.Combine(database.DataDirectory, "recordings") : settings.Path);
+        var traces = Options<TraceSettings>(environment, "Traces", mistakes);
         var agents = AgentsOf(environment["Guru:Agents:Path"], mistakes);
         var calling = CallingOf(Options<CallingSettings>(environment, "Calling", mistakes), number, mistakes);
         var prices = PricesOf(environment["Guru:Prices:Path"], mistakes);
@@ -169,7 +176,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
-                replies, messages, work, messenger, text, webapp, calling!)
+                replies, messages, work, messenger, text, webapp, calling!, traces, recording)
             : throw new SettingsException(mistakes);
     }
 

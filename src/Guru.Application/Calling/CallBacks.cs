@@ -108,7 +108,7 @@ public sealed class CallBacks(ITemplates templates, CallingTerms terms, TimeProv
         var name = zone ?? (ZonesOf(conversation) is [var only] ? only : null);
         if (DateTime.TryParseExact(at, UtcTimes, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var moment))
         {
-            return Bounded(new CallBackTime(moment, name is not null && TimeZoneInfo.TryFindSystemTimeZoneById(name, out _) ? name : ""), out why);
+            return Bounded(new CallBackTime(new DateTimeOffset(moment), name is not null && TimeZoneInfo.TryFindSystemTimeZoneById(name, out _) ? name : ""), out why);
         }
 
         if (!DateTime.TryParseExact(at, LocalTimes, CultureInfo.InvariantCulture, DateTimeStyles.None, out var local))

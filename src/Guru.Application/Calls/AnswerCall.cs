@@ -85,7 +85,7 @@ public sealed partial class AnswerCallHandler(
         }
 
         LogAnswered(callSid);
-        return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect);
+        return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect) { TellsOfRecording = switchboard.Records };
     }
 
     /// <summary>A call of ours is looked up, to know why it was placed; a person's call may be permission to call back.</summary>

@@ -10,6 +10,9 @@ public abstract record CallAnswer;
 /// <param name="SayFirst">Say the fixed sentence for the time until the stream is up.</param>
 public sealed record ConnectStream(CallSid CallSid, string Address, string Token, string? Language, bool SayFirst) : CallAnswer
 {
+    /// <summary>The caller is to be told that the call is recorded.</summary>
+    public bool TellsOfRecording { get; init; }
+
     public override string ToString() => $"{nameof(ConnectStream)} {CallSid}";
 }
 
@@ -23,6 +26,9 @@ public enum FixedSentence
 {
     /// <summary>While the call is being connected.</summary>
     Connecting,
+
+    /// <summary>Before the agent speaks, where calls are recorded.</summary>
+    Recorded,
 
     /// <summary>The voice model cannot be had, or is gone.</summary>
     ModelUnavailable,

@@ -70,7 +70,14 @@ public sealed record CallDetail : CallSummary
     public required CallCosts Costs { get; init; }
 
     public required IReadOnlyList<AgentChoice> Routing { get; init; }
+
+    /// <summary>Null where the call was not recorded.</summary>
+    public required CallRecordingSummary? Recording { get; init; }
 }
+
+/// <param name="DurationMs">From 0 on the call's clock to the end of the last part.</param>
+/// <param name="Bytes">As they are stored.</param>
+public sealed record CallRecordingSummary(long DurationMs, long Bytes);
 
 /// <summary>What the model's responses used. Cached tokens are part of the input tokens.</summary>
 /// <param name="TranscriptionSeconds">How long the audio was that was transcribed.</param>

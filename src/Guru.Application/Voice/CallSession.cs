@@ -1,3 +1,4 @@
+using Guru.Application.Traces;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
 using Guru.Domain.Calls;
@@ -34,7 +35,8 @@ public sealed record CallSessionStart(
 /// inputs at the same times give the same decisions, in a test, a replay and a call. docs/call-flow.md tells it in steps.
 /// </summary>
 /// <remarks>Not safe for concurrent use: the bridge hands in one thing at a time.</remarks>
-public sealed partial class CallSession(CallSessionStart start, CallRules rules)
+/// <param name="trace">Keeps what goes in and what comes out, so that it can be replayed.</param>
+public sealed partial class CallSession(CallSessionStart start, CallRules rules, CallTrace? trace = null)
 {
     private const int FirstRedialMs = 200;
     private const int LongestRedialMs = 3000;
@@ -133,20 +135,37 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
 
         var decisions = _decisions.ToArray();
         _decisions.Clear();
+        trace?.Decided(decisions);
         return decisions;
     }
 
     /// <summary>Places a frame of the caller on the call's clock.</summary>
     /// <param name="timestampMs">Milliseconds since the stream's start, or -1 where the carrier did not say.</param>
-    public CallerFrame PlaceFrame(int bytes, long timestampMs, TimeSpan now) => _frames.Place(bytes, timestampMs, now);
+    public CallerFrame PlaceFrame(int bytes, long timestampMs, TimeSpan now)
+    {
+        var frame = _frames.Place(bytes, timestampMs, now);
+        trace?.Placed(bytes, timestampMs, now, frame);
+        return frame;
+    }
 
     /// <summary>Notes audio that went to the model.</summary>
-    public void Appended(int bytes, long callMs) => _clock.Appended(bytes, callMs);
+    public void Appended(int bytes, long callMs)
+    {
+        trace?.Appended(bytes, callMs);
+        _clock.Appended(bytes, callMs);
+    }
 
     /// <summary>Decides on a slice of the model's speech: sent to the caller, or dropped as part of something cut off.</summary>
     public AudioDecision OnModelAudio(in ModelAudio audio, TimeSpan now)
     {
         _now = now;
+        var decision = Decide(audio, now);
+        trace?.Spoke(audio, now, decision);
+        return decision;
+    }
+
+    private AudioDecision Decide(in ModelAudio audio, TimeSpan now)
+    {
         if (IsOver || _lineIsGone)
         {
             return default;
@@ -181,13 +200,14 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
     public bool OnMark(PlaybackMark mark, TimeSpan now)
     {
         _now = now;
-        if (IsOver || !_playback.Acknowledge(mark, now))
+        var counts = !IsOver && _playback.Acknowledge(mark, now);
+        trace?.Returned(mark, now, counts);
+        if (counts)
         {
-            return false;
+            Settle();
         }
 
-        Settle();
-        return true;
+        return counts;
     }
 
     public void Handle(CallInput input, TimeSpan now)
@@ -198,6 +218,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         }
 
         _now = now;
+        trace?.Told(input, now);
         switch (input)
         {
             case FromModel { Event: var @event } when !_lineIsGone:
@@ -272,6 +293,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules)
         }
 
         Deadline = NextDeadline();
+        trace?.Waits(Deadline);
     }
 
     private bool IsQuiet =>

@@ -15,6 +15,9 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     public CallRecorder? Recorder { get; set; }
 
+    /// <summary>Null where the call is not recorded.</summary>
+    public Recordings.CallRecording? Recording { get; set; }
+
     public Task Over => _over.Task;
 
     /// <summary>Why Guru ended the call; null while it goes on, or when somebody else ended it.</summary>
@@ -91,6 +94,11 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
     public async ValueTask DisposeAsync()
     {
         await LetGoAsync(TakeModel());
+        if (Recording is not null)
+        {
+            await Recording.DisposeAsync();
+        }
+
         _over.TrySetResult();
     }
 

@@ -2,6 +2,8 @@ using System.Collections.Concurrent;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Traces;
 using Guru.Application.VoiceSessions;
 using Guru.Domain;
 using Guru.Domain.Agents;
@@ -24,6 +26,8 @@ public sealed partial class Switchboard(
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
+    CallTracer tracer,
+    CallRecordings recordings,
     TimeProvider time,
     ILogger<Switchboard> logger) : IDisposable
 {
@@ -46,6 +50,9 @@ public sealed partial class Switchboard(
 
     /// <summary>Done when everything about the calls that are over now is stored.</summary>
     public Task PaperworkDone => Task.WhenAll(_live.Values.Select(live => live.Over).Concat(_paperwork.Keys));
+
+    /// <summary>Calls are recorded, so that callers are to be told.</summary>
+    public bool Records => recordings.AreMade;
 
     public bool IsDraining => _draining is not null;
 
@@ -248,21 +255,38 @@ public sealed partial class Switchboard(
     {
         var call = live.Call;
         var zero = call.Earlier?.Zero ?? connectedAt;
-        var session = new CallSession(
-            new CallSessionStart(
-                zero,
-                agents,
-                voice.Value,
-                agents[call.Agent].Name,
-                call.Language,
-                Resumed: call.Earlier is not null,
-                call.Earlier?.SoFar ?? [],
-                line.StreamSid,
-                CallPrompts.Remember(call.Purpose, call.Memory),
-                Sideband: call.CallSid.IsWebapp,
-                Purpose: call.Purpose,
-                BeginsAt: connectedAt - zero),
-            rules.Value);
+        var start = new CallSessionStart(
+            zero,
+            agents,
+            voice.Value,
+            agents[call.Agent].Name,
+            call.Language,
+            Resumed: call.Earlier is not null,
+            call.Earlier?.SoFar ?? [],
+            line.StreamSid,
+            CallPrompts.Remember(call.Purpose, call.Memory),
+            Sideband: call.CallSid.IsWebapp,
+            Purpose: call.Purpose,
+            BeginsAt: connectedAt - zero);
+        var trace = tracer.Begin(start, rules.Value);
+        live.Recording = recordings.Begin(call, line.StreamSid, zero, connectedAt, Node);
+        line = live.Recording is null ? line : new RecordedLine(line, live.Recording);
+        try
+        {
+            return await CarryAsync(line, live, zero, new CallSession(start, rules.Value, trace));
+        }
+        finally
+        {
+            if (trace is not null)
+            {
+                Paperwork(call.CallSid, Task.Run(() => tracer.KeepAsync(call.CallSid, call.CallerId, line.StreamSid, connectedAt, trace), CancellationToken.None));
+            }
+        }
+    }
+
+    private async Task<CallEndReason?> CarryAsync(ICallerLine line, LiveCall live, DateTimeOffset zero, CallSession session)
+    {
+        var call = live.Call;
         await using var bridge = new CallBridge(
             call.CallSid,
             line,
@@ -299,6 +323,11 @@ public sealed partial class Switchboard(
 
             recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
             await recorder.FlushAsync(Call.ResumeWindow);
+        }
+
+        if (live.Recording is { } recording && await recording.CompleteAsync() is { } stored)
+        {
+            recorder.Record(new RecordRecording(stored));
         }
 
         recorder.Complete();

@@ -77,6 +77,7 @@ public sealed record Call(
         },
         UsageRecorded e => call with { Recorded = call.Recorded.Add(UsageKey(e)) },
         VoiceModelReconnected e => call with { Recorded = call.Recorded.Add(ReconnectKey(e)) },
+        RecordingStored e => call with { Recorded = call.Recorded.Add(RecordingKey(e)) },
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
         CallEnded e => call with { Ended = e.Reason, EndedAt = e.At },
         CallSummarized e => call with { Summary = e },
@@ -119,6 +120,7 @@ public sealed record Call(
         RecordUsage c => call.Recorded.Contains(UsageKey(c.Usage)) ? [] : [c.Usage],
         RecordReconnect c => call.Recorded.Contains(ReconnectKey(c.Reconnect)) ? [] : [c.Reconnect],
 
+        RecordRecording c => call.Recorded.Contains(RecordingKey(c.Recording)) ? [] : [c.Recording],
         RecordHandOff c => call.Recorded.Contains(HandOffKey(c.HandOff)) ? [] : [c.HandOff],
         RecordLanguage c => call.Recorded.Contains(LanguageKey(c.Language)) ? [] : [c.Language],
 
@@ -154,6 +156,8 @@ public sealed record Call(
     private static string LanguageKey(CallLanguageDetermined language) => $"language:{language.Language}:{language.At.UtcTicks}";
 
     private static string ReconnectKey(VoiceModelReconnected reconnect) => $"model:{reconnect.ModelSessionId}";
+
+    private static string RecordingKey(RecordingStored recording) => $"recording:{recording.StreamSid}";
 
     private static string UsageKey(UsageRecorded usage) => $"usage:{usage.Kind}:{usage.UsageId}";
 }

@@ -36,6 +36,8 @@ public sealed record RecordHandOff(AgentHandedOff HandOff) : CallCommand(HandOff
 
 public sealed record RecordLanguage(CallLanguageDetermined Language) : CallCommand(Language.At);
 
+public sealed record RecordRecording(RecordingStored Recording) : CallCommand(Recording.At);
+
 public sealed record RecordStatus(CallStatusChanged Change) : CallCommand(Change.At);
 
 /// <param name="StreamSid">For <see cref="CallEndReason.StreamLost"/>: the stream that was lost. A call that has gone on over another does not end.</param>

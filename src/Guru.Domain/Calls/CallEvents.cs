@@ -129,6 +129,12 @@ public sealed record CallStatusChanged(
 
 public sealed record CallEnded(CallEndReason Reason, DateTimeOffset At) : CallEvent(At);
 
+/// <summary>The sound of a Media Stream is stored.</summary>
+/// <param name="StartMs">As of an utterance.</param>
+/// <param name="Bytes">As they are stored.</param>
+/// <param name="Node">The name of the Guru process that stored it.</param>
+public sealed record RecordingStored(string StreamSid, long StartMs, long DurationMs, long Bytes, string Node, DateTimeOffset At) : CallEvent(At);
+
 /// <summary>What a call came to, by what was said and heard in it. The lists hold one thing on each line.</summary>
 /// <param name="Language">ISO 639-1 of the texts, where the caller's language was known.</param>
 /// <param name="Agreed">What somebody said they would do next.</param>

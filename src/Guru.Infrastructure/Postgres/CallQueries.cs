@@ -84,7 +84,8 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
             $"""
             select {Columns}, c.input_text, c.input_audio, c.cached_text, c.cached_audio, c.output_text, c.output_audio, c.transcription_seconds,
                 c.cost_text, c.cost_audio, c.cost_cached, c.cost_transcription, c.cost_carrier,
-                coalesce((select sum(t.cost) from ({TurnCosts} where u.call_sid = c.call_sid) t), 0)
+                coalesce((select sum(t.cost) from ({TurnCosts} where u.call_sid = c.call_sid) t), 0),
+                c.recording_ms, c.recording_bytes
             from guru.calls c where c.call_sid = $1
             """);
         command.Parameters.Add(new() { Value = callSid.Value });
@@ -101,9 +102,11 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         var tokens = new CallTokens(Tokens(0), Tokens(1), Tokens(2), Tokens(3), Tokens(4), Tokens(5), Amount(6));
         var costs = new CallCosts(
             Amount(7), Amount(8), Amount(9), Amount(10), carrier, turns, call.Cost - (carrier ?? 0) - turns, prices.Dated);
+        var recording = reader.ValueOrNull<long>(ColumnCount + 13) is { } ms ? new CallRecordingSummary(ms, reader.GetInt64(ColumnCount + 14)) : null;
         await reader.CloseAsync();
         return new CallDetail(call)
         {
+            Recording = recording,
             Tokens = tokens,
             Costs = costs,
             Routing = await RoutingAsync(dataSource, "call_sid = $1", callSid.Value, cancellationToken),

@@ -49,11 +49,23 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
         """,
         Text, Text);
 
+    /// <summary>Each stream of a call adds to its recording.</summary>
+    private readonly SqlStatement _recorded = new(
+        $"""
+        update {schema}.calls c set
+            recording_ms = greatest(c.recording_ms, r.until_ms),
+            recording_bytes = coalesce(c.recording_bytes, 0) + r.bytes
+        from unnest($1, $2, $3) as r (call_sid, until_ms, bytes)
+        where c.call_sid = r.call_sid
+        """,
+        Text, Bigint, Bigint);
+
     public IReadOnlyList<string> Tables => ["calls"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
         CallStream.SidOf(@event.StreamId) is not { } callSid ? []
         : @event.Data is UtteranceTranscribed { Speaker: Speaker.Caller, Language: { } language } ? [new SqlCommand(_spoken, callSid, callSid, language)]
+        : @event.Data is RecordingStored recorded ? [new SqlCommand(_recorded, callSid, callSid, recorded.StartMs + recorded.DurationMs, recorded.Bytes)]
         : Said(@event.Data) is { } said ? [Merge(callSid, said)]
         : [];
 

@@ -56,6 +56,7 @@ public sealed class EventTypes
             (typeof(UtteranceTranscribed), "UtteranceTranscribed", "utterance_transcribed"),
             (typeof(VoiceModelReconnected), "VoiceModelReconnected", "voice_model_reconnected"),
             (typeof(UsageRecorded), "UsageRecorded", "usage_recorded"),
+            (typeof(RecordingStored), "RecordingStored", "recording_stored"),
             (typeof(CallStatusChanged), "CallStatusChanged", "call_status_changed"),
             (typeof(CallEnded), "CallEnded", "call_ended"),
             (typeof(CallSummarized), "CallSummarized", "call_summarized")),

@@ -3,6 +3,7 @@ using Guru.Application.Analytics;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Traces;
 using Guru.Application.Transcripts;
 using Guru.Application.Work;
 using Guru.Domain.Costs;
@@ -29,6 +30,7 @@ public static class PostgresRegistration
         services.AddSingleton<IConsentQueries, ConsentQueries>();
         services.AddSingleton<IRequestKeys, PostgresRequestKeys>();
         services.AddSingleton<ITemplates, PostgresTemplates>();
+        services.AddSingleton<ICallTraces, PostgresCallTraces>();
         services.AddSingleton<ITranscriptQueries, TranscriptQueries>();
         services.AddSingleton<PastReadModels>();
         services.AddSingleton<IAnalyticsQueries, AnalyticsQueries>();

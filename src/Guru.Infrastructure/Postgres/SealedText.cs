@@ -11,19 +11,12 @@ internal static class SealedText
 {
     private const char Mark = '~';
     private const int IdLength = 32;
-    private const int NonceLength = 12;
-    private const int TagLength = 16;
 
     public static string Seal(Guid keyId, byte[] key, string text, byte[] binding)
     {
-        var length = Encoding.UTF8.GetByteCount(text);
-        var bytes = new byte[NonceLength + length + TagLength];
-        var nonce = bytes.AsSpan(0, NonceLength);
-        var body = bytes.AsSpan(NonceLength, length);
-        RandomNumberGenerator.Fill(nonce);
-        Encoding.UTF8.GetBytes(text, body);
-        using var aes = new AesGcm(key, TagLength);
-        aes.Encrypt(nonce, body, body, bytes.AsSpan(NonceLength + length), binding);
+        var bytes = new byte[SealedBytes.Overhead + Encoding.UTF8.GetByteCount(text)];
+        Encoding.UTF8.GetBytes(text, bytes.AsSpan(SealedBytes.NonceLength));
+        SealedBytes.SealInPlace(key, bytes, binding);
         return $"{Mark}{keyId:N}.{Base64Url.EncodeToString(bytes)}";
     }
 
@@ -36,17 +29,6 @@ internal static class SealedText
     }
 
     /// <exception cref="CryptographicException">Not sealed under this key for this member, or damaged.</exception>
-    public static string Open(string text, byte[] key, byte[] binding)
-    {
-        Span<byte> bytes = Base64Url.DecodeFromChars(text.AsSpan(IdLength + 2));
-        if (bytes.Length < NonceLength + TagLength)
-        {
-            throw new CryptographicException("A sealed text is too short.");
-        }
-
-        var body = bytes[NonceLength..^TagLength];
-        using var aes = new AesGcm(key, TagLength);
-        aes.Decrypt(bytes[..NonceLength], body, bytes[^TagLength..], body, binding);
-        return Encoding.UTF8.GetString(body);
-    }
+    public static string Open(string text, byte[] key, byte[] binding) =>
+        Encoding.UTF8.GetString(SealedBytes.Open(key, Base64Url.DecodeFromChars(text.AsSpan(IdLength + 2)), binding));
 }

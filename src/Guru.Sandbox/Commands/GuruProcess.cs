@@ -83,6 +83,7 @@ public sealed class GuruProcess : IAsyncDisposable
             ["GURU_DATA_DIR"] = dataFolder,
             ["GURU_ANALYST_KEYS"] = AnalystKey,
             ["GURU_OPERATOR_KEYS"] = OperatorKey,
+            ["Guru__Traces__Enabled"] = "true",
         };
         if (Environment.GetEnvironmentVariable("DATABASE_URL") is not null && Environment.GetEnvironmentVariable("GURU_SECRET") is null)
         {

@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Guru.Application.Traces;
 using Shouldly;
 
 namespace Guru.Application.Tests.Voice;
@@ -27,6 +28,16 @@ public sealed class EveryCall
     public void Is_decided_by_what_happened_in_it_alone() =>
         Prop.ForAll(Scripts, script => RandomCall.Of(script, hostile: true).Decisions.ShouldBe(RandomCall.Of(script, hostile: true).Decisions))
             .Check(Tried.WithMaxTest(100));
+
+    [Fact]
+    public void Is_decided_in_a_replay_as_it_was() =>
+        Prop.ForAll(Scripts, script =>
+        {
+            var call = RandomCall.Of(script, hostile: true, latencyMs: 30, traceBytes: int.MaxValue);
+            var outcome = CallReplay.Run(TraceText.Fold(call.Trace!.Close().Span));
+            outcome.Difference.ShouldBeNull();
+            outcome.Decisions.ShouldBe(call.Decisions.Count);
+        }).Check(Tried.WithMaxTest(200));
 
     private static IEnumerable<int[]> Shrunk(int[] script)
     {

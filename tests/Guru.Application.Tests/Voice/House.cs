@@ -1,6 +1,10 @@
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Recordings;
+using Guru.Application.Tests.Recordings;
+using Guru.Application.Tests.Traces;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
@@ -28,7 +32,9 @@ internal sealed class House
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
         var callBacks = new CallBackDesk(Store, new CallBacks(Templates, Terms, Time), Rules, Time, NullLogger<CallBackDesk>.Instance);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Time, NullLogger<Switchboard>.Instance);
+        Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
+        var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
+        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -54,6 +60,16 @@ internal sealed class House
     public CallerMemory Memory { get; }
 
     public MemoryTemplates Templates { get; } = new();
+
+    public RecordingSettings RecordingSettings { get; } = new();
+
+    public MemoryRecordings Recordings { get; } = new();
+
+    public TraceSettings TraceSettings { get; } = new();
+
+    public MemoryTraces Traces { get; } = new();
+
+    public CallTracer Tracer { get; }
 
     public static CallSid CallSid { get; } = CallSid.Parse(Sid);
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Guru.Application.Traces;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
@@ -38,20 +39,22 @@ internal sealed class PhoneCall
 
     public PhoneCall(
         Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0, string? language = null,
-        bool sideband = false)
+        bool sideband = false, int traceBytes = 0)
     {
         var set = new CallRules { SilenceSeconds = 20, AnswerSeconds = 8 };
         rules?.Invoke(set);
-        Session = new CallSession(
-            new CallSessionStart(
-                Zero, Agents, new VoiceSettings { Model = "voice-model", TranscriptionModel = "transcription-model" }, "general", language, resumed, soFar ?? [], Sideband: sideband),
-            set);
+        var start = new CallSessionStart(
+            Zero, Agents, new VoiceSettings { Model = "voice-model", TranscriptionModel = "transcription-model" }, "general", language, resumed, soFar ?? [], Sideband: sideband);
+        Trace = traceBytes > 0 ? new CallTrace(start, set, traceBytes) : null;
+        Session = new CallSession(start, set, Trace);
         (NowMs, _nextFrame, StartedAt) = (startsAt, startsAt, startsAt);
         Model = new ModelSide(this);
         Caller = new CallerSide(this);
     }
 
     public CallSession Session { get; }
+
+    public CallTrace? Trace { get; }
 
     public Carrier Carrier { get; } = new();
 
@@ -98,6 +101,14 @@ internal sealed class PhoneCall
     public static PhoneCall Answered(Action<CallRules>? rules = null)
     {
         var call = new PhoneCall(rules);
+        call.Model.IsReady();
+        return call;
+    }
+
+    /// <summary>A call whose model is ready, and that can be replayed.</summary>
+    public static PhoneCall Traced(int traceBytes = 1 << 20)
+    {
+        var call = new PhoneCall(traceBytes: traceBytes);
         call.Model.IsReady();
         return call;
     }

@@ -35,16 +35,16 @@ internal sealed class RandomCall
     private int _checked;
     private bool _lineIsGone;
 
-    private RandomCall(bool hostile, int latencyMs)
+    private RandomCall(bool hostile, int latencyMs, int traceBytes)
     {
         _hostile = hostile;
-        _call = new PhoneCall(rules => (rules.SilenceSeconds, rules.AnswerSeconds, rules.MaxDurationSeconds, rules.GoodbyeSeconds) = (6, 4, 90, 8));
+        _call = new PhoneCall(rules => (rules.SilenceSeconds, rules.AnswerSeconds, rules.MaxDurationSeconds, rules.GoodbyeSeconds) = (6, 4, 90, 8), traceBytes: traceBytes);
         _call.Carrier.LatencyMs = latencyMs;
     }
 
-    public static PhoneCall Of(int[] script, bool hostile, int latencyMs = 0)
+    public static PhoneCall Of(int[] script, bool hostile, int latencyMs = 0, int traceBytes = 0)
     {
-        var random = new RandomCall(hostile, latencyMs);
+        var random = new RandomCall(hostile, latencyMs, traceBytes);
         foreach (var step in script)
         {
             if (random._call.IsOver)

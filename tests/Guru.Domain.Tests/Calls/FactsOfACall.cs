@@ -52,6 +52,16 @@ public sealed class FactsOfACall : CallSpec
     }
 
     [Fact]
+    public void Each_streams_recording_is_noted_once_though_the_call_be_over()
+    {
+        var first = new RecordingStored("MZ0", 0, 12_000, 200_000, "node", At(12));
+        var second = first with { StreamSid = "MZ1", StartMs = 20_000 };
+        Given([.. Connected, Ended(CallEndReason.CallerHungUp)])
+            .When(new RecordRecording(first), new RecordRecording(second), new RecordRecording(first))
+            .Then(first, second);
+    }
+
+    [Fact]
     public void An_utterance_a_usage_and_a_session_of_the_same_name_are_three_facts() =>
         Call.Fold(
         [

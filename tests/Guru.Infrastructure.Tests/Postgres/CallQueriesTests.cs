@@ -52,6 +52,17 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_recording_of_a_call_is_that_of_its_streams_together()
+    {
+        await AppendAsync(Started(), Connected(2));
+        (await _database.Queries.DetailAsync(Sid, CancellationToken.None))!.Recording.ShouldBeNull();
+
+        await AppendAsync(new RecordingStored("MZ0", 0, 12_000, 200_000, "node", At(20)), new RecordingStored("MZ1", 30_000, 5000, 80_000, "node", At(40)));
+
+        (await _database.Queries.DetailAsync(Sid, CancellationToken.None))!.Recording.ShouldBe(new CallRecordingSummary(35_000, 280_000));
+    }
+
+    [Fact]
     public async Task The_callers_number_is_masked_in_the_read_model()
     {
         await AppendAsync(Started());

@@ -37,6 +37,8 @@ internal sealed class RandomCalls(int seed)
         commands.AddRange(Enumerable.Range(12, _random.Next(4)).Select(turn => Utterance(turn, at = Later(at))));
         commands.Add(new RecordUsage(new UsageRecorded("resp_1", "response", "model", "general", new TokenUsage(1, 2, 0, 0, 3, 4), 0.1, at)));
         commands.Add(new EndCall(Pick(Reasons), at = Later(at)));
+        commands.AddRange(Enumerable.Range(0, _random.Next(3)).Select(stream => new RecordRecording(new RecordingStored(
+            $"MZ{stream}", stream * 20_000, 10_000, 160_000, "node-1", at = Later(at)))));
         commands.Add(new RecordCallSummary(new CallSummarized(
             Pick(["en", null]), Sentence(), Sentence(), Sentence(), Sentence(), Sentence(), Sentence(), at = Later(at))));
 

@@ -1,0 +1,26 @@
+using Guru.Application.Voice;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Guru.Application.Recordings;
+
+/// <summary>Has calls recorded where that is wanted: those whose sound passes here.</summary>
+public sealed class CallRecordings(
+    IRecordingStore store, IOptions<RecordingSettings> settings, TimeProvider time, ILogger<CallRecording> logger)
+{
+    public bool AreMade => settings.Value.Enabled;
+
+    /// <summary>Null where the call is not recorded.</summary>
+    internal CallRecording? Begin(ExpectedCall call, string streamSid, DateTimeOffset zero, DateTimeOffset connectedAt, string node)
+    {
+        if (!AreMade || call.CallSid.IsWebapp)
+        {
+            return null;
+        }
+
+        var startsAt = time.GetUtcNow() - zero;
+        startsAt = startsAt > TimeSpan.Zero ? startsAt : TimeSpan.Zero;
+        return new CallRecording(
+            store, new RecordedStream(call.CallSid, call.CallerId, streamSid, connectedAt, (long)startsAt.TotalMilliseconds), node, startsAt, time, logger);
+    }
+}

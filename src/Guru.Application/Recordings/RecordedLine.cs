@@ -1,0 +1,63 @@
+using System.Runtime.CompilerServices;
+using Guru.Application.Voice;
+
+namespace Guru.Application.Recordings;
+
+/// <summary>A line that is recorded: everything that passes is noted on its way.</summary>
+internal sealed class RecordedLine(ICallerLine line, CallRecording recording) : ICallerLine
+{
+    public string StreamSid => line.StreamSid;
+
+    public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (var message in line.ReadAsync(cancellationToken))
+        {
+            switch (message.Kind)
+            {
+                case LineMessageKind.Media:
+                    recording.Said(message.Payload.Span, message.TimestampMs);
+                    break;
+                case LineMessageKind.Mark:
+                    recording.Returns(message.Mark);
+                    break;
+                case LineMessageKind.Stop:
+                    recording.End();
+                    break;
+            }
+
+            yield return message;
+        }
+
+        recording.End();
+    }
+
+    public void SendMedia(ReadOnlySpan<byte> payload)
+    {
+        recording.Sends(payload);
+        line.SendMedia(payload);
+    }
+
+    public void SendMark(PlaybackMark mark)
+    {
+        recording.Marks(mark);
+        line.SendMark(mark);
+    }
+
+    public void SendClear()
+    {
+        recording.Clears();
+        line.SendClear();
+    }
+
+    public async Task CloseAsync(CancellationToken cancellationToken)
+    {
+        await line.CloseAsync(cancellationToken);
+        recording.End();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        recording.End();
+        return line.DisposeAsync();
+    }
+}
