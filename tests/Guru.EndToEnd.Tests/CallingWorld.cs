@@ -5,7 +5,6 @@ using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.VoiceSessions;
 using Guru.Infrastructure.Twilio;
-using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.DependencyInjection;

@@ -6,7 +6,6 @@ using Guru.Application.Voice;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using Shouldly;
 
 namespace Guru.Application.Tests.Calling;
@@ -42,7 +41,7 @@ public sealed class AtTheDesk
     [Fact]
     public async Task Who_has_only_ever_called_is_known_by_that_call()
     {
-        var connect = (await _house.AnswersAsync("whatsapp:+233201234567")).ShouldNotBeNull();
+        await _house.AnswersAsync("whatsapp:+233201234567");
         await Desk.AnswerAsync(House.CallSid, Ama, new ArrangeCallBack("call_1", $$"""{"action":"propose","at":"{{_house.Time.GetUtcNow().AddHours(3):yyyy-MM-ddTHH:mm}}"}""", "general"));
 
         State.Address.ShouldBe("+233201234567");
