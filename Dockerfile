@@ -7,6 +7,7 @@ COPY global.json Directory.Build.props Directory.Packages.props ./
 COPY src/Guru.Domain/Guru.Domain.csproj src/Guru.Domain/packages.lock.json src/Guru.Domain/
 COPY src/Guru.Application/Guru.Application.csproj src/Guru.Application/packages.lock.json src/Guru.Application/
 COPY src/Guru.Infrastructure/Guru.Infrastructure.csproj src/Guru.Infrastructure/packages.lock.json src/Guru.Infrastructure/
+COPY src/Guru.SampleData/Guru.SampleData.csproj src/Guru.SampleData/packages.lock.json src/Guru.SampleData/
 COPY src/Guru.Api/Guru.Api.csproj src/Guru.Api/packages.lock.json src/Guru.Api/
 RUN dotnet restore src/Guru.Api --locked-mode
 

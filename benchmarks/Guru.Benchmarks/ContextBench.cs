@@ -42,7 +42,7 @@ internal static class ContextBench
         }
         finally
         {
-            Delete(directory);
+            BenchDirectory.Delete(directory);
         }
     }
 
@@ -100,17 +100,6 @@ internal static class ContextBench
         {
             await store.AppendAsync(Conversation.StreamId(callerId), ExpectedVersion.Any, callerId, some, CancellationToken.None);
         }
-    }
-
-    /// <summary>The cluster may lie elsewhere, where the server's user can read it.</summary>
-    private static void Delete(string directory)
-    {
-        if (new DirectoryInfo(Path.Combine(directory, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
-        {
-            Directory.Delete(elsewhere.FullName, recursive: true);
-        }
-
-        Directory.Delete(directory, recursive: true);
     }
 
     private static CallerId IdOf(int caller) => CallerId.Parse($"{caller:x32}");

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Guru.Benchmarks;
+using Guru.Benchmarks.Analysts;
 
 var calls = new Option<int>("--calls") { Description = "Calls at once.", DefaultValueFactory = _ => 20 };
 var bargeIns = new Option<int>("--barge-ins") { Description = "Interruptions in each call.", DefaultValueFactory = _ => 5 };
@@ -13,7 +14,16 @@ var times = new Option<int>("--times") { Description = "How often it is measured
 var context = new Command("context", "How long building what an agent is told of a caller takes, beside a plain select.") { callers, messages, times, seed };
 context.SetAction(parsed => ContextBench.RunAsync(parsed.GetValue(callers), parsed.GetValue(messages), parsed.GetValue(times), parsed.GetValue(seed)));
 
-var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything.") { heard, context };
+var onRecord = new Option<int>("--calls") { Description = "Calls on record.", DefaultValueFactory = _ => 100_000 };
+var turns = new Option<int>("--turns") { Description = "Utterances of a call, on average.", DefaultValueFactory = _ => 22 };
+var clients = new Option<int>("--clients") { Description = "Who asks at once.", DefaultValueFactory = _ => 8 };
+var seconds = new Option<int>("--seconds") { Description = "How long they ask.", DefaultValueFactory = _ => 60 };
+var keep = new Option<string?>("--keep") { Description = "A directory in which the database stays, and is found again by the next run." };
+var analysts = new Command("analysts", "How long lists, calls, search and figures take over HTTP with many calls on record; exports; the delay of the live view.") { onRecord, turns, clients, seconds, keep };
+analysts.SetAction(parsed => AnalystsBench.RunAsync(
+    parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(seconds), parsed.GetValue(keep)));
+
+var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything but analysts, whose database takes many minutes to fill.") { heard, context, analysts };
 root.SetAction(async _ =>
 {
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);

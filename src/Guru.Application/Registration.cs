@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Application.Recordings;
 using Guru.Application.Traces;
 using Guru.Application.Voice;
@@ -26,9 +27,11 @@ public static class Registration
         services.AddSingleton<IWork, PermissionAsker>();
         services.AddSingleton<IWork, CallPlacer>();
         services.AddSingleton<IWork, CallFollowUp>();
+        services.AddSingleton<IWork, RetentionWork>();
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
         services.AddSingleton<CallBackDesk>();
+        services.AddSingleton<ErasureFollower>();
         services.AddSingleton<CallTracer>();
         services.AddSingleton<CallRecordings>();
         services.AddSingleton<Switchboard>();

@@ -19,6 +19,9 @@ internal sealed class Phrases
 
     public string Farewell { get; set; } = "";
 
+    /// <summary>What a question may end with: {0} is a place, {1} a number.</summary>
+    public List<string> Details { get; set; } = [];
+
     /// <summary>Questions and answers, by agent.</summary>
     public Dictionary<string, List<string[]>> Topics { get; set; } = [];
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 
@@ -19,13 +20,18 @@ public sealed record SampleCall(CallSid CallSid, CallerId CallerId, IReadOnlyLis
 /// <param name="until">No call begins later.</param>
 /// <param name="days">Over how many days before that the calls are spread.</param>
 /// <param name="secret">What callers' ids are made with, 16 bytes at least.</param>
-public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[] secret)
+/// <param name="turns">How many utterances a call has on average.</param>
+public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[] secret, int turns = SampleCalls.UsualTurns)
 {
     public const string Node = "sample-data";
     public const string SidPrefix = "CA5a3b1eda7a";
     private const string Model = "gpt-realtime-2.1";
     private const string TranscriptionModel = "gpt-transcribe";
     private const int MostCallers = 2_000;
+    private const int UsualTurns = 10;
+
+    /// <summary>Of each call: the greeting, and a goodbye on both sides.</summary>
+    private const int FixedTurns = 3;
 
     /// <summary>How often people call, by the hour of the day (UTC).</summary>
     private static readonly int[] Busy = [2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11, 11, 10, 9, 7, 6, 4, 3];
@@ -36,7 +42,22 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
         (CallEndReason.MaxDuration, 2), (CallEndReason.ModelUnavailable, 2), (CallEndReason.Canceled, 2), (CallEndReason.Failed, 1), (CallEndReason.AtCapacity, 1),
     ];
 
+    /// <summary>Invented places, the first ones named most often.</summary>
+    private static readonly IReadOnlyList<string> Places =
+    [
+        .. from kind in (string[])["Clinic", "Street", "Court", "Bank", "School", "Plaza", "Avenue", "Center"]
+           from name in (string[])
+           [
+               "Riverside", "Maplewood", "Saint Mary", "Oakdale", "Lakeview", "Hillcrest", "Fairmont", "Brookfield", "Cedar", "Magnolia", "Sunset", "Harbor",
+               "Lincoln", "Jefferson", "Garfield", "Monroe", "Prospect", "Westgate", "Northfield", "Elmhurst", "Pinehurst", "Ashland", "Belmont", "Clayton",
+           ]
+           select $"{name} {kind}",
+    ];
+
     public IEnumerable<SampleCall> Take(int count) => Enumerable.Range(0, count).Select(Next);
+
+    /// <summary>The same calls, the oldest first, as they would have been stored.</summary>
+    public IEnumerable<SampleCall> TakeInOrder(int count) => Enumerable.Range(0, count).OrderBy(StartOf).ThenBy(number => number).Select(Next);
 
     private SampleCall Next(int number)
     {
@@ -46,7 +67,7 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
         var callerId = CallerId.Of(address, secret);
         var phrases = Weighted(new Random(unchecked((seed * 31) + caller)), Phrases.Shipped, one => one.Share); // People keep their language.
         var agent = Weighted(random, [.. phrases.Topics], topic => topic.Value.Count).Key;
-        var at = StartOf(random);
+        var at = StartOf(number);
         var sid = CallSid.Parse($"{SidPrefix}{seed & 0xFFFF:x4}{number:x18}");
         var reason = Weighted(random, Endings, ending => ending.Share).Reason;
         var call = new Talk(random, phrases, agent, at);
@@ -60,7 +81,7 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
         }
         else
         {
-            call.Speak();
+            call.Speak(exchanges: random.Next(1, Math.Max(2, turns - FixedTurns)));
             call.Add(new CallEnded(reason, call.Now));
             call.Add(Status(sid, callerId, CallStatus.Completed, (int)Math.Ceiling((call.Now - at).TotalSeconds), call.Now.AddSeconds(1)));
         }
@@ -71,8 +92,9 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
     private static CallStatusChanged Status(CallSid sid, CallerId callerId, CallStatus status, int seconds, DateTimeOffset at) =>
         new(status, sid, callerId, CallDirection.Inbound, seconds, ErrorCode: null, at);
 
-    private DateTimeOffset StartOf(Random random)
+    private DateTimeOffset StartOf(int number)
     {
+        var random = new Random(unchecked((seed * 7_368_787) + number));
         var hour = Weighted(random, [.. Enumerable.Range(0, 24)], hour => Busy[hour]);
         var day = until.UtcDateTime.Date.AddDays(-random.Next(1, Math.Max(1, days) + 1));
         return new DateTimeOffset(day.AddHours(hour).AddSeconds(random.Next(3_600)).AddMilliseconds(random.Next(1_000)), TimeSpan.Zero);
@@ -103,17 +125,17 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
 
         public void Add(CallEvent @event) => _events.Add(@event);
 
-        public void Speak()
+        public void Speak(int exchanges)
         {
             _connected = began.AddMilliseconds(random.Next(300, 1_500));
             Add(new MediaStreamConnected($"MZ{random.NextInt64():x16}{random.NextInt64():x16}", "sample", Node, _connected));
             _nowMs = random.Next(500, 1_200);
             Answer(phrases.Greeting, waited: null);
             var topics = phrases.Topics[agent];
-            for (var exchange = random.Next(1, 7); exchange > 0; exchange--)
+            for (var exchange = 0; exchange < exchanges; exchange++)
             {
                 var words = topics[random.Next(topics.Count)];
-                Ask(words[0]);
+                Ask(Detailed(words[0]));
                 Answer(words[1], Latency());
             }
 
@@ -155,6 +177,13 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
                 new TokenUsage(InstructionTokens, cached + fresh, waited is null ? 0 : InstructionTokens, cached, words.Length / 4, (int)(saidMs / 50)), Seconds: null, Now));
             _context += (int)(heardMs / 50);
         }
+
+        /// <summary>Half of the questions name a place, seldom the same, and a number that no other call has.</summary>
+        private string Detailed(string question) => phrases.Details.Count == 0 || random.Next(2) == 0
+            ? question
+            : $"{question} {string.Format(
+                CultureInfo.InvariantCulture, phrases.Details[random.Next(phrases.Details.Count)],
+                Places[(int)(Places.Count * Math.Pow(random.NextDouble(), 3))], random.Next(100_000, 10_000_000))}";
 
         /// <summary>Most answers come after about 700 ms, a few after seconds.</summary>
         private int Latency() => (int)(600 * Math.Exp(0.35 * Gaussian())) + 60;

@@ -1,3 +1,5 @@
+using System.CommandLine;
 using Guru.Sandbox.Commands;
 
-return await SandboxCommands.Build().Parse(args).InvokeAsync();
+// Ctrl+C leaves Guru, which is a process of its own, the time that it needs to stop in good order.
+return await SandboxCommands.Build().Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });

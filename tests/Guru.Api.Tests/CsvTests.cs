@@ -40,6 +40,21 @@ public sealed class CsvTests
         Row(new[] { "general", "legal" }).ShouldBe("general legal\r\n");
     }
 
+    [Fact]
+    public void A_sign_of_two_halves_stays_whole_however_long_the_row_is()
+    {
+        var (rows, body) = (new StringBuilder("x"), new System.Buffers.ArrayBufferWriter<byte>());
+        for (var sign = 0; sign < 20_000; sign++)
+        {
+            rows.Append("😀");
+        }
+
+        Csv.MoveTo(body, rows).ShouldBe(body.WrittenCount);
+
+        Encoding.UTF8.GetString(body.WrittenSpan).ShouldBe("x" + string.Concat(Enumerable.Repeat("😀", 20_000)));
+        rows.Length.ShouldBe(0);
+    }
+
     private static string Row(object? value)
     {
         var row = new StringBuilder();

@@ -1,13 +1,22 @@
 using System.Net;
+using System.Text;
+using System.Text.Json;
+using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
 
 namespace Guru.EndToEnd.Tests;
 
 public sealed class Discretion
 {
     private const string Number = "15550509876";
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    /// <summary>What the person wrote and said, and how they are reached.</summary>
+    private static readonly string[] Marks = [Number, "Zebedee", "ochocientos", "factura", "landlord"];
 
     private static readonly string[] Secrets =
     [
@@ -15,25 +24,38 @@ public sealed class Discretion
     ];
 
     [Fact]
-    public async Task No_number_name_word_or_key_is_logged_even_at_the_most_talkative_level_and_when_everything_fails()
+    public async Task No_number_name_word_or_key_is_logged_or_traced_even_at_the_most_talkative_level_and_who_is_erased_is_in_no_table_or_file()
     {
+        var folder = Directory.CreateTempSubdirectory("guru-e2e-discretion-").FullName;
+        var data = Directory.CreateDirectory(Path.Combine(folder, "guru")).FullName;
+        var server = await EmbeddedPostgres.StartAsync(folder, NullLogger.Instance, CancellationToken.None);
+        await using var database = NpgsqlDataSource.Create(server.ConnectionString);
+        await using var traces = await Collector.StartAsync();
         await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
         await using var twilio = await TwilioStandIn.StartAsync();
         var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal)
         {
+            ["DATABASE_URL"] = server.ConnectionString,
+            ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
+            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = traces.Address,
+            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
             ["Logging__LogLevel__Default"] = "Trace",
             ["Guru__Work__RetrySeconds"] = "0.05",
             ["Guru__Messages__ListDelaySeconds"] = "0.1",
-        });
+        }, data);
         twilio.AppUrl = guru.Address;
         try
         {
             await TalkAsync(openAI, twilio);
             await KnockAsync(guru.Address);
+            await ForgetAsync(guru.Address, database, data);
         }
         finally
         {
             await guru.DisposeAsync();
+            await database.DisposeAsync();
+            await server.DisposeAsync();
+            World.DeleteCluster(folder);
         }
 
         guru.Log.ShouldContain(line => line.Contains("\"LogLevel\":\"Debug\"", StringComparison.Ordinal));
@@ -44,6 +66,81 @@ public sealed class Discretion
         {
             guru.Log.Where(line => line.Contains(secret, StringComparison.OrdinalIgnoreCase)).ShouldBeEmpty();
         }
+
+        traces.Received.ShouldContain(nameof(Application.Conversations.ReceiveWhatsAppMessage));
+        traces.Received.ShouldContain(nameof(Application.Privacy.ForgetCaller));
+        foreach (var secret in Secrets.Append(GuruProcess.OperatorKey).Concat(media))
+        {
+            traces.Received.Contains(secret, StringComparison.OrdinalIgnoreCase).ShouldBeFalse(secret);
+        }
+    }
+
+    /// <summary>Erased by the number, then looked for in every table, and in every file but PostgreSQL's own.</summary>
+    private static async Task ForgetAsync(Uri guru, NpgsqlDataSource database, string data)
+    {
+        await UntilNoneAsync(database, "guru.calls where ended_at is null");
+        await UntilNoneAsync(database, "guru.work where kind in ('reply', 'summary')");
+        (await MarkedAsync(database)).ShouldContain("guru.messages");
+        using var http = World.ClientFor(guru, GuruProcess.OperatorKey);
+        using var nobody = await http.DeleteAsync("/api/callers/%2B15550509877");
+        using var nothing = await http.DeleteAsync("/api/callers/landlord");
+        (nobody.StatusCode, nothing.StatusCode).ShouldBe((HttpStatusCode.NotFound, HttpStatusCode.BadRequest));
+        (await nobody.Content.ReadAsStringAsync()).ShouldNotContain("15550509877");
+
+        using var first = await http.DeleteAsync($"/api/callers/%2B{Number}");
+        first.StatusCode.ShouldBe(HttpStatusCode.OK);
+        var certificate = JsonElement.Parse(await first.Content.ReadAsStringAsync());
+        using var second = await http.DeleteAsync($"/api/callers/{certificate.GetProperty("callerId").GetString()}");
+        var again = JsonElement.Parse(await second.Content.ReadAsStringAsync());
+
+        certificate.GetProperty("keys").GetInt64().ShouldBeGreaterThan(2);
+        certificate.GetProperty("calls").GetInt32().ShouldBe(1);
+        again.GetProperty("event").ToString().ShouldBe(certificate.GetProperty("event").ToString());
+        certificate.ToString().ShouldNotContain(Number);
+        (await MarkedAsync(database)).ShouldBeEmpty();
+        var list = Directory.GetFiles(Path.Combine(data, "erasures")).ShouldHaveSingleItem();
+        (await File.ReadAllTextAsync(list)).ShouldStartWith(certificate.GetProperty("callerId").GetString()!);
+        foreach (var file in Directory.GetFiles(data, "*", SearchOption.AllDirectories))
+        {
+            var text = Encoding.Latin1.GetString(await File.ReadAllBytesAsync(file));
+            Marks.Where(mark => text.Contains(mark, StringComparison.OrdinalIgnoreCase)).ShouldBeEmpty(file);
+        }
+    }
+
+    private static async Task UntilNoneAsync(NpgsqlDataSource database, string rows)
+    {
+        using var limit = new CancellationTokenSource(Limit);
+        while ((await TextsAsync(database, $"select 'one' from {rows}")).Count > 0)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>The tables that hold a mark, as text or as bytes.</summary>
+    private static async Task<IReadOnlyList<string>> MarkedAsync(NpgsqlDataSource database)
+    {
+        var marks = Marks.Concat(Marks.Select(mark => Convert.ToHexStringLower(Encoding.UTF8.GetBytes(mark)))).ToList();
+        var marked = new List<string>();
+        foreach (var table in await TextsAsync(database, "select schemaname || '.' || tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"))
+        {
+            var found = await TextsAsync(database, $"select t::text from {table} t where t::text ~* '{string.Join('|', marks)}' limit 1");
+            marked.AddRange(found.Select(_ => table));
+        }
+
+        return marked;
+    }
+
+    private static async Task<List<string>> TextsAsync(NpgsqlDataSource database, string sql)
+    {
+        await using var command = database.CreateCommand(sql);
+        await using var reader = await command.ExecuteReaderAsync();
+        var texts = new List<string>();
+        while (await reader.ReadAsync())
+        {
+            texts.Add(reader.GetString(0));
+        }
+
+        return texts;
     }
 
     /// <summary>A text, a voice note, a call and a text, with trouble at each step.</summary>

@@ -33,6 +33,21 @@ internal static class Csv
         row.Append("\r\n");
     }
 
+    /// <summary>Encodes what was written, and empties it.</summary>
+    /// <returns>How many bytes it is.</returns>
+    public static long MoveTo(IBufferWriter<byte> body, StringBuilder rows)
+    {
+        var (encoder, bytes) = (Encoding.UTF8.GetEncoder(), 0L); // It keeps one half of a sign when the other is in the next chunk.
+        foreach (var chunk in rows.GetChunks())
+        {
+            encoder.Convert(chunk.Span, body, flush: false, out var written, out _);
+            bytes += written;
+        }
+
+        rows.Clear();
+        return bytes;
+    }
+
     private static void WriteCell(StringBuilder row, object? value)
     {
         switch (value)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Guru.Api.Calls;
@@ -19,7 +20,7 @@ internal static class ExportEndpoints
 
     /// <summary>Of one node; each holds a database connection for as long as its reader takes.</summary>
     private const int MostAtOnce = 4;
-    private const int CharactersAtOnce = 32 * 1024;
+    private const int BytesAtOnce = 32 * 1024;
 
     private static readonly CsvColumn<CallSummary>[] CallColumns =
     [
@@ -52,15 +53,15 @@ internal static class ExportEndpoints
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable).ProducesValidationProblem()
             .WithQuery([.. CallFilterQuery.Parameters, QueryParameter.Text("format", "csv or jsonl; without it the Accept header decides, and JSON Lines is the default.")]);
         exports.MapGet("/calls", (IExports from, ServerSecret secret, HttpContext context) =>
-                ExportAsync(context, secret, "calls", CallColumns, call => call, from.CallsAsync))
+                ExportAsync(context, secret, "calls", CallColumns, (json, call, options) => JsonSerializer.Serialize(json, call, options), from.CallsAsync))
             .WithSummary("All calls that the filter leaves, oldest first.").Produces<CallSummary>(StatusCodes.Status200OK, JsonLinesType, CsvType);
         exports.MapGet("/utterances", (IExports from, ServerSecret secret, HttpContext context) =>
-                ExportAsync(context, secret, "utterances", UtteranceColumns, JsonOf, from.UtterancesAsync))
+                ExportAsync(context, secret, "utterances", UtteranceColumns, WriteColumns, from.UtterancesAsync))
             .WithSummary("All utterances of the calls that the filter leaves, call by call.").Produces<ExportedUtterance>(StatusCodes.Status200OK, JsonLinesType, CsvType);
     }
 
     private static async Task<IResult> ExportAsync<T>(
-        HttpContext context, ServerSecret secret, string name, CsvColumn<T>[] columns, Func<T, object> json,
+        HttpContext context, ServerSecret secret, string name, CsvColumn<T>[] columns, Action<Utf8JsonWriter, T, JsonSerializerOptions> json,
         Func<CallFilter, CancellationToken, IAsyncEnumerable<T>> read)
     {
         var query = new QueryReader(context.Request.Query);
@@ -94,53 +95,80 @@ internal static class ExportEndpoints
     }
 
     private static async Task WriteAsync<T>(
-        HttpContext context, string name, bool csv, CsvColumn<T>[] columns, Func<T, object> json, IAsyncEnumerable<T> rows)
+        HttpContext context, string name, bool csv, CsvColumn<T>[] columns, Action<Utf8JsonWriter, T, JsonSerializerOptions> json, IAsyncEnumerable<T> rows)
     {
         var options = context.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
-        var text = new StringBuilder(CharactersAtOnce + 4096);
+        var body = context.Response.BodyWriter;
         context.Response.ContentType = $"{(csv ? CsvType : JsonLinesType)}; charset=utf-8";
         context.Response.Headers.ContentDisposition = $"attachment; filename=\"{name}.{(csv ? "csv" : "jsonl")}\"";
+        var text = new StringBuilder();
+        await using var line = new Utf8JsonWriter(body, new JsonWriterOptions { Encoder = options.Encoder });
         if (csv)
         {
             Csv.WriteHeader(text, columns);
         }
 
+        var pending = Csv.MoveTo(body, text);
         await foreach (var row in rows)
         {
             if (csv)
             {
                 Csv.WriteRow(text, columns, row);
+                pending += Csv.MoveTo(body, text);
             }
             else
             {
-                text.Append(JsonSerializer.Serialize(json(row), options)).Append('\n');
+                json(line, row, options);
+                line.Flush(); // Into the body's buffer.
+                body.Write("\n"u8);
+                pending += line.BytesCommitted + 1;
+                line.Reset();
             }
 
-            if (text.Length >= CharactersAtOnce)
+            if (pending >= BytesAtOnce)
             {
-                await FlushAsync(context.Response, text, context.RequestAborted);
+                await body.FlushAsync(context.RequestAborted); // Waits for the reader, so that no more is read from the database than can be handed on.
+                pending = 0;
             }
         }
 
-        await FlushAsync(context.Response, text, context.RequestAborted);
-    }
-
-    /// <summary>Waits for the reader, so that no more is read from the database than can be handed on.</summary>
-    private static async Task FlushAsync(HttpResponse response, StringBuilder text, CancellationToken cancellationToken)
-    {
-        foreach (var chunk in text.GetChunks())
-        {
-            Encoding.UTF8.GetBytes(chunk.Span, response.BodyWriter);
-        }
-
-        text.Clear();
-        await response.BodyWriter.FlushAsync(cancellationToken);
+        await body.FlushAsync(context.RequestAborted);
     }
 
     private static bool AsksForCsv(HttpRequest request) => request.GetTypedHeaders().Accept
         .OrderByDescending(type => type.Quality ?? 1).Select(type => type.MediaType.Value)
         .FirstOrDefault(type => type is CsvType or JsonLinesType or "application/x-ndjson" or "application/json" or "*/*") == CsvType;
 
-    /// <summary>The names of the CSV's columns, without a nested line.</summary>
-    private static Dictionary<string, object?> JsonOf(ExportedUtterance row) => UtteranceColumns.ToDictionary(column => column.Name, column => column.Value(row));
+    /// <summary>The columns of the CSV, without a nested line.</summary>
+    private static void WriteColumns(Utf8JsonWriter json, ExportedUtterance row, JsonSerializerOptions options)
+    {
+        json.WriteStartObject();
+        foreach (var column in UtteranceColumns)
+        {
+            json.WritePropertyName(column.Name);
+            switch (column.Value(row))
+            {
+                case null:
+                    json.WriteNullValue();
+                    break;
+                case string text:
+                    json.WriteStringValue(text);
+                    break;
+                case long number:
+                    json.WriteNumberValue(number);
+                    break;
+                case bool truth:
+                    json.WriteBooleanValue(truth);
+                    break;
+                case DateTimeOffset time:
+                    json.WriteStringValue(time);
+                    break;
+                case var other:
+                    JsonSerializer.Serialize(json, other, other.GetType(), options);
+                    break;
+            }
+        }
+
+        json.WriteEndObject();
+    }
 }

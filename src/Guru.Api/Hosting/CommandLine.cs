@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Twilio;
 using Spectre.Console;
@@ -23,7 +24,11 @@ internal static class CommandLine
         var create = new Command("create", "Makes the request for permission to call and the card with a call button at Twilio, once, and submits them for WhatsApp's approval.") { languages };
         create.SetAction((parsed, cancellationToken) => MendingAsync(() => CreateTemplatesAsync(parsed.GetValue(languages)!, cancellationToken)));
         var templates = new Command("templates", "The messages that WhatsApp has to approve.") { create };
-        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates, ReplayCommand.Create(MendingAsync, Environment) };
+        var calls = new Option<int>("--calls") { Description = "How many.", DefaultValueFactory = _ => 300 };
+        var sample = new Command("sample-data", "Stores invented calls, marked as such, in a database without real ones, to see what analysts see.") { calls };
+        sample.SetAction((parsed, cancellationToken) => MendingAsync(() =>
+            SampleDataCommand.RunAsync(GuruSettings.Read(Environment(), serving: false), parsed.GetValue(calls), cancellationToken)));
+        var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates, sample, ReplayCommand.Create(MendingAsync, Environment) };
         root.SetAction((_, cancellationToken) => MendingAsync(() => ServeAsync(cancellationToken)));
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
     }
@@ -42,6 +47,10 @@ internal static class CommandLine
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
         await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+        using var list = settings.ErasureList();
+        using var follower = new ErasureFollower(
+            services.GetRequiredService<IErasures>(), list, [], TimeProvider.System, loggers.CreateLogger<ErasureFollower>());
+        await follower.RestoreAsync(cancellationToken); // What an older backup brought back is not to be read once more.
         var events = await AnsiConsole.Progress().StartAsync(async progress =>
         {
             var task = progress.AddTask("Rebuilding the read models");

@@ -5,6 +5,7 @@ using Guru.Api.Analytics;
 using Guru.Api.Calling;
 using Guru.Api.Calls;
 using Guru.Api.Conversations;
+using Guru.Api.Privacy;
 using Guru.Api.Security;
 using Guru.Api.Telemetry;
 using Guru.Api.Transcripts;
@@ -12,6 +13,7 @@ using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
@@ -142,8 +144,13 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Recording));
         builder.Services.AddRecordingFiles();
         builder.Services.AddApplication();
+        builder.Services.AddSingleton<IErasureList>(_ => settings.ErasureList());
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<ErasureFollower>()); // Before anything that works with what a backup brought back.
+        builder.Services.AddSingleton(Options.Create(settings.Retention));
         builder.Services.AddHostedService<WorkLoop>();
+        builder.Services.AddHostedService<RetentionClock>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<RollupFollower>());
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
@@ -181,6 +188,7 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapCalling();
         app.MapCalls();
         app.MapConversations();
+        app.MapPrivacy();
         app.MapVoiceAgent();
         app.MapVoicePage();
         app.MapTranscripts();

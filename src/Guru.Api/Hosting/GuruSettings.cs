@@ -6,6 +6,7 @@ using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Application.Recordings;
 using Guru.Application.Traces;
 using Guru.Application.Voice;
@@ -19,6 +20,7 @@ using Guru.Infrastructure.Calling;
 using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Privacy;
 using Guru.Infrastructure.Twilio;
 
 namespace Guru.Api.Hosting;
@@ -46,7 +48,9 @@ internal sealed record GuruSettings(
     WebappOptions Webapp,
     CallingTerms Calling,
     TraceSettings Traces,
-    RecordingSettings Recording)
+    RecordingSettings Recording,
+    PrivacyOptions Privacy,
+    RetentionRules Retention)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -164,6 +168,8 @@ internal sealed record GuruSettings(
         var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
         mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
             $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
+        var privacy = Options<PrivacyOptions>(environment, "Privacy", mistakes);
+        var retention = Options<RetentionRules>(environment, "Retention", mistakes);
         var recording = Options<RecordingSettings>(environment, "Recording", mistakes, settings =>
             settings.Path = string.IsNullOrWhiteSpace(settings.Path) ? Path.Combine(database.DataDirectory, "recordings") : settings.Path);
         var traces = Options<TraceSettings>(environment, "Traces", mistakes);
@@ -176,9 +182,12 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
-                replies, messages, work, messenger, text, webapp, calling!, traces, recording)
+                replies, messages, work, messenger, text, webapp, calling!, traces, recording, privacy, retention)
             : throw new SettingsException(mistakes);
     }
+
+    /// <summary>This node's erasure list.</summary>
+    public ErasureListFile ErasureList() => new(Privacy.ErasureListIn(Database), Environment.MachineName);
 
     /// <summary>The members of a section, each under its own name, so that one that cannot be read does not hide the others.</summary>
     private static T Options<T>(IConfiguration environment, string section, List<string> mistakes, Action<T>? change = null)

@@ -4,7 +4,7 @@ using Guru.Domain.Callers;
 
 namespace Guru.Application.Analytics;
 
-/// <summary>Figures over many calls. Every one of them is defined in docs/analytics.md.</summary>
+/// <summary>Figures over many calls. Every one of them is defined in docs/analysts.md.</summary>
 public interface IAnalyticsQueries
 {
     /// <param name="asOf">As the figures were at that moment, worked out from the events stored until then; null for now.</param>
@@ -85,18 +85,29 @@ public sealed record Figures(
     decimal CostCarrier,
     long Unpriced);
 
+/// <summary>How far figures may be from what the calls themselves would give, in percent; zero: not at all. Everything else is exact always.</summary>
+/// <param name="LatencyPercent">Each latency, at the most.</param>
+/// <param name="CallersPercent">The number of callers: the standard error.</param>
+public sealed record Precision(double LatencyPercent, double CallersPercent)
+{
+    public static Precision Exact { get; } = new(0, 0);
+
+    public static Precision OfRollups { get; } = new(100 * LatencyHistogram.Error, 100 * CallerSketch.Error);
+}
+
 /// <param name="AsOf">The moment of the figures.</param>
-public sealed record Summary(DateTimeOffset AsOf, DateOnly PricesDated, Figures Figures);
+public sealed record Summary(DateTimeOffset AsOf, DateOnly PricesDated, Precision Precision, Figures Figures);
 
 /// <param name="Key">Null where the calls have none.</param>
 public sealed record BreakdownItem(string? Key, Figures Figures);
 
-public sealed record Breakdown(DateTimeOffset AsOf, DateOnly PricesDated, BreakdownBy By, string TimeZone, IReadOnlyList<BreakdownItem> Items);
+public sealed record Breakdown(
+    DateTimeOffset AsOf, DateOnly PricesDated, Precision Precision, BreakdownBy By, string TimeZone, IReadOnlyList<BreakdownItem> Items);
 
 /// <param name="From">The beginning of the stretch.</param>
 public sealed record TimeSeriesItem(DateTimeOffset From, Figures Figures);
 
-public sealed record TimeSeries(DateOnly PricesDated, Interval Interval, string TimeZone, IReadOnlyList<TimeSeriesItem> Items);
+public sealed record TimeSeries(DateOnly PricesDated, Precision Precision, Interval Interval, string TimeZone, IReadOnlyList<TimeSeriesItem> Items);
 
 /// <param name="Count">How many were measured; without any the others are null.</param>
 public sealed record LatencyFigures(
@@ -107,7 +118,7 @@ public sealed record LatencyFigures(
 /// <param name="Interrupted">Answers that the caller cut off: to the first audio sent.</param>
 /// <param name="Greetings">From the first Media Stream to the first words of the agent, where nobody had spoken yet.</param>
 public sealed record LatencyReport(
-    string Definition, LatencyFigures Answers, LatencyFigures AnswersHeard, LatencyFigures Interrupted, LatencyFigures Greetings);
+    string Definition, Precision Precision, LatencyFigures Answers, LatencyFigures AnswersHeard, LatencyFigures Interrupted, LatencyFigures Greetings);
 
 /// <param name="FromCaller">Messages and utterances of the caller.</param>
 /// <param name="FromAgent">Messages and utterances of the agents.</param>

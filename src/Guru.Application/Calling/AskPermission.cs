@@ -45,7 +45,7 @@ public sealed class AskPermissionHandler(Callees callees, ITemplates templates, 
         var contentSid = request.ContentSid ?? (await templates.FindAsync(TemplateKind.PermissionRequest, log.State.Language, cancellationToken))?.ContentSid
             ?? throw new ValidationException([new("contentSid", "There is no template yet: run guru templates create, or give contentSid.")]);
         var variables = request.Variables is { Count: > 0 } given ? JsonSerializer.Serialize(new SortedDictionary<string, string>(given.ToDictionary(), StringComparer.Ordinal)) : null;
-        var requestId = await callees.RequestIdAsync(request, "permission", $"{callerId}\n{request.ContentSid}\n{variables}", cancellationToken);
+        var requestId = await callees.RequestIdAsync(request, callerId, "permission", $"{callerId}\n{request.ContentSid}\n{variables}", cancellationToken);
         var asked = new CallPermissionRequested(requestId, callerId, address, contentSid, variables, time.GetUtcNow());
         await log.AppendAsync(new RequestPermission(asked, terms.Sender, terms.Rules), cancellationToken);
         return Told(log.State.Consent, requestId, callerId.Value);

@@ -54,11 +54,11 @@ public sealed class Callees(IEventStore store, IRequestKeys keys, ServerSecret s
     /// <param name="what">Keys of different kinds of request do not meet.</param>
     /// <param name="content">Everything that is asked for.</param>
     /// <exception cref="KeyReusedException">The key stands for another request.</exception>
-    public async Task<string> RequestIdAsync(IAboutPerson request, string what, string content, CancellationToken cancellationToken)
+    public async Task<string> RequestIdAsync(IAboutPerson request, CallerId callerId, string what, string content, CancellationToken cancellationToken)
     {
         var requestId = Guid.NewGuid().ToString("N");
         return request.IdempotencyKey is not { } key ? requestId
-            : await keys.BindAsync(Hash($"key:{what}:{key}"), Hash($"content:{what}:{content}"), requestId, cancellationToken) ?? throw new KeyReusedException();
+            : await keys.BindAsync(callerId, Hash($"key:{what}:{key}"), Hash($"content:{what}:{content}"), requestId, cancellationToken) ?? throw new KeyReusedException();
     }
 
     private string Hash(string text) => Convert.ToHexStringLower(HMACSHA256.HashData(secret.Value, Encoding.UTF8.GetBytes(text)));

@@ -46,7 +46,7 @@ public sealed class PlaceCallHandler(Callees callees, CallingTerms terms, TimePr
     {
         var (log, callerId, address) = await callees.FindAsync(request, cancellationToken);
         var requestId = await callees.RequestIdAsync(
-            request, "call", $"{callerId}\n{request.Agent}\n{request.Reason}\n{request.Earliest:O}\n{request.Latest:O}", cancellationToken);
+            request, callerId, "call", $"{callerId}\n{request.Agent}\n{request.Reason}\n{request.Earliest:O}\n{request.Latest:O}", cancellationToken);
         var now = time.GetUtcNow();
         var latest = request.Latest ?? (request.Earliest > now ? request.Earliest.Value : now) + terms.Settings.Patience;
         var wanted = new OutboundCallRequested(requestId, callerId, address, request.Agent, request.Reason!.Trim(), request.Earliest, latest, now);

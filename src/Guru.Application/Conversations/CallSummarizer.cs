@@ -76,7 +76,7 @@ public sealed partial class CallSummarizer(
 
         var log = new ConversationLog(store, item.CallerId);
         var events = await log.ReadAsync(cancellationToken);
-        if (!events.OfType<LanguageDetermined>().Any(known => known.At >= told.At))
+        if (!events.Any(known => known is LanguageDetermined or CallerErased && known.At >= told.At))
         {
             await log.AppendAsync(new DetermineLanguage(new LanguageDetermined(item.CallerId, told.Language, told.Evidence, told.At)), cancellationToken);
         }

@@ -61,6 +61,9 @@ public sealed record WorkItem(string Id, string Kind, CallerId CallerId, string 
 
     /// <summary>What is left to do when a call is over, or was never had; the subject is the call.</summary>
     public const string FollowUp = "followUp";
+
+    /// <summary>What a person said or wrote has been kept for long enough.</summary>
+    public const string Retention = "retention";
 }
 
 /// <param name="Oldest">How long the one that has been due longest has been so.</param>

@@ -25,6 +25,9 @@ public sealed record Call(
     /// <summary>Why Guru calls; null where it is called.</summary>
     public string? Purpose { get; init; }
 
+    /// <summary>The caller was forgotten since.</summary>
+    public bool Erased { get; init; }
+
     public static Call NotStarted { get; } =
         new(
             Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
@@ -81,6 +84,7 @@ public sealed record Call(
         CallStatusChanged e => call with { CallerId = call.CallerId ?? e.CallerId, Statuses = call.Statuses.Add(e.Status) },
         CallEnded e => call with { Ended = e.Reason, EndedAt = e.At },
         CallSummarized e => call with { Summary = e },
+        CallErased => call with { Erased = true },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
 
@@ -114,6 +118,9 @@ public sealed record Call(
             new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At),
             new CallResumed(c.StreamSid, GapMs(call, c.At), c.At),
         ],
+
+        // Words that were on their way when the caller was forgotten.
+        RecordUtterance or RecordHandOff or RecordLanguage or RecordCallSummary when call.Erased => [],
 
         // Transcription runs beside the conversation, so the last words may arrive after the hang-up.
         RecordUtterance c => call.Recorded.Contains(c.Utterance.UtteranceId) ? [] : [c.Utterance],

@@ -20,12 +20,12 @@ public sealed record CallStarted(
     string? Language,
     string? StreamTokenHash,
     DateTimeOffset At,
-    [property: PersonalData(PersonalDataKind.Words)] string? Purpose = null) : CallEvent(At);
+    [property: PersonalData(PersonalDataKind.Transcript)] string? Purpose = null) : CallEvent(At);
 
 /// <summary>Which agent takes the call, and why.</summary>
 public sealed record AgentRouted(
     string Agent,
-    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Reason,
     DateTimeOffset At) : CallEvent(At);
 
 /// <summary>Another agent goes on with the call.</summary>
@@ -33,7 +33,7 @@ public sealed record AgentRouted(
 public sealed record AgentHandedOff(
     string From,
     string To,
-    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Reason,
     DateTimeOffset At) : CallEvent(At);
 
 /// <summary>The caller asked for a language, or turned out to speak it.</summary>
@@ -71,8 +71,8 @@ public sealed record UtteranceTranscribed(
     string UtteranceId,
     Speaker Speaker,
     string Agent,
-    [property: PersonalData(PersonalDataKind.Words)] string Said,
-    [property: PersonalData(PersonalDataKind.Words)] string Heard,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Said,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Heard,
     bool Interrupted,
     TranscriptionOutcome Transcription,
     long StartMs,
@@ -135,16 +135,19 @@ public sealed record CallEnded(CallEndReason Reason, DateTimeOffset At) : CallEv
 /// <param name="Node">The name of the Guru process that stored it.</param>
 public sealed record RecordingStored(string StreamSid, long StartMs, long DurationMs, long Bytes, string Node, DateTimeOffset At) : CallEvent(At);
 
+/// <summary>The caller is forgotten: what was said in the call is gone, and its figures are nobody's any more.</summary>
+public sealed record CallErased(DateTimeOffset At) : CallEvent(At);
+
 /// <summary>What a call came to, by what was said and heard in it. The lists hold one thing on each line.</summary>
 /// <param name="Language">ISO 639-1 of the texts, where the caller's language was known.</param>
 /// <param name="Agreed">What somebody said they would do next.</param>
 /// <param name="Documents">To bring, send or ask for.</param>
 public sealed record CallSummarized(
     string? Language,
-    [property: PersonalData(PersonalDataKind.Words)] string Summary,
-    [property: PersonalData(PersonalDataKind.Words)] string Agreed,
-    [property: PersonalData(PersonalDataKind.Words)] string Addresses,
-    [property: PersonalData(PersonalDataKind.Words)] string PhoneNumbers,
-    [property: PersonalData(PersonalDataKind.Words)] string Deadlines,
-    [property: PersonalData(PersonalDataKind.Words)] string Documents,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Summary,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Agreed,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Addresses,
+    [property: PersonalData(PersonalDataKind.Transcript)] string PhoneNumbers,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Deadlines,
+    [property: PersonalData(PersonalDataKind.Transcript)] string Documents,
     DateTimeOffset At) : CallEvent(At);

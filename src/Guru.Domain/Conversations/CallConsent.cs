@@ -44,6 +44,7 @@ public sealed record ConfirmCallBack(string CallBackId, CallerId CallerId, DateT
 
 public sealed record CancelCallBack(string CallBackId, CallerId CallerId, string By, DateTimeOffset At) : ConsentCommand(At);
 
+/// <summary>Forgets the person, not while they are being called.</summary>
 public sealed record EraseCaller(CallerId CallerId, DateTimeOffset At) : ConsentCommand(At);
 
 /// <param name="ExpiresAt">Null: never.</param>
@@ -223,7 +224,8 @@ public sealed record CallConsent(
                 ? [.. Replaced(consent, c), new CallBackConfirmed(c.CallBackId, c.CallerId, back.DueAt, c.At)] : [],
             CancelCallBack c => consent.CallBacks.GetValueOrDefault(c.CallBackId) is { State: not CallBackState.Cancelled }
                 ? [new CallBackCancelled(c.CallBackId, c.CallerId, c.By, c.At)] : [],
-            EraseCaller c => consent.Erased ? [] : [new CallerErased(c.CallerId, c.At)],
+            EraseCaller c when consent.Calls.Values.Any(call => call.IsUnderWay(c.At)) => throw new RuleException("A call to the person is under way: erase once it is over."),
+            EraseCaller c => [new CallerErased(c.CallerId, c.At)],
             _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
         };
     }

@@ -15,7 +15,7 @@ public sealed record CallPermissionRequested(
     CallerId CallerId,
     [property: PersonalData(PersonalDataKind.Contact)] string Address,
     string ContentSid,
-    [property: PersonalData(PersonalDataKind.Words)] string? Variables,
+    [property: PersonalData(PersonalDataKind.Message)] string? Variables,
     DateTimeOffset At) : ConsentEvent(CallerId, At);
 
 public sealed record CallPermissionRequestSent(string RequestId, CallerId CallerId, string MessageSid, DateTimeOffset At) : ConsentEvent(CallerId, At);
@@ -67,7 +67,7 @@ public sealed record OutboundCallRequested(
     CallerId CallerId,
     [property: PersonalData(PersonalDataKind.Contact)] string Address,
     string? Agent,
-    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    [property: PersonalData(PersonalDataKind.Message)] string Reason,
     DateTimeOffset? Earliest,
     DateTimeOffset Latest,
     DateTimeOffset At) : ConsentEvent(CallerId, At);
@@ -105,7 +105,7 @@ public sealed record CallBackProposed(
     DateTimeOffset DueAt,
     string TimeZone,
     string? Agent,
-    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    [property: PersonalData(PersonalDataKind.Message)] string Reason,
     DateTimeOffset At,
     [property: PersonalData(PersonalDataKind.Contact)] string? Address = null) : ConsentEvent(CallerId, At);
 

@@ -50,6 +50,9 @@ public sealed record Conversation(
     /// <summary>What the person said about being called.</summary>
     public CallConsent Consent { get; init; } = CallConsent.None;
 
+    /// <summary>When the person was forgotten last. What was under way then is not put on record any more.</summary>
+    public DateTimeOffset? ErasedAt { get; init; }
+
     public static Conversation Empty { get; } = new(
         Address: "", Agent: null, Language: null, Open: [], Received: [], Sent: [], ImmutableDictionary<string, DeliveryStatus>.Empty, LastReceivedAt: null);
 
@@ -100,6 +103,7 @@ public sealed record Conversation(
         MessageDeliveryChanged e => conversation with { Deliveries = conversation.Deliveries.SetItem(e.MessageSid, e.Status) },
         LanguageDetermined e => conversation with { Language = e.Language },
         ConversationSummarized e => conversation with { SummarizedUpTo = e.UpTo },
+        RetentionApplied => conversation,
         ConsentEvent e => Consented(conversation, e) with { Consent = CallConsent.Apply(conversation.Consent, e) },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
     };
@@ -115,15 +119,18 @@ public sealed record Conversation(
         GiveUpReply c => AnyOpen(conversation, c.Failure.Answers) ? [c.Failure] : [],
 
         // In any order, repeated: a message only goes forward, and what is final stays.
+        RecordDelivery when conversation.Consent.Erased => [],
         RecordDelivery c => conversation.Deliveries.TryGetValue(c.Change.MessageSid, out var known) && (known >= DeliveryStatus.Read || known >= c.Change.Status)
             ? []
             : [c.Change],
+        DetermineLanguage { Language.Evidence: "text" or "voiceNote" } when conversation.Consent.Erased => [],
         DetermineLanguage c => conversation.Language == c.Language.Language ? [] : [c.Language],
+        RecordSent c when c.At <= conversation.ErasedAt => [],
         RecordSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],
         RecordNotSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],
 
         // Two nodes may summarise at once: what reaches further stands, since it was made of all that came before.
-        RecordSummary c => c.Summary.UpTo <= conversation.SummarizedUpTo ? [] : [c.Summary],
+        RecordSummary c => c.Summary.UpTo <= conversation.SummarizedUpTo || c.Summary.UpTo <= conversation.ErasedAt ? [] : [c.Summary],
         ConsentCommand c => CallConsent.Decide(conversation, c),
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
     };
@@ -148,7 +155,15 @@ public sealed record Conversation(
         CallPermissionDeclined e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.MessageSid), LastReceivedAt = e.At },
         CallBackProposed e => conversation.At(e.Address ?? "") with { LastReceivedAt = e.At }, // They have just asked for it.
         OutboundCallEnded { Outcome: Calls.CallStatus.Completed } e => conversation with { LastReceivedAt = e.At },
-        CallerErased => Empty,
+        CallerErased e => Empty with
+        {
+            // The carrier may still repeat itself; its ids tell nothing of the person.
+            Received = conversation.Received,
+            Sent = conversation.Sent,
+            Deliveries = conversation.Deliveries,
+            Settled = conversation.Settled,
+            ErasedAt = e.At,
+        },
         _ => conversation,
     };
 

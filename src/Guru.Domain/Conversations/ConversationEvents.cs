@@ -39,8 +39,8 @@ public sealed record MessageReceived(
     [property: PersonalData(PersonalDataKind.Contact)] string Address,
     [property: PersonalData(PersonalDataKind.Contact)] string? ProfileName,
     MessageKind Kind,
-    [property: PersonalData(PersonalDataKind.Words)] string Text,
-    string? MediaUrl,
+    [property: PersonalData(PersonalDataKind.Message)] string Text,
+    [property: PersonalData(PersonalDataKind.Message)] string? MediaUrl,
     string? MediaType,
     DateTimeOffset At) : ConversationEvent(At);
 
@@ -49,7 +49,7 @@ public sealed record MessageReceived(
 public sealed record VoiceNoteTranscribed(
     string MessageSid,
     CallerId CallerId,
-    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    [property: PersonalData(PersonalDataKind.Message)] string Text,
     string? Language,
     bool Understood,
     DateTimeOffset At) : ConversationEvent(At);
@@ -63,7 +63,7 @@ public sealed record AgentSelected(
     CallerId CallerId,
     string Agent,
     double Confidence,
-    [property: PersonalData(PersonalDataKind.Words)] string Reason,
+    [property: PersonalData(PersonalDataKind.Message)] string Reason,
     ImmutableArray<string> Alternatives,
     string PromptVersion,
     DateTimeOffset At) : ConversationEvent(At)
@@ -80,7 +80,7 @@ public sealed record MessageReplied(
     CallerId CallerId,
     ImmutableArray<string> ReplySids,
     string Agent,
-    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    [property: PersonalData(PersonalDataKind.Message)] string Text,
     DateTimeOffset At) : ConversationEvent(At);
 
 /// <summary>There is no reply to some messages, for good.</summary>
@@ -93,7 +93,7 @@ public sealed record MessageReplyFailed(ImmutableArray<string> Answers, CallerId
     /// <summary>In whose name that was sent.</summary>
     public string? Agent { get; init; }
 
-    [PersonalData(PersonalDataKind.Words)]
+    [PersonalData(PersonalDataKind.Message)]
     public string? Text { get; init; }
 }
 
@@ -107,7 +107,7 @@ public sealed record MessageSent(
     CallerId CallerId,
     ImmutableArray<string> MessageSids,
     string Agent,
-    [property: PersonalData(PersonalDataKind.Words)] string Text,
+    [property: PersonalData(PersonalDataKind.Message)] string Text,
     DateTimeOffset At) : ConversationEvent(At);
 
 /// <summary>What Guru would have written of itself was not sent, and will not be.</summary>
@@ -126,6 +126,10 @@ public sealed record LanguageDetermined(CallerId CallerId, string Language, stri
 /// <param name="UpTo">Everything before this moment is in it.</param>
 public sealed record ConversationSummarized(
     CallerId CallerId,
-    [property: PersonalData(PersonalDataKind.Words)] string Summary,
+    [property: PersonalData(PersonalDataKind.Summary)] string Summary,
     DateTimeOffset UpTo,
     DateTimeOffset At) : ConversationEvent(At);
+
+/// <summary>The time of keeping is over for what was said, written or recorded before a moment: the keys are destroyed.</summary>
+/// <param name="Before">What happened from then on is kept.</param>
+public sealed record RetentionApplied(CallerId CallerId, Retained Kind, DateTimeOffset Before, DateTimeOffset At) : ConversationEvent(At);

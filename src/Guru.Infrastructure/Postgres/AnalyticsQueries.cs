@@ -8,8 +8,12 @@ using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
 
-internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadModels past, PriceTable prices, TimeProvider time) : IAnalyticsQueries
+/// <param name="fewCalls">Of so many calls or fewer, figures are exact.</param>
+internal sealed class AnalyticsQueries(
+    NpgsqlDataSource dataSource, PastReadModels past, PriceTable prices, TimeProvider time, int fewCalls = AnalyticsQueries.FewCalls) : IAnalyticsQueries
 {
+    public const int FewCalls = 1_000;
+
     private const int MostSessions = 1_000;
     private const int MostIntervals = 2_000;
 
@@ -30,59 +34,63 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
 
     private const int FigureCount = 17;
 
-    public Task<Summary> SummaryAsync(CallFilter filter, DateTimeOffset? asOf, CancellationToken cancellationToken) =>
-        ReadAsync(asOf, async (connection, schema) =>
-        {
-            var groups = await GroupsAsync(connection, schema, filter, _ => "true", cancellationToken);
-            return new Summary(asOf ?? time.GetUtcNow(), prices.Dated, groups.Count > 0 ? groups[0].Figures : Nothing);
-        }, cancellationToken);
+    public async Task<Summary> SummaryAsync(CallFilter filter, DateTimeOffset? asOf, CancellationToken cancellationToken)
+    {
+        var (groups, precision) = await GroupsAsync(filter, Keys.None, asOf, cancellationToken);
+        return new Summary(asOf ?? time.GetUtcNow(), prices.Dated, precision, groups.Count > 0 ? groups[0].Figures : Nothing);
+    }
 
-    public Task<Breakdown> BreakdownAsync(
-        CallFilter filter, BreakdownBy by, string timeZone, DateTimeOffset? asOf, CancellationToken cancellationToken) =>
-        ReadAsync(asOf, async (connection, schema) =>
-        {
-            var groups = await InTimeZoneAsync(timeZone, () => GroupsAsync(
-                connection, schema, filter, query => KeyOf(by, query, timeZone), cancellationToken));
-            var items = groups.Select(group => new BreakdownItem(group.Key, group.Figures));
-            return new Breakdown(
-                asOf ?? time.GetUtcNow(), prices.Dated, by, timeZone,
-                [.. by == BreakdownBy.Hour
-                    ? items.OrderBy(item => int.Parse(item.Key!, CultureInfo.InvariantCulture))
-                    : items.OrderByDescending(item => item.Figures.Calls).ThenBy(item => item.Key, StringComparer.Ordinal)]);
-        }, cancellationToken);
+    public async Task<Breakdown> BreakdownAsync(
+        CallFilter filter, BreakdownBy by, string timeZone, DateTimeOffset? asOf, CancellationToken cancellationToken)
+    {
+        var (groups, precision) = await GroupsAsync(filter, Keys.Of(by, timeZone), asOf, cancellationToken);
+        var items = groups.Select(group => new BreakdownItem(group.Key, group.Figures));
+        return new Breakdown(
+            asOf ?? time.GetUtcNow(), prices.Dated, precision, by, timeZone,
+            [.. by == BreakdownBy.Hour
+                ? items.OrderBy(item => int.Parse(item.Key!, CultureInfo.InvariantCulture))
+                : items.OrderByDescending(item => item.Figures.Calls).ThenBy(item => item.Key, StringComparer.Ordinal)]);
+    }
 
     public async Task<TimeSeries> TimeSeriesAsync(CallFilter filter, Interval interval, string timeZone, CancellationToken cancellationToken)
     {
         var unit = EnumText.Of(interval);
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var groups = await InTimeZoneAsync(timeZone, () => GroupsAsync(
-            connection, Projections.LiveSchema, filter,
-            query => $"to_char(date_trunc('{unit}', c.started_at, {query.Text(timeZone)}) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')", cancellationToken));
+        var (groups, precision) = await GroupsAsync(filter, Keys.Of(interval, timeZone), asOf: null, cancellationToken);
         var byBeginning = groups.ToDictionary(
             group => DateTimeOffset.Parse(group.Key!, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal), group => group.Figures);
         if (byBeginning.Count == 0 && (filter.StartedAt.From is null || filter.StartedAt.To is null))
         {
-            return new TimeSeries(prices.Dated, interval, timeZone, []);
+            return new TimeSeries(prices.Dated, precision, interval, timeZone, []);
         }
 
         var first = filter.StartedAt.From ?? byBeginning.Keys.Min();
         var end = filter.StartedAt.To ?? byBeginning.Keys.Max().AddTicks(TimeSpan.TicksPerMicrosecond);
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var beginnings = await BeginningsAsync(connection, unit, timeZone, first, end, cancellationToken);
         return new TimeSeries(
-            prices.Dated, interval, timeZone, [.. beginnings.Select(from => new TimeSeriesItem(from, byBeginning.GetValueOrDefault(from, Nothing)))]);
+            prices.Dated, precision, interval, timeZone, [.. beginnings.Select(from => new TimeSeriesItem(from, byBeginning.GetValueOrDefault(from, Nothing)))]);
     }
 
     public async Task<LatencyReport> LatencyAsync(CallFilter filter, CancellationToken cancellationToken)
     {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        if (await RolledUpAsync(connection, filter, Keys.None, measured: true, cancellationToken) is { } rolledUp)
+        {
+            var totals = rolledUp is [var (_, only)] ? only : new CallTotals();
+            return new LatencyReport(
+                Definition, Precision.OfRollups, CallTotals.FiguresOf(totals.Answers), CallTotals.FiguresOf(totals.AnswersHeard),
+                CallTotals.FiguresOf(totals.AnswersInterrupted), CallTotals.FiguresOf(totals.Greetings));
+        }
+
         var query = new SqlQuery();
-        CallConditions.Add(query, filter, Projections.LiveSchema);
+        await CallConditions.AddAsync(query, filter, Projections.LiveSchema, connection, cancellationToken);
         static string Percentiles(string ms, string of) =>
             $"""
             count({ms}) {of}, (avg({ms}) {of})::double precision, (min({ms}) {of})::double precision,
             percentile_cont(array[0.5, 0.9, 0.95, 0.99]) within group (order by {ms}) {of}, (max({ms}) {of})::double precision
             """;
         await using var command = query.On(
-            dataSource,
+            connection,
             $"""
             select {Percentiles("u.first_audio_ms", "filter (where u.first_audio_ms is not null and not u.interrupted)")},
                 {Percentiles("u.first_heard_ms", "filter (where u.first_audio_ms is not null and u.first_heard_ms is not null and not u.interrupted)")},
@@ -98,7 +106,8 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
             """);
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
-        return new LatencyReport(Definition, ReadLatency(reader, 0), ReadLatency(reader, 5), ReadLatency(reader, 10), ReadLatency(reader, 15));
+        return new LatencyReport(
+            Definition, Precision.Exact, ReadLatency(reader, 0), ReadLatency(reader, 5), ReadLatency(reader, 10), ReadLatency(reader, 15));
     }
 
     public async Task<IReadOnlyList<ConversationSession>> SessionsAsync(CallerId callerId, CancellationToken cancellationToken)
@@ -136,17 +145,6 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
 
     private static Figures Nothing { get; } = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, null, 0, 0, 0, 0, 0, 0, 0);
 
-    private async Task<T> ReadAsync<T>(DateTimeOffset? asOf, Func<NpgsqlConnection, string, Task<T>> read, CancellationToken cancellationToken)
-    {
-        if (asOf is { } moment)
-        {
-            return await past.ReadAsync(moment, read, cancellationToken);
-        }
-
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        return await read(connection, Projections.LiveSchema);
-    }
-
     private static async Task<T> InTimeZoneAsync<T>(string timeZone, Func<Task<T>> read)
     {
         try
@@ -159,25 +157,66 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
         }
     }
 
-    private static string KeyOf(BreakdownBy by, SqlQuery query, string timeZone) => by switch
+    private Task<(IReadOnlyList<(string? Key, Figures Figures)> Groups, Precision Precision)> GroupsAsync(
+        CallFilter filter, Keys keys, DateTimeOffset? asOf, CancellationToken cancellationToken) => InTimeZoneAsync(keys.TimeZone, async () =>
     {
-        BreakdownBy.Agent => "c.agent",
-        BreakdownBy.Language => "c.language",
-        BreakdownBy.EndReason => "c.end_reason",
-        BreakdownBy.Status => "c.status",
-        BreakdownBy.Channel => "c.channel",
-        BreakdownBy.Direction => "c.direction",
-        BreakdownBy.Hour => $"extract(hour from c.started_at at time zone {query.Text(timeZone)})::int",
-        _ => throw new ArgumentOutOfRangeException(nameof(by)),
-    };
+        if (asOf is { } moment)
+        {
+            return (await past.ReadAsync(moment, (connection, schema) => GroupsAsync(connection, schema, filter, keys, cancellationToken), cancellationToken), Precision.Exact);
+        }
 
-    /// <summary>Figures of the calls that share a key. Latencies are taken apart from the rest, since a call has many.</summary>
-    private static async Task<List<(string? Key, Figures Figures)>> GroupsAsync(
-        NpgsqlConnection connection, string schema, CallFilter filter, Func<SqlQuery, string> keyOf, CancellationToken cancellationToken)
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        return await RolledUpAsync(connection, filter, keys, measured: false, cancellationToken) is { } rolledUp
+            ? ([.. rolledUp.Select(group => (group.Key, group.Totals.ToFigures()))], Precision.OfRollups)
+            : (await GroupsAsync(connection, Projections.LiveSchema, filter, keys, cancellationToken), Precision.Exact);
+    });
+
+    /// <summary>From the roll-ups; null where they do not know what is asked for, and where the calls are so few that they are asked themselves.</summary>
+    private async Task<IReadOnlyList<(string? Key, CallTotals Totals)>?> RolledUpAsync(
+        NpgsqlConnection connection, CallFilter filter, Keys keys, bool measured, CancellationToken cancellationToken)
+    {
+        if (Rollups.DimensionFor(filter, keys.Dimension) is not { } dimension)
+        {
+            return null;
+        }
+
+        var periods = dimension != RollupDimension.All ? new RollupPeriods(keys.OfDays, Hours: true) : new RollupPeriods(Days: true, Hours: false);
+        if (!keys.OfDays && (!periods.Hours || !await AreWholeHoursAsync(connection, filter, keys.TimeZone, cancellationToken)))
+        {
+            return null;
+        }
+
+        return await AreFewAsync(connection, filter, cancellationToken) ? null
+            : await new RollupQuery(filter, dimension, periods, keys.Sql, measured).ReadAsync(connection, cancellationToken);
+    }
+
+    private async Task<bool> AreFewAsync(NpgsqlConnection connection, CallFilter filter, CancellationToken cancellationToken)
     {
         var query = new SqlQuery();
-        CallConditions.Add(query, filter, schema);
-        var key = keyOf(query);
+        query.AndWithin("started_at", filter.StartedAt);
+        await using var command = query.On(connection, $"select count(*) from (select 1 from guru.calls {query.Where} limit {fewCalls + 1}) c");
+        return (long)(await command.ExecuteScalarAsync(cancellationToken))! <= fewCalls;
+    }
+
+    /// <summary>Whether hours there are hours of UTC.</summary>
+    private static async Task<bool> AreWholeHoursAsync(NpgsqlConnection connection, CallFilter filter, string timeZone, CancellationToken cancellationToken)
+    {
+        var query = new SqlQuery();
+        query.AndWithin("starts", filter.StartedAt);
+        query.And("dimension = 'none'");
+        query.And("period = 'hour'");
+        await using var command = query.On(
+            connection, $"select coalesce(bool_and(extract(minute from starts at time zone {query.Text(timeZone)}) = 0), true) from guru.call_rollups {query.Where}");
+        return (bool)(await command.ExecuteScalarAsync(cancellationToken))!;
+    }
+
+    /// <summary>Figures of the calls that share a key, from the calls. Latencies are taken apart from the rest, since a call has many.</summary>
+    private static async Task<IReadOnlyList<(string? Key, Figures Figures)>> GroupsAsync(
+        NpgsqlConnection connection, string schema, CallFilter filter, Keys keys, CancellationToken cancellationToken)
+    {
+        var query = new SqlQuery();
+        await CallConditions.AddAsync(query, filter, schema, connection, cancellationToken);
+        var key = keys.Sql(query);
         await using var command = query.On(
             connection,
             $"""
@@ -204,7 +243,7 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
         decimal Amount(int column) => reader.GetDecimal(first + column);
         return new Figures(
             Count(0), Count(1), Count(2), Count(3), Count(4), Count(5), Count(6), Count(7), Count(8), Count(9),
-            Rounded(reader.ValueOrNull<double>(first + FigureCount)), Rounded(reader.ValueOrNull<double>(first + FigureCount + 1)),
+            CallTotals.Rounded(reader.ValueOrNull<double>(first + FigureCount)), CallTotals.Rounded(reader.ValueOrNull<double>(first + FigureCount + 1)),
             Amount(10), Amount(11), Amount(12), Amount(13), Amount(14), Amount(15), Count(16));
     }
 
@@ -212,11 +251,9 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
     {
         var percentiles = reader.IsDBNull(first + 3) ? null : reader.GetFieldValue<double?[]>(first + 3);
         return new LatencyFigures(
-            reader.GetInt64(first), Rounded(reader.ValueOrNull<double>(first + 1)), reader.ValueOrNull<double>(first + 2),
-            Rounded(percentiles?[0]), Rounded(percentiles?[1]), Rounded(percentiles?[2]), Rounded(percentiles?[3]), reader.ValueOrNull<double>(first + 4));
+            reader.GetInt64(first), CallTotals.Rounded(reader.ValueOrNull<double>(first + 1)), reader.ValueOrNull<double>(first + 2),
+            CallTotals.Rounded(percentiles?[0]), CallTotals.Rounded(percentiles?[1]), CallTotals.Rounded(percentiles?[2]), CallTotals.Rounded(percentiles?[3]), reader.ValueOrNull<double>(first + 4));
     }
-
-    private static double? Rounded(double? ms) => ms is { } known ? Math.Round(known, 1) : null;
 
     private static async Task<List<DateTimeOffset>> BeginningsAsync(
         NpgsqlConnection connection, string unit, string timeZone, DateTimeOffset first, DateTimeOffset end, CancellationToken cancellationToken)
@@ -239,5 +276,36 @@ internal sealed class AnalyticsQueries(NpgsqlDataSource dataSource, PastReadMode
         }
 
         return beginnings.Count <= MostIntervals ? beginnings : throw new TooManyIntervalsException(MostIntervals);
+    }
+
+    /// <summary>What calls are told apart by.</summary>
+    /// <param name="Sql">Of calls <c>c</c>.</param>
+    /// <param name="Dimension">The one of the roll-ups that it goes by.</param>
+    /// <param name="OfDays">The same for all calls of a day of UTC, as far as time matters.</param>
+    private sealed record Keys(Func<SqlQuery, string> Sql, RollupDimension Dimension, bool OfDays, string TimeZone)
+    {
+        private const string Utc = "UTC";
+
+        public static Keys None { get; } = new(_ => "null", RollupDimension.None, OfDays: true, Utc);
+
+        public static Keys Of(BreakdownBy by, string timeZone) => by switch
+        {
+            BreakdownBy.Agent => Of("c.agent", RollupDimension.Agent),
+            BreakdownBy.Language => Of("c.language", RollupDimension.Language),
+            BreakdownBy.EndReason => Of("c.end_reason", RollupDimension.EndReason),
+            BreakdownBy.Status => Of("c.status", RollupDimension.Status),
+            BreakdownBy.Channel => Of("c.channel", RollupDimension.Channel),
+            BreakdownBy.Direction => Of("c.direction", RollupDimension.Direction),
+            BreakdownBy.Hour => new Keys(
+                query => $"extract(hour from c.started_at at time zone {query.Text(timeZone)})::int", RollupDimension.None, OfDays: false, timeZone),
+            _ => throw new ArgumentOutOfRangeException(nameof(by)),
+        };
+
+        /// <summary>The beginning of the stretch, in UTC.</summary>
+        public static Keys Of(Interval interval, string timeZone) => new(
+            query => $"to_char(date_trunc('{EnumText.Of(interval)}', c.started_at, {query.Text(timeZone)}) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS')",
+            RollupDimension.None, OfDays: interval != Interval.Hour && timeZone == Utc, timeZone);
+
+        private static Keys Of(string column, RollupDimension dimension) => new(_ => column, dimension, OfDays: true, Utc);
     }
 }

@@ -1,4 +1,5 @@
 using Guru.Application.Calls;
+using Npgsql;
 using NpgsqlTypes;
 
 namespace Guru.Infrastructure.Postgres;
@@ -7,7 +8,7 @@ namespace Guru.Infrastructure.Postgres;
 internal static class CallConditions
 {
     /// <param name="schema">Where the utterances are that a text is looked for in.</param>
-    public static void Add(SqlQuery query, CallFilter filter, string schema)
+    public static async Task AddAsync(SqlQuery query, CallFilter filter, string schema, NpgsqlConnection connection, CancellationToken cancellationToken)
     {
         query.AndWithin("c.started_at", filter.StartedAt);
         query.AndOneOf("c.channel", filter.Channels.Select(EnumText.Of));
@@ -39,7 +40,8 @@ internal static class CallConditions
 
         if (filter.Text is { } text)
         {
-            query.And($"c.call_sid in (select u.call_sid from {schema}.utterances u where {TextSearch.Matches(query, text, "u", unheard: false, out _)})");
+            var search = await TextSearch.ReadAsync(connection, text, cancellationToken);
+            query.And($"c.call_sid in (select u.call_sid from {schema}.utterances u where {search.Matches(query, "u", unheard: false, out _)})");
         }
     }
 }

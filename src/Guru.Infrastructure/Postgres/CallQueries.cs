@@ -23,20 +23,19 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
     private const int ColumnCount = 21;
 
     /// <summary>
-    /// An utterance with what it cost: what its transcription cost, or the response it is of; where that made several, the first of them bears it.
+    /// The utterances of a call, in the order of speech, with what they cost: what the transcription cost, or the response it is of; where that made several,
+    /// the first of them bears it.
     /// </summary>
-    internal const string TurnCosts =
+    /// <param name="callSid">An expression.</param>
+    internal static string TurnsOf(string callSid) =>
         $"""
-        select u.*, coalesce(
-            (select g.cost from guru.usages g
-             where g.call_sid = u.call_sid and g.kind = '{UsageRecorded.Transcription}' and g.usage_id = u.utterance_id),
-            (select g.cost from guru.usages g
-             where g.call_sid = u.call_sid and g.kind = '{UsageRecorded.Response}' and g.usage_id = u.response_id
-                 and not exists (
-                     select 1 from guru.utterances o
-                     where o.call_sid = u.call_sid and o.response_id = u.response_id
-                         and (o.start_ms, o.at, o.utterance_id) < (u.start_ms, u.at, u.utterance_id)))) as cost
-        from guru.utterances u
+        select u.*, coalesce(t.cost, case when u.of_response = 1 then r.cost end) as cost
+        from (
+            select u.*, row_number() over (partition by u.response_id order by u.start_ms, u.at, u.utterance_id) as of_response
+            from guru.utterances u where u.call_sid = {callSid}) u
+        left join guru.usages t on t.call_sid = {callSid} and t.kind = '{UsageRecorded.Transcription}' and t.usage_id = u.utterance_id
+        left join guru.usages r on r.call_sid = {callSid} and r.kind = '{UsageRecorded.Response}' and r.usage_id = u.response_id
+        order by u.start_ms, u.at, u.utterance_id
         """;
 
     public async Task<Page<CallSummary>> ListAsync(
@@ -44,7 +43,8 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var query = new SqlQuery();
-        CallConditions.Add(query, filter, Projections.LiveSchema);
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await CallConditions.AddAsync(query, filter, Projections.LiveSchema, connection, cancellationToken);
         var (by, type) = SortedBy(order.By);
         if (cursor is not null)
         {
@@ -52,14 +52,17 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
             query.And($"({by}, c.call_sid) {(order.Descending ? '<' : '>')} ({query.Text(value)}::{type}, {query.Text(callSid)})");
         }
 
-        var direction = order.Descending ? "desc" : "asc";
-        await using var command = query.On(
-            dataSource,
+        // Which calls it is can be seen in an index for most filters; only those are then looked up.
+        var inOrder = $"order by {by} {(order.Descending ? "desc" : "asc")}, c.call_sid {(order.Descending ? "desc" : "asc")}";
+        await using var reader = await query.ReadAsync(
+            connection,
             $"""
-            select {Columns}, {(type == "numeric" ? by : "0")} from guru.calls c {query.Where}
-            order by {by} {direction}, c.call_sid {direction} limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}
-            """);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            select {Columns}, {(type == "numeric" ? by : "0")} from guru.calls c
+            where c.call_sid = any (array(
+                select c.call_sid from guru.calls c {query.Where} {inOrder} limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}))
+            {inOrder}
+            """,
+            cancellationToken);
         var rows = new List<(CallSummary Call, decimal Value)>();
         while (await reader.ReadAsync(cancellationToken))
         {
@@ -84,7 +87,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
             $"""
             select {Columns}, c.input_text, c.input_audio, c.cached_text, c.cached_audio, c.output_text, c.output_audio, c.transcription_seconds,
                 c.cost_text, c.cost_audio, c.cost_cached, c.cost_transcription, c.cost_carrier,
-                coalesce((select sum(t.cost) from ({TurnCosts} where u.call_sid = c.call_sid) t), 0),
+                coalesce((select sum(t.cost) from ({TurnsOf("c.call_sid")}) t), 0),
                 c.recording_ms, c.recording_bytes
             from guru.calls c where c.call_sid = $1
             """);
@@ -124,8 +127,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
             $"""
             select utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms, language,
                    first_audio_ms, first_heard_ms, cost
-            from ({TurnCosts} where u.call_sid = $1) t
-            order by start_ms, at, utterance_id
+            from ({TurnsOf("$1")}) t
             """);
         command.Parameters.Add(new() { Value = callSid.Value });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);

@@ -22,8 +22,8 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
             as f (call_sid, caller_id, address_masked, channel, direction, agent, language, status, end_reason,
                   started_at, first_connected_at, ended_at, billed_seconds, error_code, node, cost_carrier)
         on conflict (call_sid) do update set
-            caller_id = coalesce(c.caller_id, excluded.caller_id),
-            address_masked = coalesce(c.address_masked, excluded.address_masked),
+            caller_id = case when not c.erased then coalesce(c.caller_id, excluded.caller_id) end,
+            address_masked = case when not c.erased then coalesce(c.address_masked, excluded.address_masked) end,
             agent = coalesce(excluded.agent, c.agent),
             language = coalesce(excluded.language, c.language),
             status = case
@@ -31,6 +31,10 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
                 else c.status end,
             end_reason = coalesce(c.end_reason, excluded.end_reason),
             started_at = least(c.started_at, excluded.started_at),
+            former_hours = case
+                when date_trunc('hour', excluded.started_at, 'UTC') < date_trunc('hour', c.started_at, 'UTC')
+                    then c.former_hours || date_trunc('hour', c.started_at, 'UTC')
+                else c.former_hours end,
             first_connected_at = coalesce(c.first_connected_at, excluded.first_connected_at),
             ended_at = coalesce(c.ended_at, excluded.ended_at),
             billed_seconds = coalesce(c.billed_seconds, excluded.billed_seconds),
@@ -60,11 +64,17 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
         """,
         Text, Bigint, Bigint);
 
+    /// <summary>Whose call it was; its figures stay.</summary>
+    private readonly SqlStatement _erase = new(
+        $"update {schema}.calls c set caller_id = null, address_masked = null, erased = true from unnest($1) as e (call_sid) where c.call_sid = e.call_sid",
+        Text);
+
     public IReadOnlyList<string> Tables => ["calls"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
         CallStream.SidOf(@event.StreamId) is not { } callSid ? []
         : @event.Data is UtteranceTranscribed { Speaker: Speaker.Caller, Language: { } language } ? [new SqlCommand(_spoken, callSid, callSid, language)]
+        : @event.Data is CallErased ? [new SqlCommand(_erase, callSid, callSid)]
         : @event.Data is RecordingStored recorded ? [new SqlCommand(_recorded, callSid, callSid, recorded.StartMs + recorded.DurationMs, recorded.Bytes)]
         : Said(@event.Data) is { } said ? [Merge(callSid, said)]
         : [];

@@ -1,3 +1,4 @@
+using Guru.Domain;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
 
@@ -15,9 +16,25 @@ internal sealed class ConsentProjection(string schema) : IProjection
         """,
         Text, Text, TimestampTz, Text, Text, Text, Text, Text, TimestampTz, TimestampTz, Text, Text, Integer, Text);
 
+    private readonly SqlStatement _erase = new(
+        $"delete from {schema}.consent c using unnest($1) as e (caller_id) where c.caller_id = e.caller_id", Text);
+
+    private readonly SqlStatement _silence = new(
+        $"""
+        update {schema}.consent c set note = '' from unnest($1, $2) as r (caller_id, before)
+        where c.caller_id = r.caller_id and c.type in ('{nameof(OutboundCallRequested)}', '{nameof(CallBackProposed)}') and c.at < r.before
+        """,
+        Text, TimestampTz);
+
     public IReadOnlyList<string> Tables => ["consent"];
 
-    public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data is ConsentEvent consent ? [Entry(consent, Said(consent))] : [];
+    public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
+    {
+        CallerErased e => [SqlCommand.Between(_erase, e.CallerId.Value), Entry(e, Said(e))], // That nobody calls them any more is all that is left.
+        RetentionApplied { Kind: Retained.Messages } e => [SqlCommand.Between(_silence, e.CallerId.Value, e.Before)],
+        ConsentEvent consent => [Entry(consent, Said(consent))],
+        _ => [],
+    };
 
     private static Facts Said(ConsentEvent @event) => @event switch
     {

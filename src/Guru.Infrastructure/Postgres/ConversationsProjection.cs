@@ -1,3 +1,4 @@
+using Guru.Domain;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
@@ -48,17 +49,30 @@ internal sealed class ConversationsProjection(string schema) : IProjection
 
     private readonly SqlStatement _merge = new(
         $"""
-        insert into {schema}.conversations as c (caller_id, agent, agent_at, language, summary, summarized_up_to)
-        select * from unnest($1, $2, $3, $4, $5, $6)
+        insert into {schema}.conversations as c (caller_id, agent, agent_at, language, summary, summarized_up_to, summarized_at)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7)
         on conflict (caller_id) do update set
             {LaterAgent("c")},
             language = coalesce(excluded.language, c.language),
             summary = case
                 when excluded.summarized_up_to >= coalesce(c.summarized_up_to, '-infinity') then excluded.summary
                 else c.summary end,
+            summarized_at = case
+                when excluded.summarized_up_to >= coalesce(c.summarized_up_to, '-infinity') then excluded.summarized_at
+                else c.summarized_at end,
             summarized_up_to = greatest(c.summarized_up_to, excluded.summarized_up_to)
         """,
-        Text, Text, TimestampTz, Text, Text, TimestampTz);
+        Text, Text, TimestampTz, Text, Text, TimestampTz, TimestampTz);
+
+    private readonly SqlStatement _erase = new(
+        $"delete from {schema}.conversations c using unnest($1) as e (caller_id) where c.caller_id = e.caller_id", Text);
+
+    private readonly SqlStatement _silence = new(
+        $"""
+        update {schema}.conversations c set summary = '' from unnest($1, $2) as r (caller_id, before)
+        where c.caller_id = r.caller_id and c.summarized_at < r.before
+        """,
+        Text, TimestampTz);
 
     public IReadOnlyList<string> Tables => ["conversations"];
 
@@ -77,7 +91,9 @@ internal sealed class ConversationsProjection(string schema) : IProjection
         AgentHandedOff e => CallAgent(@event.StreamId, e.To, e.At),
         AgentSelected e => [Merge(e.CallerId, agent: e.Agent, agentAt: e.At)],
         LanguageDetermined e => [Merge(e.CallerId, language: e.Language)],
-        ConversationSummarized e => [Merge(e.CallerId, summary: e.Summary ?? "", upTo: e.UpTo)],
+        ConversationSummarized e => [Merge(e.CallerId, summary: e.Summary ?? "", upTo: e.UpTo, summarizedAt: e.At)],
+        RetentionApplied { Kind: Retained.Messages or Retained.Transcripts } e => [SqlCommand.Between(_silence, e.CallerId.Value, e.Before)],
+        CallerErased e => [SqlCommand.Between(_erase, e.CallerId.Value)],
         _ => [],
     };
 
@@ -101,6 +117,6 @@ internal sealed class ConversationsProjection(string schema) : IProjection
 
     private SqlCommand Merge(
         CallerId callerId, string? agent = null, DateTimeOffset? agentAt = null, string? language = null, string? summary = null,
-        DateTimeOffset? upTo = null) =>
-        new(_merge, $"conversation/{callerId}", callerId.Value, agent, agentAt, language, summary, upTo);
+        DateTimeOffset? upTo = null, DateTimeOffset? summarizedAt = null) =>
+        new(_merge, $"conversation/{callerId}", callerId.Value, agent, agentAt, language, summary, upTo, summarizedAt);
 }

@@ -56,6 +56,7 @@ public sealed partial class Database : IAsyncDisposable
         {
             await WaitAsync(database.DataSource, options.WaitForServer, logger, cancellationToken);
             await new Migrator(database.DataSource, Migration.Shipped, logger).MigrateAsync(cancellationToken);
+            await new ReaderRole(database.DataSource, ReaderRole.Name, Projections.ReadModels, logger).EnsureAsync(cancellationToken);
             return database;
         }
         catch

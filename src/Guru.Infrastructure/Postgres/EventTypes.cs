@@ -59,6 +59,7 @@ public sealed class EventTypes
             (typeof(RecordingStored), "RecordingStored", "recording_stored"),
             (typeof(CallStatusChanged), "CallStatusChanged", "call_status_changed"),
             (typeof(CallEnded), "CallEnded", "call_ended"),
+            (typeof(CallErased), "CallErased", "call_erased"),
             (typeof(CallSummarized), "CallSummarized", "call_summarized")),
         .. Family<ConversationEvent>(
             e => e.At,
@@ -71,7 +72,8 @@ public sealed class EventTypes
             (typeof(MessageNotSent), "MessageNotSent", "message_not_sent"),
             (typeof(MessageDeliveryChanged), "MessageDeliveryChanged", "message_delivery_changed"),
             (typeof(LanguageDetermined), "LanguageDetermined", "language_determined"),
-            (typeof(ConversationSummarized), "ConversationSummarized", "conversation_summarized")),
+            (typeof(ConversationSummarized), "ConversationSummarized", "conversation_summarized"),
+            (typeof(RetentionApplied), "RetentionApplied", "retention_applied")),
         .. Family<ConsentEvent>(
             e => e.At,
             (typeof(CallPermissionRequested), "CallPermissionRequested", "call_permission_requested"),

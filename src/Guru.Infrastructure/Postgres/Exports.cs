@@ -10,10 +10,11 @@ internal sealed class Exports(NpgsqlDataSource dataSource) : IExports
 {
     public async IAsyncEnumerable<CallSummary> CallsAsync(CallFilter filter, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var query = new SqlQuery();
-        CallConditions.Add(query, filter, Projections.LiveSchema);
+        await CallConditions.AddAsync(query, filter, Projections.LiveSchema, connection, cancellationToken);
         await foreach (var call in ReadAsync(
-            query, $"select {CallQueries.Columns} from guru.calls c {query.Where} order by c.started_at, c.call_sid", CallQueries.Read, cancellationToken))
+            connection, query, $"select {CallQueries.Columns} from guru.calls c {query.Where} order by c.started_at, c.call_sid", CallQueries.Read, cancellationToken))
         {
             yield return call;
         }
@@ -21,16 +22,17 @@ internal sealed class Exports(NpgsqlDataSource dataSource) : IExports
 
     public async IAsyncEnumerable<ExportedUtterance> UtterancesAsync(CallFilter filter, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var query = new SqlQuery();
-        CallConditions.Add(query, filter, Projections.LiveSchema);
+        await CallConditions.AddAsync(query, filter, Projections.LiveSchema, connection, cancellationToken);
         var rows = ReadAsync(
+            connection,
             query,
             $"""
             select c.call_sid, c.caller_id, c.started_at, u.utterance_id, u.speaker, u.agent, u.said, u.heard, u.interrupted, u.transcription,
                 u.start_ms, u.end_ms, u.said_ms, u.heard_ms, u.language, u.first_audio_ms, u.first_heard_ms, u.cost
             from guru.calls c
-            cross join lateral (
-                select t.* from ({CallQueries.TurnCosts} where u.call_sid = c.call_sid) t order by t.start_ms, t.at, t.utterance_id) u
+            cross join lateral ({CallQueries.TurnsOf("c.call_sid")}) u
             {query.Where}
             order by c.started_at, c.call_sid
             """,
@@ -43,10 +45,10 @@ internal sealed class Exports(NpgsqlDataSource dataSource) : IExports
         }
     }
 
-    private async IAsyncEnumerable<T> ReadAsync<T>(
-        SqlQuery query, string sql, Func<NpgsqlDataReader, T> read, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private static async IAsyncEnumerable<T> ReadAsync<T>(
+        NpgsqlConnection connection, SqlQuery query, string sql, Func<NpgsqlDataReader, T> read, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var command = query.On(dataSource, sql);
+        await using var command = query.On(connection, sql);
         command.CommandTimeout = 0; // As long as who reads it takes.
         await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SingleResult, cancellationToken);
         while (await reader.ReadAsync(cancellationToken))

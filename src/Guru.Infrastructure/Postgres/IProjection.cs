@@ -30,4 +30,10 @@ public sealed record SqlCommand(SqlStatement Statement, string Key, params objec
     /// The key of what it only reads there: it comes after what was to be written to that before, and before what is to be written later.
     /// </summary>
     public string? Reads { get; init; }
+
+    /// <summary>A command that stands between.</summary>
+    public static SqlCommand Between(SqlStatement statement, params object?[] row) => new(statement, "", row) { StandsBetween = true };
+
+    /// <summary>It comes after everything before it and before everything after it, whatever that is written to.</summary>
+    public bool StandsBetween { get; init; }
 }

@@ -39,7 +39,9 @@ public sealed class MigrationException(string message) : Exception(message);
 /// </summary>
 internal sealed partial class Migrator(NpgsqlDataSource dataSource, IReadOnlyList<Migration> migrations, ILogger logger)
 {
-    private const long Lock = 0x67757275; // "guru"
+    /// <summary>Held by whoever changes what all nodes share.</summary>
+    public const long Lock = 0x67757275; // "guru"
+
     private const int TimeoutSeconds = 600;
 
     /// <summary>What was applied, oldest first; none where there is no schema yet.</summary>

@@ -118,6 +118,28 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         return await ReadAsync(command, cancellationToken);
     }
 
+    /// <summary>Within a transaction: events without personal data, each at whatever version its stream has, then what the projections make of them.</summary>
+    internal async Task AppendWithinAsync(
+        NpgsqlConnection connection, IReadOnlyList<(string StreamId, object Event)> events, CancellationToken cancellationToken)
+    {
+        // All streams first: whoever appends to one waits there, and holds nothing that is needed here.
+        var changes = new SqlBatch();
+        await using var appends = new NpgsqlBatch(connection) { Timeout = 0 };
+        foreach (var (streamId, @event) in events)
+        {
+            appends.BatchCommands.Add(Append(streamId, ExpectedVersion.Any, await serializer.WriteAsync(owner: null, [@event], cancellationToken)));
+            changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
+        }
+
+        await appends.ExecuteNonQueryAsync(cancellationToken);
+        if (!changes.IsEmpty)
+        {
+            await using var batch = new NpgsqlBatch(connection) { Timeout = 0 };
+            changes.AppendTo(batch);
+            await batch.ExecuteNonQueryAsync(cancellationToken);
+        }
+    }
+
     private async Task<long> TryAppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {

@@ -3,6 +3,7 @@ using Guru.Application.Analytics;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Application.Traces;
 using Guru.Application.Transcripts;
 using Guru.Application.Work;
@@ -38,8 +39,12 @@ public static class PostgresRegistration
         services.AddSingleton<IEventFeed, EventFeed>();
         services.AddSingleton<IWorkQueue>(provider => new PostgresWorkQueue(
             database.DataSource, provider.GetRequiredService<EventKeys>(), TimeProvider.System));
+        services.AddSingleton<IErasures, PostgresErasures>();
+        services.AddSingleton<IRetention>(provider => new PostgresRetention(
+            database.DataSource, provider.GetRequiredService<PostgresEventStore>(), provider.GetRequiredService<EventKeys>(), TimeProvider.System));
         services.AddSingleton<Rebuild>();
         services.AddSingleton<OutdatedReadModels>();
+        services.AddSingleton<RollupFollower>();
         services.AddSingleton<PostgresHealth>();
         return services;
     }

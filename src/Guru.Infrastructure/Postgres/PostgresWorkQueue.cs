@@ -167,7 +167,7 @@ internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys k
     private async Task<EventKey> KeyAsync(CallerId callerId, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow().UtcDateTime;
-        var scope = new KeyScope(callerId, PersonalDataKind.Words, new DateOnly(now.Year, now.Month, 1));
+        var scope = new KeyScope(callerId, PersonalDataKind.Message, new DateOnly(now.Year, now.Month, 1));
         return (await keys.ForWritingAsync([scope], cancellationToken))[scope];
     }
 

@@ -13,7 +13,7 @@ public sealed class Projections
     public const string LiveSchema = "guru";
 
     /// <summary>To be raised with every change of what the projections write, so that the read models of an older Guru are made anew.</summary>
-    private const int Code = 5;
+    private const int Code = 7;
 
     private readonly PriceTable _prices;
     private readonly IReadOnlyList<IProjection> _rebuilt;
@@ -34,6 +34,9 @@ public sealed class Projections
         ];
         _all = [.. _rebuilt, .. live];
     }
+
+    /// <summary>The tables of the read models, whatever the prices.</summary>
+    public static IReadOnlyList<string> ReadModels { get; } = Live(new PriceTable(default, [], [])).Tables;
 
     /// <summary>The read models: what a rebuild makes anew.</summary>
     public IReadOnlyList<string> Tables => [.. _rebuilt.SelectMany(projection => projection.Tables)];

@@ -17,6 +17,7 @@ public sealed class RebuildException(string message) : Exception(message);
 /// <item>A lock that appends have to wait for is taken and dropped at once. Nothing was under way at that moment, so no gap in the
 /// log up to its end may still fill.</item>
 /// <item>The log up to there is projected into the shadow, with no lock; then again from 2, until little is left.</item>
+/// <item>The shadow's indexes are made, and what has happened meanwhile is caught up with as before.</item>
 /// <item>In one transaction the lock is taken once more, the rest is projected, and the shadow tables replace the live ones.</item>
 /// </list>
 /// </summary>
@@ -81,16 +82,9 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
         // The shadow is worth nothing before the swap, and the swap's commit waits for the disk as ever.
         await ScalarAsync(connection, "set synchronous_commit = off", cancellationToken);
         var run = new RebuildRun(store, _projections, progress);
-        for (var round = 0; round < MostRounds; round++)
-        {
-            var settled = await SettledEndAsync(connection, cancellationToken);
-            var before = run.Events;
-            await run.ProjectUpToAsync(settled, connection, cancellationToken);
-            if (run.Events - before < FewEnough)
-            {
-                break;
-            }
-        }
+        await CatchUpAsync(run, connection, cancellationToken);
+        await _shadow.IndexAsync(connection, cancellationToken);
+        await CatchUpAsync(run, connection, cancellationToken); // With what has happened meanwhile.
 
         await ScalarAsync(connection, "set synchronous_commit = on", cancellationToken);
         await AnalyzeAsync(connection, cancellationToken);
@@ -103,9 +97,24 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
         }
 
         await _shadow.SwapAsync(connection, cancellationToken);
-        await ScalarAsync(connection, $"update guru.read_models set version = '{live.Version}', rebuilt_at = now()", cancellationToken);
+        await ScalarAsync(connection, $"insert into guru.read_models (version, rebuilt_at) values ('{live.Version}', now()) on conflict (only_row) do update set version = excluded.version, rebuilt_at = excluded.rebuilt_at", cancellationToken);
+        await Rollups.StartOverAsync(connection, await EndAsync(connection, cancellationToken), cancellationToken);
         await transaction.CommitAsync(cancellationToken);
         return run.Events;
+    }
+
+    private static async Task CatchUpAsync(RebuildRun run, NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        for (var round = 0; round < MostRounds; round++)
+        {
+            var settled = await SettledEndAsync(connection, cancellationToken);
+            var before = run.Events;
+            await run.ProjectUpToAsync(settled, connection, cancellationToken);
+            if (run.Events - before < FewEnough)
+            {
+                break;
+            }
+        }
     }
 
     private static async Task<long> SettledEndAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
@@ -127,6 +136,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore stor
             try
             {
                 await ScalarAsync(connection, $"set local lock_timeout = '{LockTimeout}'", cancellationToken);
+                await ScalarAsync(connection, $"select pg_advisory_xact_lock({Rollups.Lock})", cancellationToken); // Before the tables, as their follower does.
                 await ScalarAsync(connection, $"lock table {string.Join(", ", tables)} in access exclusive mode", cancellationToken);
                 return transaction;
             }

@@ -1,3 +1,4 @@
+using Guru.Domain;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
@@ -26,6 +27,16 @@ internal sealed class RoutingsProjection(string schema) : IProjection
         """,
         Text, Text, Text, TimestampTz);
 
+    private readonly SqlStatement _erase = new(
+        $"delete from {schema}.routings r using unnest($1) as e (caller_id) where r.caller_id = e.caller_id", Text);
+
+    private readonly SqlStatement _silence = new(
+        $"""
+        update {schema}.routings r set reason = '' from unnest($1, $2, $3) as o (caller_id, of_calls, before)
+        where r.caller_id = o.caller_id and (r.call_sid is not null) = o.of_calls and r.at < o.before
+        """,
+        Text, NpgsqlTypes.NpgsqlDbType.Boolean, TimestampTz);
+
     public IReadOnlyList<string> Tables => ["routings"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
@@ -38,6 +49,8 @@ internal sealed class RoutingsProjection(string schema) : IProjection
         ],
         AgentRouted e when CallStream.SidOf(@event.StreamId) is { } callSid => [InCall(callSid, e.Agent, e.Reason, e.At)],
         AgentHandedOff e when CallStream.SidOf(@event.StreamId) is { } callSid => [InCall(callSid, e.To, e.Reason, e.At)],
+        RetentionApplied { Kind: Retained.Messages or Retained.Transcripts } e => [SqlCommand.Between(_silence, e.CallerId.Value, e.Kind == Retained.Transcripts, e.Before)],
+        CallerErased e => [SqlCommand.Between(_erase, e.CallerId.Value)],
         _ => [],
     };
 

@@ -20,6 +20,9 @@ internal sealed class SettledLog(NpgsqlDataSource dataSource)
     /// <summary>Goes on from the end of the log, whatever lies in between.</summary>
     public void Restart() => (Position, _gap) = (-1, null);
 
+    /// <summary>Goes on from a place that is known to be settled.</summary>
+    public void GoOnFrom(long place) => (Position, _gap) = (place, null);
+
     /// <summary>Looks once how much further the log is settled.</summary>
     /// <returns>Whether there may be more to see at once.</returns>
     public async Task<bool> AdvanceAsync(CancellationToken cancellationToken)

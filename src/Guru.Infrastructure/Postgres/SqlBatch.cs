@@ -11,6 +11,9 @@ namespace Guru.Infrastructure.Postgres;
 public sealed class SqlBatch
 {
     private readonly List<(SqlStatement Statement, List<object?[]> Rows)> _groups = [];
+    /// <summary>The first group after what stands between.</summary>
+    private int _first;
+
     private readonly Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
 
     public bool IsEmpty => _groups.Count == 0;
@@ -19,7 +22,14 @@ public sealed class SqlBatch
     {
         foreach (var command in commands)
         {
-            var group = _turns.GetValueOrDefault(command.Key).Writes;
+            if (command.StandsBetween)
+            {
+                _groups.Add((command.Statement, [command.Row]));
+                _first = _groups.Count;
+                continue;
+            }
+
+            var group = Math.Max(_first, _turns.GetValueOrDefault(command.Key).Writes);
             if (command.Reads is { } read)
             {
                 group = Math.Max(group, _turns.GetValueOrDefault(read).Reads);

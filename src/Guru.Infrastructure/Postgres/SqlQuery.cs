@@ -64,7 +64,25 @@ internal sealed class SqlQuery
 
     public NpgsqlCommand On(NpgsqlConnection connection, string sql) => Filled(new NpgsqlCommand(sql, connection));
 
-    public NpgsqlCommand On(NpgsqlDataSource dataSource, string sql) => Filled(dataSource.CreateCommand(sql));
+    /// <summary>
+    /// Planned for the very values that it has, each time: what is the best way for a rare word is the worst for a frequent one.
+    /// </summary>
+    public async Task<NpgsqlDataReader> ReadAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        // Both are one transaction, with which the setting ends.
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands = { new("select set_config('plan_cache_mode', 'force_custom_plan', true)"), new(sql) },
+        };
+        foreach (var parameter in _parameters)
+        {
+            batch.BatchCommands[1].Parameters.Add(parameter.Clone());
+        }
+
+        var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.NextResultAsync(cancellationToken);
+        return reader;
+    }
 
     private NpgsqlCommand Filled(NpgsqlCommand command)
     {

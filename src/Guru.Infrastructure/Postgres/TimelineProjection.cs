@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Guru.Domain;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
@@ -95,6 +96,29 @@ internal sealed class TimelineProjection(string schema) : IProjection
         """,
         Text, Text);
 
+    private readonly SqlStatement _eraseMessages = new(
+        $"delete from {schema}.messages m using unnest($1) as e (caller_id) where m.caller_id = e.caller_id", Text);
+
+    private readonly SqlStatement _eraseDeliveries = new(
+        $"delete from {schema}.deliveries d using unnest($1) as e (caller_id) where d.caller_id = e.caller_id", Text);
+
+    private readonly SqlStatement _silence = new(
+        $"""
+        update {schema}.messages m set text = '' from unnest($1, $2) as r (caller_id, before)
+        where m.caller_id = r.caller_id and m.call_sid is null and m.at < r.before
+        """,
+        Text, TimestampTz);
+
+    /// <summary>By when an utterance was put on record, as its key goes.</summary>
+    private readonly SqlStatement _forgetSpeech = new(
+        $"""
+        delete from {schema}.messages m
+        using unnest($1, $2) as r (caller_id, before) join {schema}.calls c on c.caller_id = r.caller_id
+            join {schema}.utterances u on u.call_sid = c.call_sid and u.at < r.before
+        where m.caller_id = r.caller_id and m.source_id = u.call_sid || ':' || u.utterance_id
+        """,
+        Text, TimestampTz);
+
     public IReadOnlyList<string> Tables => ["messages", "deliveries"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
@@ -115,6 +139,9 @@ internal sealed class TimelineProjection(string schema) : IProjection
         MessageNotSent e => [NotSent(e)],
         MessageReplyFailed e => NotAnswered(e),
         MessageDeliveryChanged e => Delivery(e),
+        RetentionApplied { Kind: Retained.Messages } e => [SqlCommand.Between(_silence, e.CallerId.Value, e.Before)],
+        RetentionApplied { Kind: Retained.Transcripts } e => [SqlCommand.Between(_forgetSpeech, e.CallerId.Value, e.Before)],
+        CallerErased e => [SqlCommand.Between(_eraseMessages, e.CallerId.Value), SqlCommand.Between(_eraseDeliveries, e.CallerId.Value)],
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
             new SqlCommand(

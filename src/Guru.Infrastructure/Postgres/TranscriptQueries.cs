@@ -29,8 +29,9 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var after = cursor is null ? null : SearchCursor.Parse(cursor);
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var query = new SqlQuery();
-        query.And(TextSearch.Matches(query, search.Query, "u", search.Unheard, out var own));
+        query.And((await TextSearch.ReadAsync(connection, search.Query, cancellationToken)).Matches(query, "u", search.Unheard, out var own));
         query.AndOneOf("u.speaker", search.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
         query.AndOneOf("u.agent", search.Agent is { } agent ? [agent] : []);
         query.AndOneOf("u.search_language", search.Language is { } language ? [language] : []);
@@ -59,14 +60,16 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
         var beyond = after is null
             ? ""
             : $"where (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
-        await using var command = query.On(
-            dataSource,
+        await using var reader = await query.ReadAsync(
+            connection,
             $"""
             with newest as materialized (
-                select u.*, ts_rank({words}, {own}) as rank
+                select u.at, u.call_sid, u.utterance_id, {words} as words, u.search_language
                 from guru.utterances u {query.Where}
                 order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits + 1}),
-            hits as materialized (select * from newest order by at desc, call_sid desc, utterance_id desc limit {ITranscriptQueries.MostHits}),
+            hits as materialized (
+                select u.at, u.call_sid, u.utterance_id, ts_rank(u.words, {own}) as rank
+                from newest u order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits}),
             page as materialized (
                 select u.* from hits u {beyond}
                 order by u.rank desc, u.at desc, u.call_sid desc, u.utterance_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)})
@@ -74,15 +77,16 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
                 ts_headline({configuration}, guru.spaced(translate({text}, '<>', '{Less}{Greater}')), {own},
                     'StartSel="{HitBegins}", StopSel="{HitEnds}", ' || case when length({text}) <= {MostCharactersWhole}
                         then 'HighlightAll=true' else 'MaxWords=40, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "' end),
-                u.rank,
+                p.rank,
                 (select count(*) from newest) > {ITranscriptQueries.MostHits},
                 n.at, n.call_sid, n.utterance_id
-            from page u
+            from page p
+            join guru.utterances u on u.call_sid = p.call_sid and u.utterance_id = p.utterance_id
             left join guru.calls c on c.call_sid = u.call_sid
             cross join (select at, call_sid, utterance_id from hits order by at desc, call_sid desc, utterance_id desc limit 1) n
-            order by u.rank desc, u.at desc, u.call_sid desc, u.utterance_id desc
-            """);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            order by p.rank desc, p.at desc, p.call_sid desc, p.utterance_id desc
+            """,
+            cancellationToken);
         var hits = new List<SearchHit>();
         var (truncated, newest) = (false, default(Place));
         while (await reader.ReadAsync(cancellationToken))

@@ -1,4 +1,6 @@
+using Guru.Domain;
 using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using static NpgsqlTypes.NpgsqlDbType;
 
 namespace Guru.Infrastructure.Postgres;
@@ -48,6 +50,18 @@ internal sealed class UtterancesProjection(string schema) : IProjection
         Text, Text, Text, Text, Text, Text, NpgsqlTypes.NpgsqlDbType.Boolean, Text,
         Bigint, Bigint, Bigint, Bigint, Text, Bigint, Bigint, TimestampTz, Text, Text);
 
+    private readonly SqlStatement _erase = new(
+        $"delete from {schema}.utterances u using unnest($1) as e (call_sid) where u.call_sid = e.call_sid", Text);
+
+    /// <summary>That and how long somebody spoke stays; their words do not.</summary>
+    private readonly SqlStatement _silence = new(
+        $"""
+        update {schema}.utterances u set said = '', heard = '', unheard = null, words = guru.search_words(u.search_language, ''), unheard_words = null
+        from unnest($1, $2) as r (caller_id, before) join {schema}.calls c on c.caller_id = r.caller_id
+        where u.call_sid = c.call_sid and u.at < r.before
+        """,
+        Text, TimestampTz);
+
     public IReadOnlyList<string> Tables => ["utterances"];
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
@@ -63,6 +77,10 @@ internal sealed class UtterancesProjection(string schema) : IProjection
                     Reads = callSid,
                 },
             ]
+            : @event.Data is CallErased && CallStream.SidOf(@event.StreamId) is { } erased
+            ? [SqlCommand.Between(_erase, erased)]
+            : @event.Data is RetentionApplied { Kind: Retained.Transcripts } over
+            ? [SqlCommand.Between(_silence, over.CallerId.Value, over.Before)]
             : [];
 
     /// <summary>What of the words did not reach the other's ear; null where all did.</summary>

@@ -33,16 +33,26 @@ public sealed class GuruProcess : IAsyncDisposable
     public int? ExitCode { get; private set; }
 
     /// <summary>Starts it, and waits until it takes calls. It gets a data directory of its own unless one is given.</summary>
+    /// <param name="sampleCalls">How many invented calls are on record from the beginning.</param>
     /// <exception cref="InvalidOperationException">It is not to be found, or did not start; the message says why.</exception>
     public static async Task<GuruProcess> StartAsync(
-        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null,
+        OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string>? settings = null, string? dataFolder = null, int sampleCalls = 0,
         CancellationToken cancellationToken = default)
     {
         var ownFolder = dataFolder is null ? Directory.CreateTempSubdirectory("guru-sandbox-").FullName : null;
         var address = new Uri($"http://127.0.0.1:{FreePort()}");
-        var log = new ConcurrentQueue<string>();
-        var process = Start([], openai, twilio, address, settings, (dataFolder ?? ownFolder)!, log);
-        var guru = new GuruProcess(process, address, log, ownFolder);
+        GuruProcess Running(string? owned, params IReadOnlyList<string> command) => Run(command, openai, twilio, address, settings, (dataFolder ?? ownFolder)!, owned);
+        if (sampleCalls > 0)
+        {
+            await using var filling = Running(owned: null, "sample-data", $"--calls={sampleCalls}");
+            await filling._process.WaitForExitAsync(cancellationToken);
+            if (filling._process.ExitCode != 0)
+            {
+                throw new InvalidOperationException($"The sample calls were not stored:{Environment.NewLine}{filling.LastWords()}");
+            }
+        }
+
+        var guru = Running(ownFolder);
         try
         {
             await guru.WaitUntilReadyAsync(cancellationToken);
@@ -61,10 +71,9 @@ public sealed class GuruProcess : IAsyncDisposable
         IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string> settings, string dataFolder,
         CancellationToken cancellationToken = default)
     {
-        var log = new ConcurrentQueue<string>();
-        using var process = Start(command, openai, twilio, new Uri($"http://127.0.0.1:{FreePort()}"), settings, dataFolder, log);
-        await process.WaitForExitAsync(cancellationToken);
-        return (process.ExitCode, log);
+        await using var guru = Run(command, openai, twilio, new Uri($"http://127.0.0.1:{FreePort()}"), settings, dataFolder, ownFolder: null);
+        await guru._process.WaitForExitAsync(cancellationToken);
+        return (guru._process.ExitCode, guru.Log);
     }
 
     /// <summary>The contract's variables for a Guru whose world is the sandbox.</summary>
@@ -145,9 +154,8 @@ public sealed class GuruProcess : IAsyncDisposable
         }
     }
 
-    static Process Start(
-        IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, Uri address, IReadOnlyDictionary<string, string>? settings, string folder,
-        ConcurrentQueue<string> log)
+    static GuruProcess Run(
+        IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, Uri address, IReadOnlyDictionary<string, string>? settings, string folder, string? ownFolder)
     {
         var start = new ProcessStartInfo("dotnet", [Find(), .. command])
         {
@@ -165,13 +173,14 @@ public sealed class GuruProcess : IAsyncDisposable
 
         start.Environment.Remove("TWILIO_API_KEY");
         start.Environment.Remove("TWILIO_API_SECRET");
+        var log = new ConcurrentQueue<string>();
         var process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, line) => Keep(log, line.Data);
         process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
         process.Start();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
-        return process;
+        return new GuruProcess(process, address, log, ownFolder);
     }
 
     async Task WaitUntilReadyAsync(CancellationToken cancellationToken)

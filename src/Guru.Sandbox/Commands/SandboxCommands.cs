@@ -38,15 +38,18 @@ static class SandboxCommands
             DefaultValueFactory = _ => new FileInfo("artifacts/demo.wav"),
         };
         var name = new Option<string>("--scenario") { Description = "Another scenario.", DefaultValueFactory = _ => "text-then-call" };
+        var stay = new Option<bool>("--stay") { Description = "Leaves Guru open instead, with sample calls on record, until Ctrl+C." };
+        var sampleCalls = new Option<int>("--calls") { Description = "How many sample calls.", DefaultValueFactory = _ => 300 };
         var command = new Command("demo", "Writes, calls and writes again, shows it, and compares what Guru recorded with what should be there.")
         {
-            wav, name,
+            wav, name, stay, sampleCalls,
         };
         var outbound = new Command("outbound", "Asks a person for permission, calls them, and compares the consent ledger with what should be there.");
         outbound.SetAction((_, cancellationToken) => ReportedAsync(console, () => new OutboundDemo(console).RunAsync(cancellationToken)));
         command.Add(outbound);
-        command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () =>
-            DemoAsync(console, ScenarioFile.Load(parsed.GetValue(name)!), parsed.GetValue(wav)!, cancellationToken)));
+        command.SetAction((parsed, cancellationToken) => ReportedAsync(console, () => parsed.GetValue(stay)
+            ? new StayingDemo(console).RunAsync(parsed.GetValue(sampleCalls), cancellationToken)
+            : DemoAsync(console, ScenarioFile.Load(parsed.GetValue(name)!), parsed.GetValue(wav)!, cancellationToken)));
         return command;
     }
 

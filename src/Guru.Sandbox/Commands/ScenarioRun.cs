@@ -32,7 +32,7 @@ public static class ScenarioRun
     {
         await using var openai = await OpenAIStandIn.StartAsync(scenario.StandIn(GuruProcess.OpenAIKey), cancellationToken);
         await using var twilio = await TwilioStandIn.StartAsync(cancellationToken: cancellationToken);
-        await using var guru = await GuruProcess.StartAsync(openai, twilio, scenario.Guru, dataFolder, cancellationToken);
+        await using var guru = await GuruProcess.StartAsync(openai, twilio, scenario.Guru, dataFolder, cancellationToken: cancellationToken);
         twilio.AppUrl = guru.Address;
         var play = new ScenarioPlay(scenario, twilio);
         play.Arrange(openai);

@@ -106,10 +106,10 @@ public sealed class PlacingFromSeveralNodes(PostgresFixture postgres) : IAsyncLi
     {
         await using var other = _database.AnotherNode();
         var bound = await Task.WhenAll(Enumerable.Range(0, 20).Select(number =>
-            new PostgresRequestKeys((number % 2 == 0 ? _database : other).DataSource).BindAsync("key", "content", $"request{number}", default)));
+            new PostgresRequestKeys((number % 2 == 0 ? _database : other).DataSource).BindAsync(Ama, "key", "content", $"request{number}", default)));
 
         bound.Distinct().ShouldHaveSingleItem().ShouldNotBeNull();
-        (await new PostgresRequestKeys(_database.DataSource).BindAsync("key", "other content", "x", default)).ShouldBeNull();
+        (await new PostgresRequestKeys(_database.DataSource).BindAsync(Ama, "key", "other content", "x", default)).ShouldBeNull();
     }
 
     /// <summary>Somebody has agreed, and is to be called.</summary>

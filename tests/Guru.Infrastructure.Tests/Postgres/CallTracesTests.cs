@@ -60,7 +60,7 @@ public sealed class CallTracesTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await KeepAsync("MZ1", Start, "trace 1\ncanary\n");
 
-        await _database.ExecuteAsync("delete from guru_keys.keys where kind = 'words'");
+        await _database.ExecuteAsync("delete from guru_keys.keys where kind = 'transcript'");
 
         (await _traces.OfAsync(Call, CancellationToken.None)).ShouldHaveSingleItem().Text.ShouldBeNull();
     }

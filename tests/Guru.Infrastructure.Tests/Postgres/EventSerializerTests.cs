@@ -66,9 +66,9 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
         (await _database.RowsAsync("select caller_id, kind, to_char(month, 'YYYY-MM-DD'), length(key) from guru_keys.keys order by 1, 2, 3")).ShouldBe(
         [
             $"{Maria}\tcontact\t2026-03-01\t32",
-            $"{Maria}\twords\t2026-03-01\t32",
-            $"{Maria}\twords\t2026-04-01\t32",
-            $"{Jean}\twords\t2026-03-01\t32",
+            $"{Maria}\ttranscript\t2026-03-01\t32",
+            $"{Maria}\ttranscript\t2026-04-01\t32",
+            $"{Jean}\ttranscript\t2026-03-01\t32",
         ]);
     }
 

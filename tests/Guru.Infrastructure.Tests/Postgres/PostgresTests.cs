@@ -75,6 +75,8 @@ public sealed class TestDatabase : IAsyncDisposable
         Feed = new EventFeed(DataSource, Store, Serializer, TimeProvider.System, NullLogger<EventFeed>.Instance);
         Conversations = new ConversationQueries(DataSource);
         Work = new PostgresWorkQueue(DataSource, Keys, TimeProvider.System);
+        Erasures = new PostgresErasures(DataSource, Store, Keys, Live);
+        Retention = new PostgresRetention(DataSource, Store, Keys, TimeProvider.System);
     }
 
     public static PriceTable Prices { get; } = PricesFile.Load(PricesFile.ShippedPath);
@@ -93,9 +95,16 @@ public sealed class TestDatabase : IAsyncDisposable
     internal EventFeed Feed { get; }
     internal ConversationQueries Conversations { get; }
     internal PostgresWorkQueue Work { get; }
+    public PostgresErasures Erasures { get; }
+    public PostgresRetention Retention { get; }
+
+    public string Url => _url;
 
     public static async Task<TestDatabase> NewAsync(PostgresFixture postgres, EventTypes? types = null, Upcasters? upcasters = null) =>
         new(await postgres.NewDatabaseAsync(migrated: true), types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);
+
+    /// <summary>A database that is there already.</summary>
+    public static TestDatabase Of(string url) => new(url, EventTypes.Shipped, Upcasters.Shipped);
 
     /// <summary>As another node sees it: nothing cached.</summary>
     public TestDatabase AnotherNode(EventTypes? types = null, Upcasters? upcasters = null) =>

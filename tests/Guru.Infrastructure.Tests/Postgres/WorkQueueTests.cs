@@ -268,7 +268,7 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
         var row = await _database.OneAsync("select w::text from guru.work w");
         row.ShouldNotContain("rent");
         row.ShouldContain("~");
-        (await _database.OneAsync("select month = date_trunc('month', now() at time zone 'UTC') from guru_keys.keys where kind = 'words' and month > '2020-12-31'"))
+        (await _database.OneAsync("select month = date_trunc('month', now() at time zone 'UTC') from guru_keys.keys where kind = 'message' and month > '2020-12-31'"))
             .ShouldBe("True");
 
         await _database.Work.RetryAsync(item, TimeSpan.Zero, "timeout", default);

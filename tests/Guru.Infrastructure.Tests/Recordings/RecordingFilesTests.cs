@@ -95,7 +95,7 @@ public sealed class RecordingFilesTests(PostgresFixture postgres) : IAsyncLifeti
         Encoding.Latin1.GetString(await File.ReadAllBytesAsync(file)).ShouldNotContain("canary");
         File.GetUnixFileMode(file).ShouldBe(UnixFileMode.UserRead | UnixFileMode.UserWrite);
 
-        await _database.ExecuteAsync("delete from guru_keys.keys where kind = 'words'");
+        await _database.ExecuteAsync("delete from guru_keys.keys where kind = 'recording'");
         _database.Keys.Forget();
 
         (await _files.OpenAsync(Call, CancellationToken.None)).ShouldBeNull();

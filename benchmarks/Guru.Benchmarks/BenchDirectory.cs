@@ -1,0 +1,15 @@
+namespace Guru.Benchmarks;
+
+internal static class BenchDirectory
+{
+    /// <summary>The cluster may lie elsewhere, where the server's user can read it.</summary>
+    public static void Delete(string directory)
+    {
+        if (new DirectoryInfo(Path.Combine(directory, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
+        {
+            Directory.Delete(elsewhere.FullName, recursive: true);
+        }
+
+        Directory.Delete(directory, recursive: true);
+    }
+}

@@ -1,0 +1,52 @@
+using FluentValidation;
+using Guru.Domain;
+using Guru.Domain.Callers;
+using MediatR;
+
+namespace Guru.Application.Privacy;
+
+/// <summary>Erases a person. Asked again it does what is left to do, and answers the same.</summary>
+/// <param name="Person">A number in E.164 form, a business-scoped user id, or a callerId.</param>
+/// <returns>Null where nobody of that name is known.</returns>
+public sealed record ForgetCaller(string Person) : IRequest<ErasureCertificate?>
+{
+    public override string ToString() => nameof(ForgetCaller);
+}
+
+/// <summary>What was destroyed, where and when; without personal data.</summary>
+/// <param name="CallerId">The keyed hash that the events know the person by.</param>
+/// <param name="Keys">How many keys were destroyed: what they had sealed can be read nowhere any more.</param>
+/// <param name="Calls">How many calls were theirs.</param>
+/// <param name="Event">The place of CallerErased in the log.</param>
+/// <param name="Tables">Every table that had rows of the person or of their calls.</param>
+/// <param name="Stores">What else was gone through.</param>
+public sealed record ErasureCertificate(
+    string CallerId, DateTimeOffset ErasedAt, EventPlace Event, long Keys, int Calls, IReadOnlyList<ErasedRows> Tables, IReadOnlyList<string> Stores);
+
+public sealed class ForgetCallerValidator : AbstractValidator<ForgetCaller>
+{
+    public ForgetCallerValidator() =>
+        RuleFor(request => request.Person).Must(person => CallerAddress.TryParse(person, out _) || CallerId.TryParse(person, out _))
+            .WithName("person").WithMessage("A phone number in E.164 form, a business-scoped user id, or a callerId belongs at the end of the path.");
+}
+
+public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower follower, IEnumerable<IPersonalStore> stores, ServerSecret secret) : IRequestHandler<ForgetCaller, ErasureCertificate?>
+{
+    public const string KeysTable = "guru_keys.keys";
+
+    /// <exception cref="RuleException">A call of the person goes on.</exception>
+    public async Task<ErasureCertificate?> Handle(ForgetCaller request, CancellationToken cancellationToken)
+    {
+        var callerId = CallerAddress.TryParse(request.Person, out var address) ? CallerId.Of(address, secret.Value) : CallerId.Parse(request.Person);
+        if (await erasures.FindAsync(callerId, cancellationToken) is not { } known)
+        {
+            return null;
+        }
+
+        var erased = await erasures.EraseAsync(callerId, cancellationToken);
+        await follower.FinishAsync(new Erasure(callerId, erased.At), known.CallSids, cancellationToken);
+        return new ErasureCertificate(
+            callerId.Value, erased.At, erased.Event, erased.Tables.FirstOrDefault(rows => rows.Table == KeysTable)?.Removed ?? 0, erased.Calls, erased.Tables,
+            [.. stores.Select(store => store.Name)]);
+    }
+}
