@@ -9,6 +9,7 @@ public interface IEventStore
     /// <param name="owner">Whose key protects the personal data in the events; needed when they hold any.</param>
     /// <returns>The version of the last event appended.</returns>
     /// <exception cref="VersionConflictException">The stream is not at the expected version.</exception>
+    /// <exception cref="EventsRefusedException">What is in the events, not the store, is at fault: asked again, it refuses again.</exception>
     Task<long> AppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken);
 
@@ -45,4 +46,12 @@ public sealed class VersionConflictException(string streamId, Exception? inner =
     : Exception($"The stream {streamId} is not at the expected version.", inner)
 {
     public string StreamId { get; } = streamId;
+}
+
+/// <summary>The store will never take these events as they are.</summary>
+/// <param name="reason">A code, for the operator; never what is in them.</param>
+public sealed class EventsRefusedException(string streamId, string reason, Exception? inner = null)
+    : Exception($"Events for the stream {streamId} are refused: {reason}.", inner)
+{
+    public string Reason { get; } = reason;
 }

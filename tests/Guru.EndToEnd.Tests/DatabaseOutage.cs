@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -13,9 +15,12 @@ public sealed class WorldWithAGate : World
 
     internal TcpGate Gate { get; private set; } = null!;
 
+    /// <summary>Past the gate.</summary>
+    internal NpgsqlDataSource Database { get; private set; } = null!;
+
     protected override Dictionary<string, string?> Settings => new()
     {
-        ["DATABASE_URL"] = new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Port = Gate.Port }.ConnectionString,
+        ["DATABASE_URL"] = new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Port = Gate.Port, MaxPoolSize = 4 }.ConnectionString,
         ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
     };
 
@@ -23,6 +28,7 @@ public sealed class WorldWithAGate : World
     {
         _server = await EmbeddedPostgres.StartAsync(_data, NullLogger.Instance, CancellationToken.None);
         Gate = new TcpGate(new NpgsqlConnectionStringBuilder(_server.ConnectionString).Port);
+        Database = NpgsqlDataSource.Create(_server.ConnectionString);
         await base.InitializeAsync();
     }
 
@@ -30,8 +36,24 @@ public sealed class WorldWithAGate : World
     {
         await base.DisposeAsync();
         await Gate.DisposeAsync();
+        await Database.DisposeAsync();
         await _server!.DisposeAsync();
         DeleteCluster(_data);
+    }
+
+    internal async Task ExecuteAsync(string sql)
+    {
+        await using var command = Database.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>SIGKILL for the server; whoever started it starts it again.</summary>
+    internal async Task KillServerAsync()
+    {
+        await using var command = Database.CreateCommand("show data_directory");
+        var directory = (string)(await command.ExecuteScalarAsync())!;
+        var pid = int.Parse((await File.ReadAllLinesAsync(Path.Combine(directory, "postmaster.pid")))[0], CultureInfo.InvariantCulture);
+        Process.GetProcessById(pid).Kill();
     }
 }
 
@@ -63,6 +85,49 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
         record.EndReason.ShouldBe("callerHungUp");
         record.Utterances.Where(said => said.GetProperty("speaker").GetString() == "agent").Skip(1)
             .ShouldAllBe(said => said.GetProperty("firstAudioMs").GetInt64() < 3000);
+    }
+
+    [Fact]
+    public async Task A_call_outlives_a_full_disk_a_pool_that_is_used_up_and_a_server_that_is_killed()
+    {
+        var call = world.Twilio.PlaceCall(new CallOptions
+        {
+            Script =
+            [
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new Say("thanks-en")),
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new Say("yes-en")),
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new Say("thanks-en")),
+                new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(400)), new HangUp()),
+            ],
+        });
+        await call.WaitForPlayedAsync(TimeSpan.FromSeconds(1));
+
+        await world.ExecuteAsync(
+            """
+            create function public.full_disk() returns trigger language plpgsql as
+                $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+            create trigger full_disk before insert on events.mt_events for each row execute function public.full_disk();
+            """);
+        await call.WaitForAgentTurnAsync(2);
+        await world.ExecuteAsync("drop trigger full_disk on events.mt_events");
+
+        await using (var holder = await world.Database.OpenConnectionAsync())
+        {
+            await using var hold = new NpgsqlCommand("begin; lock table events.mt_events in access exclusive mode", holder);
+            await hold.ExecuteNonQueryAsync();
+            var waiting = Enumerable.Range(0, 8).Select(_ => world.Analyst.GetAsync($"/api/calls/{call.CallSid}/events")).ToList();
+            await call.WaitForAgentTurnAsync(3);
+            await using var letGo = new NpgsqlCommand("rollback", holder);
+            await letGo.ExecuteNonQueryAsync();
+            await Task.WhenAll(waiting);
+        }
+
+        await world.KillServerAsync();
+        await call.Completion;
+
+        var record = await world.RecordOf(call);
+        record.ShouldTellOf(call);
+        record.EndReason.ShouldBe("callerHungUp");
     }
 
     [Fact]

@@ -9,6 +9,10 @@ namespace Guru.EndToEnd.Tests;
 public sealed class Scenarios
 {
     private const int AtOnce = 4;
+    private const int MostTries = 4;
+
+    /// <summary>A machine that was later than this has not shown what the scenario is about; it is played again.</summary>
+    private static readonly TimeSpan TooLate = TimeSpan.FromMilliseconds(100);
 
     private static readonly Lazy<ConcurrentDictionary<string, Task<ScenarioOutcome>>> Runs = new(Start);
 
@@ -20,7 +24,7 @@ public sealed class Scenarios
     {
         var outcome = await Runs.Value[scenario];
 
-        outcome.Mistakes.ShouldBeEmpty(string.Join('\n', outcome.Log.TakeLast(30)));
+        outcome.Mistakes.ShouldBeEmpty($"{outcome.Lateness.TotalMilliseconds:F0} ms late\n{string.Join('\n', outcome.Log.TakeLast(30))}");
     }
 
     /// <summary>They are long, and light: several run at once while the tests wait for each in turn.</summary>
@@ -34,7 +38,13 @@ public sealed class Scenarios
             await gate.WaitAsync();
             try
             {
-                return await ScenarioRun.RunAsync(scenario);
+                var outcome = await ScenarioRun.RunAsync(scenario);
+                for (var tries = 1; outcome.Mistakes.Count > 0 && outcome.Lateness > TooLate && tries < MostTries; tries++)
+                {
+                    outcome = await ScenarioRun.RunAsync(scenario);
+                }
+
+                return outcome;
             }
             finally
             {

@@ -126,6 +126,17 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
 
     public JsonElement Event(string type) => Events.GetProperty("items").EnumerateArray().First(e => e.GetProperty("type").GetString() == type).GetProperty("data");
 
+    /// <summary>Nothing lost and nothing doubled: as many turns as were said into the line and came out of it, and one end.</summary>
+    public void ShouldTellOf(PlacedCall call)
+    {
+        var told = $"{call.CallSid}\n{Conversation}";
+        Utterances.Count(line => line.GetProperty("speaker").GetString() == "caller").ShouldBe(call.CallerSaid.Count, told);
+        Utterances.Where(line => line.GetProperty("speaker").GetString() == "agent" && line.GetProperty("saidMs").GetInt64() > 0)
+            .Select(line => line.GetProperty("said").GetString()).ShouldBe(call.Heard.Where(line => line.ReceivedBytes > 0).Select(line => line.Sample.Text), told);
+        Utterances.Select(line => line.GetProperty("id").GetString()).ShouldBeUnique();
+        EventTypes.Count(type => type == "CallEnded").ShouldBe(1);
+    }
+
     /// <summary>One line a turn, such as "agent: Hello ..." or "agent (cut): I am sorry".</summary>
     public string Conversation => string.Join('\n', Utterances.Select(line =>
         $"{line.GetProperty("speaker").GetString()}{(line.GetProperty("interrupted").GetBoolean() ? " (cut)" : "")}: {line.GetProperty("heard").GetString()}"));

@@ -52,6 +52,19 @@ public abstract class EventStoreContract
     }
 
     [Fact]
+    public async Task What_can_never_be_stored_is_refused_as_such_and_the_stream_goes_on()
+    {
+        await AppendAsync(ExpectedVersion.None, Started());
+        var random = new Random(1);
+        var tooLongForAnIndex = new string([.. Enumerable.Range(0, 20_000).Select(_ => (char)random.Next(0x4E00, 0x9FFF))]);
+
+        await Should.ThrowAsync<EventsRefusedException>(() => AppendAsync(ExpectedVersion.Exactly(1), Said("one") with { UtteranceId = tooLongForAnIndex }));
+
+        await AppendAsync(ExpectedVersion.Exactly(1), Said("two"));
+        (await ReadAsync()).Select(e => e.Data).ShouldBe([Started(), Said("two")]);
+    }
+
+    [Fact]
     public async Task A_stream_that_exists_cannot_be_started()
     {
         await AppendAsync(ExpectedVersion.None, Started());

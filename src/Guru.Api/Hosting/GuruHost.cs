@@ -12,6 +12,7 @@ using Guru.Api.Transcripts;
 using Guru.Api.VoiceAgent;
 using Guru.Application;
 using Guru.Application.Calling;
+using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Application.Voice;
@@ -19,6 +20,7 @@ using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
 using Guru.Domain;
 using Guru.Domain.Conversations;
+using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Recordings;
@@ -35,6 +37,9 @@ internal sealed class GuruHost : IAsyncDisposable
 {
     /// <summary>The longest body that Twilio or a client sends; a webhook has a few kilobytes.</summary>
     private const int MaxBodyBytes = 256 * 1024;
+
+    /// <summary>Who needs longer for a few hundred bytes is not Twilio.</summary>
+    private static readonly TimeSpan HeadersWithin = TimeSpan.FromSeconds(8);
 
     /// <summary>How long the end waits for what is not stored yet.</summary>
     private static readonly TimeSpan LastRecords = TimeSpan.FromSeconds(10);
@@ -107,6 +112,7 @@ internal sealed class GuruHost : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+            kestrel.Limits.RequestHeadersTimeout = HeadersWithin;
             kestrel.ListenAnyIP(settings.Port);
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
@@ -118,7 +124,11 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database, settings.Prices);
+        builder.Services.AddEventStore(database, settings.Prices);
+        builder.Services.AddSingleton(provider => new CallJournal(
+            settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<CallJournal>>()));
+        builder.Services.AddSingleton<ICallJournal>(provider => provider.GetRequiredService<CallJournal>());
+        builder.Services.AddSingleton<IPersonalStore>(provider => provider.GetRequiredService<CallJournal>());
         builder.Services.AddSingleton(settings.OpenAI);
         builder.Services.AddSingleton<RealtimeDialer>();
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
@@ -147,6 +157,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton<IErasureList>(_ => settings.ErasureList());
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ErasureFollower>()); // Before anything that works with what a backup brought back.
         builder.Services.AddSingleton(Options.Create(settings.Retention));
+        builder.Services.AddHostedService<JournalRecovery>();
         builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddHostedService<RetentionClock>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
@@ -169,6 +180,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddHealthChecks()
             .AddCheck<PostgresHealth>("database", tags: ["ready"])
             .AddCheck<OutdatedReadModels>("readModels", tags: ["ready"])
+            .AddCheck<JournalHealth>("journal", tags: ["ready"])
             .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
         builder.Services.AddHostedService<OtlpExport>();
     }

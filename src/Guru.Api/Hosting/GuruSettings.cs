@@ -18,6 +18,7 @@ using Guru.Domain.Costs;
 using Guru.Infrastructure.Agents;
 using Guru.Infrastructure.Calling;
 using Guru.Infrastructure.Costs;
+using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Privacy;
@@ -50,7 +51,8 @@ internal sealed record GuruSettings(
     TraceSettings Traces,
     RecordingSettings Recording,
     PrivacyOptions Privacy,
-    RetentionRules Retention)
+    RetentionRules Retention,
+    JournalOptions Journal)
 {
     private const int DefaultPort = 3001;
     private const int LeastSecretLength = 16;
@@ -165,6 +167,7 @@ internal sealed record GuruSettings(
         var work = Options<WorkRules>(environment, "Work", mistakes);
         var messenger = Options<MessengerOptions>(environment, "Messenger", mistakes);
         var text = Options<TextModelSettings>(environment, "Text", mistakes);
+        var journal = Options<JournalOptions>(environment, "Journal", mistakes);
         var webapp = Options<WebappOptions>(environment, "Webapp", mistakes);
         mistakes.AddRange(webapp.Origins.Where(origin => !IsOrigin(origin)).Select(origin =>
             $"Guru__Webapp__AllowedOrigins: {origin} is not scheme and host, such as https://app.example.org."));
@@ -182,7 +185,7 @@ internal sealed record GuruSettings(
         return mistakes.Count == 0
             ? new GuruSettings(
                 baseUrl, port, openAI, twilio, mediaStream, database, new ServerSecret(SecretOf(secret, database)), keys, calls, voice, agents!, prices!, memory,
-                replies, messages, work, messenger, text, webapp, calling!, traces, recording, privacy, retention)
+                replies, messages, work, messenger, text, webapp, calling!, traces, recording, privacy, retention, journal)
             : throw new SettingsException(mistakes);
     }
 

@@ -1,8 +1,9 @@
+using Guru.Application.Calls;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Guru.Api.Hosting;
 
-/// <param name="Status">Healthy or Unhealthy.</param>
+/// <param name="Status">Healthy, Degraded or Unhealthy.</param>
 /// <param name="Checks">By what was checked.</param>
 internal sealed record Readiness(string Status, IReadOnlyDictionary<string, ReadinessCheck> Checks);
 
@@ -30,4 +31,13 @@ internal static class ReadinessEndpoint
                 report.Entries.ToDictionary(entry => entry.Key, entry => new ReadinessCheck(entry.Value.Status.ToString(), entry.Value.Description))),
             statusCode: report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
     }
+}
+
+/// <summary>A node with facts that the database refused takes calls all the same; somebody should look.</summary>
+internal sealed class JournalHealth(ICallJournal journal) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(journal.SetAside is > 0 and var count
+            ? HealthCheckResult.Degraded($"{count} facts were refused by the database and are set aside: the log says which")
+            : HealthCheckResult.Healthy("Nothing is set aside"));
 }

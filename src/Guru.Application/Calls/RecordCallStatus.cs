@@ -58,7 +58,7 @@ public sealed class RecordCallStatusHandler(
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {
-            switchboard.RecordLater(callSid, fact);
+            _ = switchboard.RecordLater(callSid, fact);
         }
     }
 

@@ -24,6 +24,8 @@ public static class CallMeter
     private static readonly Counter<int> Reconnects = Meter.CreateCounter<int>("guru.model.reconnects", "{session}", "Model sessions replaced in mid call, by reason.");
     private static readonly UpDownCounter<int> Queue = Meter.CreateUpDownCounter<int>("guru.recorder.queue", "{fact}", "Facts of live calls that are not stored yet.");
 
+    private static readonly Counter<int> AsideFacts = Meter.CreateCounter<int>("guru.facts.set_aside", "{fact}", "Facts that the database refused for good.");
+
     public static void Connected() => Active.Add(1);
 
     public static void Disconnected() => Active.Add(-1);
@@ -42,6 +44,8 @@ public static class CallMeter
     public static void DroppedCut() => DroppedFrames.Add(1, new KeyValuePair<string, object?>("reason", "cut"));
 
     public static void Padded(int ms) => PaddedAudio.Add(ms);
+
+    public static void SetAside() => AsideFacts.Add(1);
 
     public static void Queued(int change) => Queue.Add(change);
 

@@ -10,8 +10,9 @@ namespace Guru.Application.Voice;
 
 /// <summary>
 /// Takes a call's facts off the audio path and appends them behind the conversation: in order, many at once where many
-/// wait, again and again while the database does not answer. What it took it does not lose while the process lives. The
-/// language that a caller turns out to speak it also tells the caller's conversation.
+/// wait, again and again while the database does not answer. What it took it does not lose while the process lives, and beyond
+/// that the journal has it. A fact that the database will never take is set aside there, and holds up no other. The language
+/// that a caller turns out to speak it also tells the caller's conversation.
 /// </summary>
 public sealed partial class CallRecorder
 {
@@ -20,6 +21,7 @@ public sealed partial class CallRecorder
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(3);
 
     private readonly IEventStore _store;
+    private readonly ICallJournal _journal;
     private readonly CallLog _log;
     private readonly CallSid _callSid;
     private readonly Action<CallCommand> _refused;
@@ -28,9 +30,10 @@ public sealed partial class CallRecorder
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
 
     /// <param name="refused">Told of a fact that the rules refuse, such as a stream whose token another one used.</param>
-    public CallRecorder(IEventStore store, CallLog log, CallSid callSid, Action<CallCommand> refused, TimeProvider time, ILogger logger)
+    public CallRecorder(
+        IEventStore store, ICallJournal journal, CallLog log, CallSid callSid, Action<CallCommand> refused, TimeProvider time, ILogger logger)
     {
-        (_store, _log, _callSid, _refused, _time, _logger) = (store, log, callSid, refused, time, logger);
+        (_store, _journal, _log, _callSid, _refused, _time, _logger) = (store, journal, log, callSid, refused, time, logger);
         Completion = Task.Run(DrainAsync);
     }
 
@@ -47,8 +50,10 @@ public sealed partial class CallRecorder
     /// <returns>False once the record is complete.</returns>
     public bool Record(CallCommand fact)
     {
-        if (!_entries.Writer.TryWrite(new Entry(fact, Stored: null)))
+        var kept = _journal.Keep(_callSid, fact);
+        if (!_entries.Writer.TryWrite(new Entry(fact, kept, Flushed: null)))
         {
+            kept.Stored(); // By whom it is told next.
             return false;
         }
 
@@ -59,10 +64,10 @@ public sealed partial class CallRecorder
     /// <summary>Waits until everything recorded so far is stored, or the limit is reached.</summary>
     public async Task FlushAsync(TimeSpan limit)
     {
-        var stored = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        if (_entries.Writer.TryWrite(new Entry(Fact: null, stored)))
+        var flushed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (_entries.Writer.TryWrite(new Entry(Fact: null, Kept: null, flushed)))
         {
-            await Task.WhenAny(stored.Task, Task.Delay(limit, _time));
+            await Task.WhenAny(flushed.Task, Task.Delay(limit, _time));
         }
     }
 
@@ -79,22 +84,53 @@ public sealed partial class CallRecorder
                 batch.Add(entry);
             }
 
-            await StoreAsync(batch.Select(entry => entry.Fact).OfType<CallCommand>().ToList());
+            await StoreAsync([.. batch.Where(entry => entry.Fact is not null)]);
             foreach (var entry in batch)
             {
-                entry.Stored?.TrySetResult();
+                entry.Flushed?.TrySetResult();
                 CallMeter.Queued(entry.Fact is null ? 0 : -1);
             }
         }
     }
 
-    private async Task StoreAsync(List<CallCommand> facts)
+    private async Task StoreAsync(IReadOnlyList<Entry> entries)
     {
-        if (facts.Count > 0)
+        if (entries.Count == 0)
         {
-            await UntilStoredAsync(facts.Count, () => _log.AppendAsync(facts, Refused, CancellationToken.None));
+            return;
         }
 
+        var facts = entries.Select(entry => entry.Fact!).ToList();
+        try
+        {
+            await UntilStoredAsync(facts.Count, () => _log.AppendAsync(facts, Refused, CancellationToken.None));
+            await TellConversationAsync(facts);
+        }
+        catch (EventsRefusedException) when (entries.Count > 1)
+        {
+            foreach (var entry in entries)
+            {
+                await StoreAsync([entry]);
+            }
+
+            return;
+        }
+        catch (EventsRefusedException error)
+        {
+            LogSetAside(_callSid, facts[0].GetType().Name, error.Reason);
+            CallMeter.SetAside();
+            entries[0].Kept!.SetAside();
+            return;
+        }
+
+        foreach (var entry in entries)
+        {
+            entry.Kept!.Stored();
+        }
+    }
+
+    private async Task TellConversationAsync(IReadOnlyList<CallCommand> facts)
+    {
         foreach (var told in facts.OfType<RecordLanguage>().Select(fact => fact.Language))
         {
             if (_log.State.CallerId is not { } caller)
@@ -116,7 +152,7 @@ public sealed partial class CallRecorder
                 await append();
                 return;
             }
-            catch (Exception error)
+            catch (Exception error) when (error is not EventsRefusedException)
             {
                 LogRetry(_callSid, facts, wait.TotalMilliseconds, error.Message);
                 await Task.Delay(wait, _time);
@@ -131,10 +167,14 @@ public sealed partial class CallRecorder
         _refused(fact);
     }
 
-    private readonly record struct Entry(CallCommand? Fact, TaskCompletionSource? Stored);
+    /// <param name="Flushed">In place of a fact: told when everything before is stored.</param>
+    private readonly record struct Entry(CallCommand? Fact, IKeptFact? Kept, TaskCompletionSource? Flushed);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: {Count} facts are not stored yet ({Error}); again in {WaitMs} ms")]
     private partial void LogRetry(CallSid callSid, int count, double waitMs, string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: the database will never take a {Fact} as it is ({Reason}); it is set aside in the journal, and the next start tries again")]
+    private partial void LogSetAside(CallSid callSid, string fact, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: {Fact} was refused: {Reason}")]
     private partial void LogRefused(CallSid callSid, string fact, string reason);

@@ -154,6 +154,7 @@ public sealed partial class CallSession
             return;
         }
 
+        _playback.Cut(_now);
         CloseRecord(reason);
         _decisions.Add(new HangUp(reason));
     }
@@ -164,6 +165,7 @@ public sealed partial class CallSession
     {
         if (!_lineIsGone)
         {
+            _playback.Lose(_now);
             CloseRecord(reason);
         }
     }
@@ -171,7 +173,6 @@ public sealed partial class CallSession
     /// <summary>What was being said is recorded as far as it was heard; the transcript of the caller's last words is waited for.</summary>
     private void CloseRecord(CallEndReason? reason)
     {
-        _playback.Cut(_now);
         foreach (var turn in _agentTurns.Where(turn => turn.Played.IsCut))
         {
             turn.IsInterrupted |= reason == CallEndReason.CallerHungUp;

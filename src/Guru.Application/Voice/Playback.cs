@@ -7,21 +7,28 @@ namespace Guru.Application.Voice;
 /// </summary>
 /// <remarks>
 /// The carrier plays what it gets in order, at 8 bytes a millisecond. A returned mark proves that everything before it was
-/// played; between marks the playhead moves with time, and it stands still while nothing is queued. A clear returns all
-/// pending marks at once, so marks of an earlier generation prove nothing. Heard is never more than sent.
+/// played; between marks the playhead moves with time, but not past a mark that has not come back, and it stands still while
+/// nothing is queued. A clear returns all pending marks at once, so marks of an earlier generation prove nothing. Heard is never
+/// more than sent.
 /// </remarks>
 public sealed class Playback
 {
     /// <summary>The receipt asked for while speech is being sent; finer marks add traffic, not precision.</summary>
     private const long MarkEvery = 200 * AudioLength.BytesPerMs;
 
+    /// <summary>Receipts on their way that are kept track of; the later ones decide nothing.</summary>
+    private const int MostAwaited = 64;
+
     /// <summary>How long after its time a receipt may come before the clock alone decides.</summary>
     private static readonly TimeSpan MarkGrace = TimeSpan.FromSeconds(3);
 
     private readonly List<PlayedItem> _queue = [];
+    private readonly Queue<long> _awaited = new(MostAwaited);
     private int _generation;
+    private bool _returnsMarks;
     private long _sent;
     private long _lastMark;
+    private long _acknowledged;
     private long _anchor;
     private TimeSpan _anchorAt;
 
@@ -38,12 +45,20 @@ public sealed class Playback
     private TimeSpan EndsAt => _anchorAt + AudioLength.Of(_sent - _anchor);
 
     /// <summary>How much has been played since the last clear, in bytes.</summary>
-    public long PlayedBytes(TimeSpan now) => Math.Clamp(_anchor + AudioLength.ToBytes(now - _anchorAt), Math.Min(_anchor, _sent), _sent);
+    public long PlayedBytes(TimeSpan now)
+    {
+        var played = ByTheClock(now);
+        return _returnsMarks && NextMark < played && now < _anchorAt + AudioLength.Of(NextMark - _anchor) + MarkGrace ? NextMark : played;
+    }
+
+    private long NextMark => _awaited.TryPeek(out var position) ? position : long.MaxValue;
+
+    private long ByTheClock(TimeSpan now) => Math.Clamp(_anchor + AudioLength.ToBytes(now - _anchorAt), Math.Min(_anchor, _sent), _sent);
 
     /// <summary>Notes audio about to be sent, and tells which receipts to ask for around it.</summary>
     public AudioDecision Send(PlayedItem item, int bytes, TimeSpan now)
     {
-        if (PlayedBytes(now) == _sent)
+        if (ByTheClock(now) == _sent)
         {
             // The queue has run dry: the playhead waited, and starts again with this audio.
             _anchor = _sent;
@@ -57,6 +72,10 @@ public sealed class Playback
             item.FirstSentAt = now;
             before = MarkHere();
             _queue.Add(item);
+        }
+        else if (bytes > MarkEvery && _sent > _lastMark)
+        {
+            before = MarkHere(); // A long slice says nothing of the short ones before it.
         }
 
         _sent += bytes;
@@ -83,9 +102,21 @@ public sealed class Playback
     /// <returns>False for such a one.</returns>
     public bool Acknowledge(PlaybackMark mark, TimeSpan now)
     {
-        if (mark.Generation != _generation || mark.Position > _sent || mark.Position < _anchor)
+        if (mark.Generation != _generation || mark.Position > _sent || mark.Position < _acknowledged)
         {
             return false;
+        }
+
+        _returnsMarks = true;
+        _acknowledged = mark.Position;
+        while (NextMark <= mark.Position)
+        {
+            _awaited.Dequeue();
+        }
+
+        if (mark.Position < _anchor)
+        {
+            return false; // The clock took it for played already.
         }
 
         _anchor = mark.Position;
@@ -156,9 +187,20 @@ public sealed class Playback
     }
 
     /// <summary>Drops everything that has not been heard. What was being heard, and what would have followed, is cut.</summary>
-    public void Cut(TimeSpan now)
+    public void Cut(TimeSpan now) => Cut(PlayedBytes(now), now);
+
+    /// <summary>
+    /// The same, because the line is gone: what was on its way is lost. Receipts came on that line, in order, before its end. So where
+    /// one is overdue the caller's side had run dry, and nothing is known to have been heard but what was acknowledged.
+    /// </summary>
+    public void Lose(TimeSpan now)
     {
-        var played = PlayedBytes(now);
+        var played = ByTheClock(now);
+        Cut(played < NextMark ? played : _acknowledged, now);
+    }
+
+    private void Cut(long played, TimeSpan now)
+    {
         foreach (var item in _queue)
         {
             item.Heard = item.Until is null
@@ -170,7 +212,8 @@ public sealed class Playback
 
         _queue.Clear();
         _generation++;
-        _sent = _lastMark = _anchor = 0;
+        _awaited.Clear();
+        _sent = _lastMark = _anchor = _acknowledged = 0;
         _anchorAt = now;
     }
 
@@ -190,7 +233,16 @@ public sealed class Playback
         item.OverAt = now;
     }
 
-    private PlaybackMark MarkHere() => new(_generation, _lastMark = _sent);
+    private PlaybackMark MarkHere()
+    {
+        _lastMark = _sent;
+        if (_awaited.Count < MostAwaited)
+        {
+            _awaited.Enqueue(_sent);
+        }
+
+        return new PlaybackMark(_generation, _sent);
+    }
 }
 
 /// <summary>An item of the model's speech on its way to the caller.</summary>

@@ -19,6 +19,7 @@ namespace Guru.Application.Voice;
 /// </summary>
 public sealed partial class Switchboard(
     IEventStore store,
+    ICallJournal journal,
     CallerMemory memory,
     IVoiceModelDialer dialer,
     IBrowserSessions browsers,
@@ -100,13 +101,19 @@ public sealed partial class Switchboard(
         (_live.TryGetValue(callSid, out var live) && live.Recorder!.Record(fact))
         || (_closing.TryGetValue(callSid, out var closing) && closing.Recorder!.Record(fact));
 
-    /// <summary>Stores a fact of a call that is not here as soon as the database answers.</summary>
-    public void RecordLater(CallSid callSid, CallCommand fact)
+    /// <summary>Stores facts of a call that is not here as soon as the database answers.</summary>
+    /// <returns>Done when they are stored.</returns>
+    public Task RecordLater(CallSid callSid, params IEnumerable<CallCommand> facts)
     {
-        var recorder = new CallRecorder(store, new CallLog(store, callSid), callSid, _ => { }, time, logger);
-        recorder.Record(fact);
+        var recorder = new CallRecorder(store, journal, new CallLog(store, callSid), callSid, _ => { }, time, logger);
+        foreach (var fact in facts)
+        {
+            recorder.Record(fact);
+        }
+
         recorder.Complete();
         Paperwork(callSid, recorder.Completion);
+        return recorder.Completion;
     }
 
     /// <summary>Carries a call over a Media Stream until it is over, and disposes the line.</summary>
@@ -357,6 +364,7 @@ public sealed partial class Switchboard(
 
     private CallRecorder Recorder(CallSid callSid, CallLog log, LiveCall live) => new(
         store,
+        journal,
         log,
         callSid,
         refused =>

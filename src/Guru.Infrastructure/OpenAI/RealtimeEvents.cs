@@ -49,7 +49,8 @@ internal static class RealtimeEvents
     }
 
     /// <exception cref="MissingMemberException">A member without which the event means nothing.</exception>
-    public static ModelEvent? Read(JsonElement @event) => Readers[@event.Id("type")](@event);
+    public static ModelEvent? Read(JsonElement @event) =>
+        Readers.TryGetValue(@event.Id("type"), out var read) ? read(@event) : throw new MissingMemberException("The type is told twice, and differently.");
 
     /// <summary>The vendor sends this for cut responses as well, with arguments that may be cut too.</summary>
     private static ToolCalled? CallOfArguments(JsonElement e) =>

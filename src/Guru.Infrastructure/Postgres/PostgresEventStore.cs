@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using Guru.Application;
 using Guru.Domain.Callers;
 using Npgsql;
@@ -20,7 +21,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     private const string KeyDestroyed = "GU002";
 
     private static readonly Meter Meter = new("Guru");
-    private static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
+
+    internal static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
         "guru.store.append.duration", unit: "s", description: "Time to append events to a stream, projections included.");
 
     public async Task<long> AppendAsync(
@@ -143,11 +145,19 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     private async Task<long> TryAppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
-        var written = await serializer.WriteAsync(owner, events, cancellationToken);
+        WrittenEvents written;
         var changes = new SqlBatch();
-        foreach (var @event in events)
+        try
         {
-            changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
+            written = await serializer.WriteAsync(owner, events, cancellationToken);
+            foreach (var @event in events)
+            {
+                changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
+            }
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException or FormatException or NotSupportedException)
+        {
+            throw new EventsRefusedException(streamId, e.GetType().Name, e);
         }
 
         await using var batch = dataSource.CreateBatch();
@@ -160,6 +170,10 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         catch (PostgresException e) when (IsConflict(e))
         {
             throw new VersionConflictException(streamId, e);
+        }
+        catch (PostgresException e) when (IsForGood(e))
+        {
+            throw new EventsRefusedException(streamId, e.SqlState, e);
         }
     }
 
@@ -186,6 +200,9 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         e.SqlState == Conflict
         || (e.SqlState == PostgresErrorCodes.UniqueViolation
             && e.ConstraintName is "pk_mt_events_stream_and_version" or "pkey_mt_streams_id");
+
+    /// <summary>Values out of range or that cannot be stored, broken constraints, and what exceeds a limit of the server's, such as an index row's.</summary>
+    private static bool IsForGood(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
 
     private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {

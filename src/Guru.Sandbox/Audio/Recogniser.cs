@@ -69,6 +69,15 @@ public sealed class Recogniser
         return found;
     }
 
+    /// <summary>The sample in whose middle the audio stops; null when it does not.</summary>
+    public Match? StopsMidway(ReadOnlySpan<byte> audio)
+    {
+        // Long enough for something voiced to be in it.
+        const int Tail = 3000 * MuLaw.BytesPerMs;
+        var tail = audio[Math.Max(0, audio.Length - Tail)..];
+        return Find(tail) is [.., var last] && last.At + last.Length == tail.Length && last.To < last.Sample.Audio.Length ? last : null;
+    }
+
     static Match Extend(ReadOnlySpan<byte> audio, Sample sample, int at, int offset, int floor)
     {
         var whole = sample.Audio.AsSpan();

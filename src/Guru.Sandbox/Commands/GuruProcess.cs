@@ -27,6 +27,8 @@ public sealed class GuruProcess : IAsyncDisposable
 
     public Uri Address { get; }
 
+    public int ProcessId => _process.Id;
+
     public IReadOnlyCollection<string> Log => _log;
 
     /// <summary>Known once it has stopped.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Scenarios;
+using Guru.Sandbox.Timing;
 using Guru.Sandbox.Twilio;
 
 namespace Guru.Sandbox.Commands;
@@ -16,6 +17,9 @@ public sealed record ScenarioOutcome(
 {
     /// <summary>The messages as Guru has them; null when the scenario has none.</summary>
     public ConversationRecord? Conversation { get; init; }
+
+    /// <summary>How late the machine was, at worst.</summary>
+    public TimeSpan Lateness { get; init; }
 }
 
 /// <summary>Plays a scenario against a Guru process: both stand-ins, the person's messages and calls, and the comparison at the end.</summary>
@@ -30,6 +34,7 @@ public static class ScenarioRun
     public static async Task<ScenarioOutcome> RunAsync(
         Scenario scenario, Action<TwilioStandIn>? watch = null, string? dataFolder = null, CancellationToken cancellationToken = default)
     {
+        await using var probe = new LatenessProbe();
         await using var openai = await OpenAIStandIn.StartAsync(scenario.StandIn(GuruProcess.OpenAIKey), cancellationToken);
         await using var twilio = await TwilioStandIn.StartAsync(cancellationToken: cancellationToken);
         await using var guru = await GuruProcess.StartAsync(openai, twilio, scenario.Guru, dataFolder, cancellationToken: cancellationToken);
@@ -51,7 +56,7 @@ public static class ScenarioRun
             // Right is only what stays right: a record may also say too much.
             if (now - rightSince >= Settled || now > RecordLimit)
             {
-                return outcome with { Wav = play.OwnCall?.ToWav() ?? [], Log = [.. guru.Log] };
+                return outcome with { Wav = play.OwnCall?.ToWav() ?? [], Log = [.. guru.Log], Lateness = probe.Worst };
             }
 
             await Task.Delay(200, cancellationToken);

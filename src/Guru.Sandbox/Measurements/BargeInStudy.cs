@@ -8,8 +8,8 @@ namespace Guru.Sandbox.Measurements;
 /// <summary>One turn of the agent that the caller cut off: what the application says was heard, and what the carrier played.</summary>
 /// <param name="Heard">As recorded by the application.</param>
 /// <param name="Played">As played by the carrier, by its own log.</param>
-/// <param name="Received">As received by the carrier.</param>
-public sealed record CutTurn(string CallSid, TimeSpan Heard, TimeSpan Played, TimeSpan Received)
+/// <param name="Sent">As it arrived at the carrier, what came too late included.</param>
+public sealed record CutTurn(string CallSid, TimeSpan Heard, TimeSpan Played, TimeSpan Sent)
 {
     public TimeSpan Error => (Heard - Played).Duration();
 }
@@ -43,9 +43,11 @@ public static class BargeInStudy
 
         var cuts = new List<CutTurn>();
         var mistakes = new List<string>();
+        var spoken = openAI.Sessions.Entries.SelectMany(session => session.Read(core =>
+            core.Items.Where(item => item.IsAgentAudio).Select(item => $"{core.Id}:{item.Id}").ToList())).ToList();
         foreach (var call in placed)
         {
-            Compare(call, await transcriptOf(call), cuts, mistakes);
+            Compare(call, await transcriptOf(call), spoken, cuts, mistakes);
         }
 
         var refused = openAI.Sessions.Entries.SelectMany(session => session.Read(core => core.Truncations.Where(cut => !cut.Accepted).ToList())).Count();
@@ -70,17 +72,19 @@ public static class BargeInStudy
         AtMost = TimeSpan.FromMinutes(3),
     };
 
-    private static void Compare(PlacedCall call, JsonElement transcript, List<CutTurn> cuts, List<string> mistakes)
+    /// <param name="spoken">The utterances of the agent in the order in which the model made them, which is that of their audio on the line.</param>
+    private static void Compare(PlacedCall call, JsonElement transcript, List<string> spoken, List<CutTurn> cuts, List<string> mistakes)
     {
-        var lines = call.Heard.Where(line => line.ReceivedBytes > 0).ToList();
-        var turns = transcript.GetProperty("utterances").EnumerateArray()
-            .Where(turn => turn.GetProperty("speaker").GetString() == "agent" && turn.GetProperty("saidMs").GetInt64() > 0).ToList();
-        var starts = transcript.GetProperty("utterances").EnumerateArray().Select(turn => turn.GetProperty("startMs").GetInt64()).ToList();
+        var utterances = transcript.GetProperty("utterances").EnumerateArray().ToList();
+        var starts = utterances.Select(turn => turn.GetProperty("startMs").GetInt64()).ToList();
         if (!starts.SequenceEqual(starts.Order()))
         {
             mistakes.Add($"{call.CallSid}: the transcript is not in order.");
         }
 
+        var lines = call.Heard.Where(line => line.ReceivedBytes > 0).ToList();
+        var turns = utterances.Where(turn => turn.GetProperty("speaker").GetString() == "agent" && turn.GetProperty("saidMs").GetInt64() > 0)
+            .OrderBy(turn => spoken.IndexOf(turn.GetProperty("id").GetString()!)).ToList();
         if (turns.Count != lines.Count)
         {
             mistakes.Add($"{call.CallSid}: {turns.Count} turns of the agent are recorded, {lines.Count} were sent.");
@@ -89,18 +93,18 @@ public static class BargeInStudy
 
         foreach (var (line, turn) in lines.Zip(turns))
         {
+            // What was on its way when the caller hung up belongs to the last of them.
+            var sent = MuLaw.Duration(line.ReceivedBytes + (line == lines[^1] ? call.LateBytes : 0));
             var heard = TimeSpan.FromMilliseconds(turn.GetProperty("heardMs").GetInt64());
-            if (heard > line.Received())
+            if (heard > sent)
             {
-                mistakes.Add($"{call.CallSid}: {heard} recorded as heard, {line.Received()} sent.");
+                mistakes.Add($"{call.CallSid}: {heard} recorded as heard, {sent} sent.");
             }
 
             if (turn.GetProperty("interrupted").GetBoolean())
             {
-                cuts.Add(new CutTurn(call.CallSid, heard, line.Heard, line.Received()));
+                cuts.Add(new CutTurn(call.CallSid, heard, line.Heard, sent));
             }
         }
     }
-
-    private static TimeSpan Received(this HeardLine line) => MuLaw.Duration(line.ReceivedBytes);
 }

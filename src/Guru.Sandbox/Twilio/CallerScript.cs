@@ -145,8 +145,8 @@ public sealed class CallerScript(IEnumerable<CallerTurn> turns, SampleLibrary? s
         After after => now >= _freeAt + after.Wait,
         At at => now >= _startedAt + at.Time,
         AgentSpeaking speaking => TurnOf(speaking.Turn, hears) is { } turn && now >= turn.StartedAt + speaking.Into,
-        AgentFinished finished => TurnOf(finished.Turn, hears)?.EndedAt is { } endedAt
-            && now >= endedAt + Longer(finished.Wait, PlaybackBuffer.TurnGap),
+        AgentFinished finished => TurnOf(finished.Turn, hears) is { EndedAt: { } endedAt } turn
+            && now >= endedAt + Longer(finished.Wait, PlaybackBuffer.TurnGap) && hears.IsOver(turn),
         NobodySpeaking quiet => hears.IsEmpty
             && now >= Longer(_freeAt, hears.Turns.Count > 0 ? hears.Turns[^1].EndedAt ?? now : TimeSpan.Zero) + quiet.For,
         _ => throw new NotSupportedException(trigger.GetType().Name),

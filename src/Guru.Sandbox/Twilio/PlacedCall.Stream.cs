@@ -342,7 +342,23 @@ public sealed partial class PlacedCall
         }
     }
 
-    void Received(byte[] audio) => OnStream(stream =>
+    void Received(byte[] audio)
+    {
+        lock (_gate)
+        {
+            if (_stream is { Ended: false } stream)
+            {
+                Play(audio, stream);
+                Drain(stream);
+            }
+            else
+            {
+                LateBytes += audio.Length;
+            }
+        }
+    }
+
+    void Play(byte[] audio, MediaStream stream)
     {
         var discarded = _playback.DiscardedBytes;
         if (_twilio.Options.JournalMedia)
@@ -355,7 +371,7 @@ public sealed partial class PlacedCall
         {
             Problem(31931, "More than ten minutes of audio are waiting; the rest is discarded.");
         }
-    });
+    }
 
     void OnStream(Action<MediaStream> act)
     {

@@ -122,6 +122,9 @@ public sealed partial class PlacedCall : IPaced, IDisposable
         }
     }
 
+    /// <summary>Audio of the agent that came when its line had ended: sent, and heard by nobody.</summary>
+    public long LateBytes { get; private set; }
+
     /// <summary>When the caller has heard so much of the agent, over all turns.</summary>
     public async Task WaitForPlayedAsync(TimeSpan heard, TimeSpan? atMost = null, CancellationToken cancellationToken = default)
     {
@@ -342,9 +345,8 @@ public sealed partial class PlacedCall : IPaced, IDisposable
             Events.Add(new AgentTurnBegan(_playback.Turns[_turnsBegun].StartedAt, _turnsBegun + 1));
         }
 
-        // The last turn may go on after a short pause; it is over when that has passed.
         while (_turnsEnded < _playback.Turns.Count && _playback.Turns[_turnsEnded] is { EndedAt: { } endedAt } turn
-            && (turn.Cleared || _turnsEnded + 1 < _playback.Turns.Count || Now - endedAt >= PlaybackBuffer.TurnGap || _stream is null))
+            && (_playback.IsOver(turn) || _stream is null))
         {
             Events.Add(new AgentTurnEnded(endedAt, turn.Number, turn.Cleared));
             _turnsEnded++;

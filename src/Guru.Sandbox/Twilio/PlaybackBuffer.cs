@@ -39,6 +39,9 @@ public sealed class PlaybackBuffer
     /// <summary>An agent that was quiet for less goes on with the same turn: audio may come late.</summary>
     public static readonly TimeSpan TurnGap = TimeSpan.FromMilliseconds(300);
 
+    /// <summary>How long somebody waits for the rest of what stopped in the middle of a line.</summary>
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
     readonly ArrayBufferWriter<byte> _received = new();
     readonly List<PlayedSpan> _played = [];
     readonly List<ClearedSpan> _cleared = [];
@@ -49,6 +52,7 @@ public sealed class PlaybackBuffer
     long _head;
     long _runFrom;
     TimeSpan _runAt;
+    (long At, Match? Line) _stopped;
 
     /// <summary>Bytes accepted, played or not.</summary>
     public long ReceivedBytes => _received.WrittenCount;
@@ -89,7 +93,7 @@ public sealed class PlaybackBuffer
         if (IsEmpty)
         {
             (_runFrom, _runAt) = (_head, _now);
-            if (_turns.Count == 0 || _turns[^1].Cleared || _now - _turns[^1].EndedAt >= TurnGap)
+            if (_turns.Count == 0 || IsOver(_turns[^1]) || (_now - _turns[^1].EndedAt >= TurnGap && !GoesOn(audio)))
             {
                 _turns.Add(new AgentTurn(_turns.Count + 1, _now));
             }
@@ -146,8 +150,30 @@ public sealed class PlaybackBuffer
         }
     }
 
+    /// <summary>Nothing more of it is to be expected.</summary>
+    public bool IsOver(AgentTurn turn) => turn.EndedAt is { } endedAt
+        && (turn.Cleared || turn != _turns[^1] || _now - endedAt >= (StoppedIn is null ? TurnGap : Patience));
+
     /// <summary>A mark that is back, in order.</summary>
     public bool TryTakeMark(out ReturnedMark mark) => _returned.TryDequeue(out mark);
+
+    /// <summary>The line in whose middle the audio stops, so far.</summary>
+    Match? StoppedIn
+    {
+        get
+        {
+            if (_stopped.At != ReceivedBytes)
+            {
+                _stopped = (ReceivedBytes, Recogniser.Shipped.StopsMidway(Received));
+            }
+
+            return _stopped.Line;
+        }
+    }
+
+    /// <summary>It is the rest of the line.</summary>
+    bool GoesOn(ReadOnlySpan<byte> audio) =>
+        StoppedIn is { } line && line.Sample.Audio.AsSpan()[line.To..].CommonPrefixLength(audio) == Math.Min(audio.Length, line.Sample.Audio.Length - line.To);
 
     TimeSpan TimeOf(long position) => _runAt + MuLaw.Duration(position - _runFrom);
 

@@ -257,6 +257,41 @@ public sealed class CallsOnTheSwitchboard
         var (_, _, call) = await house.OnTheLineAsync();
         await house.HearsAsync("completed");
         (await call).ShouldBeTrue();
+        await house.Switchboard.PaperworkDone;
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.CallerHungUp);
+    }
+
+    [Fact]
+    public async Task Are_in_the_journal_until_they_are_on_record()
+    {
+        var house = new House();
+        var (line, _, call) = await house.OnTheLineAsync();
+        await ManualTime.UntilAsync(() => house.Store.Of<MediaStreamConnected>().Count > 0 && house.Journal.Facts.Count == 0);
+        house.Store.IsDown = true;
+        line.Stops();
+        (await call).ShouldBeTrue();
+
+        house.Journal.Facts.OfType<EndCall>().ShouldHaveSingleItem();
+        house.Store.IsDown = false;
+        await house.Time.PassUntilAsync(() => house.Journal.Facts.Count == 0, TimeSpan.FromSeconds(5));
+        house.Store.Of<CallEnded>().ShouldHaveSingleItem();
+    }
+
+    [Fact]
+    public async Task Go_on_record_behind_a_fact_that_the_database_will_never_take()
+    {
+        var house = new House();
+        house.Store.Refuses = data => data is UsageRecorded;
+        var (line, model, call) = await house.OnTheLineAsync();
+        model.Says(new ResponseCreated("r1", "greeting"));
+        model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, new ModelUsage(1, 2, 0, 0, 3, 4)));
+        await ManualTime.UntilAsync(() => house.Journal.SetAside == 1);
+        line.Stops();
+        (await call).ShouldBeTrue();
+        await house.Switchboard.PaperworkDone;
+
+        house.Journal.SetAside.ShouldBe(1);
+        house.Journal.Facts.ShouldHaveSingleItem().ShouldBeOfType<RecordUsage>();
         house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.CallerHungUp);
     }
 

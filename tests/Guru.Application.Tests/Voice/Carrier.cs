@@ -14,6 +14,9 @@ internal sealed class Carrier
 
     public bool LosesMarks { get; set; }
 
+    /// <summary>What is sent from now on does not arrive.</summary>
+    public bool IsStuck { get; set; }
+
     public int Clears { get; private set; }
 
     public double? NextMarkAt => _pending.Count == 0 ? null : _pending.Min(pending => pending.Due);
@@ -22,6 +25,11 @@ internal sealed class Carrier
 
     public void Media(string item, int bytes, double now)
     {
+        if (IsStuck)
+        {
+            return;
+        }
+
         var from = Math.Max(_end, now);
         _end = from + (bytes / 8.0);
         _played.Add((item, from, _end));
@@ -29,7 +37,7 @@ internal sealed class Carrier
 
     public void Mark(PlaybackMark mark, double now)
     {
-        if (!LosesMarks)
+        if (!LosesMarks && !IsStuck)
         {
             _pending.Add((Math.Max(_end, now) + LatencyMs, mark));
         }

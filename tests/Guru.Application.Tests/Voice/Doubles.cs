@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
 using Guru.Application.Calling;
+using Guru.Application.Calls;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Callers;
@@ -185,6 +186,9 @@ internal sealed class MemoryStore : IEventStore
     /// <summary>What is asked for is not answered until the asker gives up.</summary>
     public bool IsStuck { get; set; }
 
+    /// <summary>What it will never take.</summary>
+    public Func<object, bool> Refuses { get; set; } = _ => false;
+
     /// <summary>What is appended is stored, but the answer is lost; that often.</summary>
     public int LosesAnswers { get; set; }
 
@@ -202,6 +206,11 @@ internal sealed class MemoryStore : IEventStore
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
         await AnswersAsync(cancellationToken);
+        if (events.Any(Refuses))
+        {
+            throw new EventsRefusedException(streamId, "22003");
+        }
+
         lock (_gate)
         {
             var version = _events.Count(stored => stored.StreamId == streamId);
@@ -249,5 +258,57 @@ internal sealed class MemoryStore : IEventStore
         {
             throw new IOException("The database is away.");
         }
+    }
+}
+
+/// <summary>A journal in memory, which outlives the house it was kept in.</summary>
+internal sealed class MemoryJournal : ICallJournal
+{
+    private readonly Lock _gate = new();
+    private readonly List<Kept> _kept = [];
+    private int _setAside;
+
+    public int SetAside => _setAside;
+
+    /// <summary>What it would be left with if the process died now.</summary>
+    public IReadOnlyList<CallCommand> Facts
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _kept.Select(kept => kept.Fact)];
+            }
+        }
+    }
+
+    public IKeptFact Keep(CallSid callSid, CallCommand fact)
+    {
+        var kept = new Kept(this, callSid, fact);
+        lock (_gate)
+        {
+            _kept.Add(kept);
+        }
+
+        return kept;
+    }
+
+    public IReadOnlyList<ILeftJournal> TakeOver() => [];
+
+    private sealed class Kept(MemoryJournal journal, CallSid callSid, CallCommand fact) : IKeptFact
+    {
+        public CallSid CallSid => callSid;
+
+        public CallCommand Fact => fact;
+
+        public void Stored()
+        {
+            lock (journal._gate)
+            {
+                journal._kept.Remove(this);
+            }
+        }
+
+        public void SetAside() => Interlocked.Increment(ref journal._setAside);
     }
 }

@@ -405,4 +405,21 @@ public sealed class Endings
         call.Decisions.Count.ShouldBe(decided);
         call.Session.Deadline.ShouldBeNull();
     }
+
+    [Theory]
+    [InlineData(150)]
+    [InlineData(950)]
+    public void A_caller_who_hangs_up_has_heard_nothing_of_what_was_stuck_on_its_way(int arrivedMs)
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins();
+        call.Model.Says(response, "answer", arrivedMs, "I can");
+        call.Carrier.IsStuck = true;
+        call.Model.Says(response, "answer", 3000, " help you with that.");
+        call.Passes(arrivedMs + 560);
+        call.Caller.HangsUp();
+
+        call.Utterance("answer").HeardMs.ShouldBeLessThanOrEqualTo(arrivedMs);
+        call.Utterance("answer").HeardMs.ShouldBeGreaterThanOrEqualTo(arrivedMs - 250);
+    }
 }

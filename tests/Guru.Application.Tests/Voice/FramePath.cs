@@ -24,7 +24,7 @@ public sealed class FramePath
             new CallSessionStart(ManualTime.Start, House.Agents, new VoiceSettings(), "general", Language: null, Resumed: false, []),
             new CallRules { LastWordsSeconds = 0 });
         var store = new MemoryStore();
-        var recorder = new CallRecorder(store, new CallLog(store, House.CallSid), House.CallSid, _ => { }, time, NullLogger.Instance);
+        var recorder = new CallRecorder(store, new MemoryJournal(), new CallLog(store, House.CallSid), House.CallSid, _ => { }, time, NullLogger.Instance);
         await using var bridge = new CallBridge(
             House.CallSid, line, session, recorder, ManualTime.Start, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, _ => Task.FromResult(""), new CallRules { LastWordsSeconds = 0 }, time, NullLogger.Instance);
 

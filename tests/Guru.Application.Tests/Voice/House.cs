@@ -34,7 +34,7 @@ internal sealed class House
         var callBacks = new CallBackDesk(Store, new CallBacks(Templates, Terms, Time), Rules, Time, NullLogger<CallBackDesk>.Instance);
         Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
         var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
-        Switchboard = new Switchboard(Store, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -76,6 +76,8 @@ internal sealed class House
     public ManualTime Time { get; } = new();
 
     public MemoryStore Store { get; }
+
+    public MemoryJournal Journal { get; } = new();
 
     public ScriptedDialer Dialer { get; }
 

@@ -170,6 +170,22 @@ public sealed class ModelSessions
     }
 
     [Theory]
+    [InlineData(1000)]
+    [InlineData(1001)]
+    [InlineData(1011)]
+    [InlineData(null)]
+    public void Is_replaced_after_any_close_that_is_not_final(int? code)
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Closes(code);
+        call.Dialed.ShouldBe(["dropped"]);
+        call.Model.IsReady();
+
+        call.Ended.ShouldBeEmpty();
+        call.Reconnects.ShouldHaveSingleItem().Reason.ShouldBe("dropped");
+    }
+
+    [Theory]
     [InlineData(3000)]
     [InlineData(4000)]
     public void That_are_closed_for_good_end_the_call(int code)

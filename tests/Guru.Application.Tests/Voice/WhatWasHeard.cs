@@ -53,6 +53,35 @@ public sealed class WhatWasHeard
     }
 
     [Fact]
+    public void Does_not_go_past_a_mark_that_has_not_come_back()
+    {
+        var (playback, item) = Playing(800);
+        playback.Send(item, 4000, Ms(0)).ShouldBe(new AudioDecision(Play: true, Before: new PlaybackMark(0, 800), After: new PlaybackMark(0, 4800)));
+        playback.Acknowledge(new PlaybackMark(0, 0), Ms(20)).ShouldBeTrue();
+        playback.PlayedBytes(Ms(100)).ShouldBe(640);
+        playback.PlayedBytes(Ms(500)).ShouldBe(800);
+        playback.PlayedBytes(Ms(3200)).ShouldBe(4800); // Marks are lost, it seems.
+    }
+
+    [Fact]
+    public void Is_what_was_acknowledged_where_the_line_was_lost_and_a_mark_is_overdue()
+    {
+        var (playback, item) = Playing(4800);
+        playback.Acknowledge(new PlaybackMark(0, 0), Ms(20)).ShouldBeTrue();
+        playback.Lose(Ms(700));
+        (item.Heard, item.IsCut).ShouldBe((0, true));
+    }
+
+    [Fact]
+    public void Goes_on_with_the_clock_until_the_next_mark_is_due_where_the_line_was_lost()
+    {
+        var (playback, item) = Playing(4800);
+        playback.Acknowledge(new PlaybackMark(0, 0), Ms(20)).ShouldBeTrue();
+        playback.Lose(Ms(520));
+        item.Heard.ShouldBe(4000);
+    }
+
+    [Fact]
     public void Does_not_go_back_for_a_mark_that_was_overtaken()
     {
         var (playback, _) = Playing(8000);

@@ -48,6 +48,42 @@ public sealed class Playback
         _buffer.IsEmpty.ShouldBeTrue();
     }
 
+    [Theory]
+    [InlineData(200)]
+    [InlineData(2900)]
+    public void The_rest_of_a_line_belongs_to_the_same_turn_although_it_comes_late(int lateMs)
+    {
+        var line = SampleLibrary.Shipped["bill-answer-en"].Audio.AsSpan();
+        var half = line.Length / 2;
+        _buffer.Enqueue(line[..half], Ms(0));
+        var dry = half / 8.0;
+        _buffer.Advance(Ms(dry + lateMs - 1));
+        _buffer.IsOver(_buffer.Turns.ShouldHaveSingleItem()).ShouldBeFalse();
+
+        _buffer.Enqueue(line[half..], Ms(dry + lateMs));
+
+        _buffer.Turns.ShouldHaveSingleItem().EndedAt.ShouldBeNull();
+        _buffer.Advance(Ms(dry + lateMs + (line.Length - half) / 8.0 + 301));
+        _buffer.IsOver(_buffer.Turns.ShouldHaveSingleItem()).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Nobody_waits_for_ever_for_the_rest_of_a_line()
+    {
+        var line = SampleLibrary.Shipped["bill-answer-en"].Audio.AsSpan();
+        _buffer.Enqueue(line[..8000], Ms(0));
+        _buffer.Advance(Ms(4001));
+        _buffer.IsOver(_buffer.Turns.ShouldHaveSingleItem()).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Another_line_is_another_turn()
+    {
+        _buffer.Enqueue(SampleLibrary.Shipped["bill-answer-en"].Audio.AsSpan()[..8000], Ms(0));
+        _buffer.Enqueue(SampleLibrary.Shipped["goodbye-en"].Audio.AsSpan(), Ms(1400));
+        _buffer.Turns.Count.ShouldBe(2);
+    }
+
     [Fact]
     public void Media_sent_after_a_clear_plays_at_once()
     {

@@ -1,0 +1,36 @@
+using Guru.Domain.Calls;
+
+namespace Guru.Application.Calls;
+
+/// <summary>Keeps the facts of calls on this machine until the database has them, so that they outlive the process.</summary>
+public interface ICallJournal
+{
+    /// <summary>Facts that the database refused for good, on this machine, until a start that can store them.</summary>
+    int SetAside { get; }
+
+    /// <summary>Keeps a fact. Never waits and never fails: what cannot be kept is told in the log.</summary>
+    IKeptFact Keep(CallSid callSid, CallCommand fact);
+
+    /// <summary>What processes left that are gone, and what was set aside; each is this process's until it is disposed.</summary>
+    IReadOnlyList<ILeftJournal> TakeOver();
+}
+
+/// <summary>A fact in the journal.</summary>
+public interface IKeptFact
+{
+    /// <summary>The database has it.</summary>
+    void Stored();
+
+    /// <summary>The database will never take it as it is. It stays here, and the next start tries again.</summary>
+    void SetAside();
+}
+
+/// <summary>The journal of a process that is gone.</summary>
+public interface ILeftJournal : IDisposable
+{
+    /// <summary>In the order in which they were kept. Some may be stored already.</summary>
+    IReadOnlyList<(CallSid CallSid, CallCommand Fact)> Facts { get; }
+
+    /// <summary>The database has all of it, or this process's own journal does.</summary>
+    void Delete();
+}

@@ -1,0 +1,311 @@
+using System.Diagnostics.Metrics;
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Threading.Channels;
+using Guru.Application;
+using Guru.Application.Calls;
+using Guru.Application.Privacy;
+using Guru.Application.Voice;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Microsoft.Extensions.Logging;
+
+namespace Guru.Infrastructure.Journal;
+
+/// <summary>
+/// The journal as files in the data directory, written by one loop: nobody who keeps a fact waits for the disk. A file whose facts are all
+/// stored is emptied, so that in good times there is next to nothing in it.
+/// </summary>
+public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDisposable
+{
+    private const string Facts = ".facts";
+    private const string Refused = ".refused";
+
+    private static readonly Counter<int> Unkept = new Meter(CallMeter.Name).CreateCounter<int>(
+        "guru.journal.unkept", "{fact}", "Facts that the journal could not keep; they are in memory alone until they are stored.");
+
+    private readonly Lock _gate = new();
+    private readonly string _directory;
+    private readonly byte[] _key;
+    private readonly JournalOptions _options;
+    private readonly ILogger _logger;
+    private readonly Channel<Action> _work = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly List<Segment> _segments = [];
+    private readonly Guid _process = Guid.CreateVersion7();
+    private readonly Task _writing;
+    private int _files;
+    private int _setAside;
+    private bool _failing;
+
+    public CallJournal(string dataDirectory, ServerSecret secret, JournalOptions options, ILogger<CallJournal> logger)
+    {
+        _directory = Path.Combine(dataDirectory, "journal");
+        (_options, _logger) = (options, logger);
+        _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, secret.Value.ToArray(), outputLength: 32, info: "guru journal"u8.ToArray());
+        _writing = Task.Run(WriteAsync);
+    }
+
+    public int SetAside => Volatile.Read(ref _setAside);
+
+    public IKeptFact Keep(CallSid callSid, CallCommand fact)
+    {
+        var kept = new KeptFact(this, new JournaledFact(callSid, fact));
+        _work.Writer.TryWrite(kept.Write);
+        return kept;
+    }
+
+    public IReadOnlyList<ILeftJournal> TakeOver()
+    {
+        var left = new List<ILeftJournal>();
+        lock (_gate)
+        {
+            foreach (var path in Left())
+            {
+                if (JournalFile.TryOpen(path, _key) is not { } file)
+                {
+                    continue;
+                }
+
+                try
+                {
+                    left.Add(new LeftJournal(file, [.. file.Read().Select(record => JournaledFact.Parse(record))]));
+                }
+                catch (Exception error) when (error is CryptographicException or JsonException)
+                {
+                    file.Dispose();
+                    LogUnreadable(path, error.GetType().Name);
+                    File.Move(path, path + ".unreadable", overwrite: true);
+                }
+            }
+        }
+
+        return left;
+    }
+
+    public async Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
+    {
+        var erased = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _work.Writer.TryWrite(() =>
+        {
+            try
+            {
+                Erase(callSids);
+                erased.TrySetResult();
+            }
+            catch (Exception error)
+            {
+                erased.TrySetException(error);
+            }
+        });
+        await erased.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>What is not stored by now stays for the next start.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _work.Writer.TryComplete();
+        await _writing;
+        lock (_gate)
+        {
+            foreach (var segment in _segments)
+            {
+                if (segment.IsDone)
+                {
+                    segment.File.Delete();
+                }
+                else
+                {
+                    segment.File.Dispose();
+                }
+            }
+
+            _segments.Clear();
+        }
+    }
+
+    private async Task WriteAsync()
+    {
+        await foreach (var work in _work.Reader.ReadAllAsync())
+        {
+            try
+            {
+                work();
+            }
+            catch (Exception error)
+            {
+                Unkept.Add(1);
+                if (!_failing)
+                {
+                    LogFailed(error.GetType().Name, error.Message);
+                }
+
+                _failing = true;
+            }
+        }
+    }
+
+    private void Write(KeptFact kept, string extension)
+    {
+        var record = kept.Fact.ToUtf8();
+        lock (_gate)
+        {
+            if (_segments.Sum(segment => segment.File.Length) + record.Length > _options.MaxBytes)
+            {
+                throw new IOException($"The journal holds {_options.MaxBytes} bytes, and takes no more.");
+            }
+
+            var segment = _segments.FindLast(segment => segment.File.Path.EndsWith(extension, StringComparison.Ordinal) && segment.File.Length < _options.SegmentBytes);
+            if (segment is null)
+            {
+                Directory.CreateDirectory(_directory);
+
+                // In order of their names, since they are read in that order.
+                segment = new Segment(JournalFile.Create(Path.Combine(_directory, $"{_process:N}-{++_files:D8}{extension}"), _key));
+                _segments.Add(segment);
+            }
+
+            segment.File.Append(record);
+            segment.Waiting++;
+            kept.Segment = segment;
+        }
+
+        _failing = false;
+    }
+
+    private void Release(Segment segment)
+    {
+        lock (_gate)
+        {
+            segment.Waiting--;
+            if (!segment.IsDone || !_segments.Contains(segment))
+            {
+                return;
+            }
+
+            // The last one is used again; a machine that takes calls needs it all the time.
+            if (segment == _segments[^1])
+            {
+                segment.File.Empty();
+            }
+            else
+            {
+                _segments.Remove(segment);
+                segment.File.Delete();
+            }
+        }
+    }
+
+    private void Erase(IReadOnlyCollection<string> callSids)
+    {
+        lock (_gate)
+        {
+            foreach (var segment in _segments)
+            {
+                Erase(segment.File, callSids);
+            }
+
+            foreach (var path in Left())
+            {
+                using var file = JournalFile.TryOpen(path, _key);
+                try
+                {
+                    if (file is not null)
+                    {
+                        Erase(file, callSids);
+                    }
+                }
+                catch (Exception error) when (error is CryptographicException or JsonException)
+                {
+                    LogUnreadable(path, error.GetType().Name);
+                }
+            }
+        }
+    }
+
+    private static void Erase(JournalFile file, IReadOnlyCollection<string> callSids)
+    {
+        var records = file.Read();
+        var others = records.Where(record => !callSids.Contains(JournaledFact.Parse(record).CallSid.Value)).ToList();
+        if (others.Count < records.Count)
+        {
+            file.Rewrite(others);
+        }
+    }
+
+    /// <summary>Files that this process does not write, in their order; those of a process that lives cannot be opened.</summary>
+    private List<string> Left() => Directory.Exists(_directory)
+        ? [.. Directory.EnumerateFiles(_directory).Where(path => Path.GetExtension(path) is Facts or Refused && !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)]
+        : [];
+
+    /// <summary>A file that is written.</summary>
+    private sealed class Segment(JournalFile file)
+    {
+        public JournalFile File { get; } = file;
+
+        /// <summary>Facts in it that are not stored.</summary>
+        public int Waiting { get; set; }
+
+        public bool IsDone => Waiting == 0;
+    }
+
+    private sealed class KeptFact(CallJournal journal, JournaledFact fact) : IKeptFact
+    {
+        private int _done;
+
+        public JournaledFact Fact { get; } = fact;
+
+        public Segment? Segment { get; set; }
+
+        public void Write()
+        {
+            if (Volatile.Read(ref _done) == 0)
+            {
+                journal.Write(this, Facts);
+            }
+        }
+
+        public void Stored()
+        {
+            Volatile.Write(ref _done, 1);
+            journal._work.Writer.TryWrite(Release);
+        }
+
+        public void SetAside()
+        {
+            Interlocked.Increment(ref journal._setAside);
+            journal._work.Writer.TryWrite(() =>
+            {
+                var before = Segment;
+                journal.Write(this, Refused);
+                if (before is not null)
+                {
+                    journal.Release(before);
+                }
+            });
+        }
+
+        private void Release()
+        {
+            if (Segment is { } segment)
+            {
+                Segment = null;
+                journal.Release(segment);
+            }
+        }
+    }
+
+    private sealed class LeftJournal(JournalFile file, IReadOnlyList<JournaledFact> facts) : ILeftJournal
+    {
+        public IReadOnlyList<(CallSid CallSid, CallCommand Fact)> Facts { get; } = [.. facts.Select(fact => (fact.CallSid, fact.Fact))];
+
+        public void Delete() => file.Delete();
+
+        public void Dispose() => file.Dispose();
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Facts of calls cannot be kept in the journal ({Error}: {Reason}); until they are stored they are in memory alone")]
+    private partial void LogFailed(string error, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} cannot be read ({Error}): it was written under another GURU_SECRET, or is damaged; it is kept beside the others")]
+    private partial void LogUnreadable(string path, string error);
+}

@@ -1,0 +1,206 @@
+using System.Text;
+using Guru.Application;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Guru.Infrastructure.Journal;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Journal;
+
+public sealed class TheJournal : IDisposable
+{
+    private const string Words = "I got a bill from the hospital";
+
+    private static readonly DateTimeOffset At = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
+    private static readonly CallSid OneCall = CallSid.Parse("CA00000000000000000000000000000001");
+    private static readonly CallSid OtherCall = CallSid.Parse("CA00000000000000000000000000000002");
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("guru-journal-").FullName;
+
+    public static IEnumerable<object[]> Facts =>
+        from fact in new CallCommand[]
+        {
+            new ConnectMediaStream("MZ1", "hash", "node", At),
+            Said("item_1"),
+            new RecordUsage(new UsageRecorded("sess:resp", UsageRecorded.Response, "model", "legal", new TokenUsage(1, 2, 3, 4, 5, 6), Seconds: 1.5, At)),
+            new RecordReconnect(new VoiceModelReconnected("dropped", 2, 300, "sess_2", At)),
+            new RecordLanguage(new CallLanguageDetermined("ht", "call", At)),
+            new RecordStatus(new CallStatusChanged(CallStatus.Completed, OneCall, CallerId: null, CallDirection.Inbound, DurationSeconds: 12, ErrorCode: null, At)),
+            new EndCall(CallEndReason.StreamLost, At, "MZ1"),
+        }
+        select new object[] { fact };
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Theory]
+    [MemberData(nameof(Facts))]
+    public async Task Gives_the_next_process_every_kind_of_fact_as_it_was(CallCommand fact)
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, fact);
+        }
+
+        await using var next = Open();
+        var left = next.TakeOver().ShouldHaveSingleItem();
+        left.Facts.ShouldBe([(OneCall, fact)]);
+        left.Delete();
+        next.TakeOver().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Has_nothing_left_when_everything_is_stored()
+    {
+        await using (var journal = Open())
+        {
+            var kept = Enumerable.Range(1, 50).Select(number => journal.Keep(OneCall, Said($"item_{number}"))).ToList();
+            await WrittenAsync(journal);
+            new FileInfo(Files().Single()).Length.ShouldBeGreaterThan(50 * Words.Length);
+            kept.ForEach(fact => fact.Stored());
+            await WrittenAsync(journal);
+            new FileInfo(Files().Single()).Length.ShouldBe(0);
+        }
+
+        Files().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Keeps_facts_in_their_order_over_several_files()
+    {
+        var facts = Enumerable.Range(1, 40).Select(number => Said($"item_{number}")).ToList();
+        await using (var journal = Open(new JournalOptions { SegmentBytes = 4096 }))
+        {
+            facts.ForEach(fact => journal.Keep(OneCall, fact));
+        }
+
+        Files().Count.ShouldBeGreaterThan(3);
+        await using var next = Open();
+        next.TakeOver().SelectMany(left => left.Facts).Select(kept => kept.Fact).ShouldBe(facts);
+    }
+
+    [Fact]
+    public async Task Shows_nobody_what_was_said()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+        }
+
+        var file = Files().ShouldHaveSingleItem();
+        Encoding.UTF8.GetString(await File.ReadAllBytesAsync(file)).ShouldNotContain("hospital");
+        File.GetUnixFileMode(file).ShouldBe(UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+
+    [Fact]
+    public async Task Leaves_alone_what_a_living_process_keeps()
+    {
+        await using var journal = Open();
+        journal.Keep(OneCall, Said("item_1"));
+        await WrittenAsync(journal);
+        await using var beside = Open();
+
+        beside.TakeOver().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Ends_where_the_last_fact_was_half_written()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+            journal.Keep(OneCall, Said("item_2"));
+        }
+
+        await using (var file = new FileStream(Files().Single(), FileMode.Open))
+        {
+            file.SetLength(file.Length - 7);
+        }
+
+        await using var next = Open();
+        next.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe([(OneCall, Said("item_1"))]);
+    }
+
+    [Fact]
+    public async Task Keeps_beside_the_others_what_it_cannot_open()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+        }
+
+        await using (var stranger = Open(secret: "another secret of the server"))
+        {
+            stranger.TakeOver().ShouldBeEmpty();
+        }
+
+        Files().ShouldHaveSingleItem().ShouldEndWith(".unreadable");
+    }
+
+    [Fact]
+    public async Task Has_set_aside_what_the_database_refused_until_a_start_that_can_store_it()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1")).Stored();
+            journal.Keep(OneCall, Said("item_2")).SetAside();
+            journal.SetAside.ShouldBe(1);
+        }
+
+        await using var next = Open();
+        var facts = next.TakeOver().SelectMany(left => left.Facts).ToList();
+        facts.ShouldBe([(OneCall, Said("item_2"))]);
+    }
+
+    [Fact]
+    public async Task Forgets_the_calls_of_a_person()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+            journal.Keep(OtherCall, Said("item_2"));
+            await journal.EraseAsync(CallerId.Of(CallerAddress.Parse("+233201234567"), "secret"u8), [OneCall.Value], CancellationToken.None);
+            journal.Keep(OtherCall, Said("item_3"));
+        }
+
+        await using var next = Open();
+        next.TakeOver().SelectMany(left => left.Facts).ShouldBe([(OtherCall, Said("item_2")), (OtherCall, Said("item_3"))]);
+    }
+
+    [Fact]
+    public async Task Does_not_grow_without_bound()
+    {
+        await using (var journal = Open(new JournalOptions { MaxBytes = 1 << 16, SegmentBytes = 1 << 14 }))
+        {
+            for (var number = 0; number < 1000; number++)
+            {
+                journal.Keep(OneCall, Said($"item_{number}"));
+            }
+        }
+
+        Files().Sum(file => new FileInfo(file).Length).ShouldBeLessThan((1 << 16) + 4096);
+    }
+
+    [Fact]
+    public async Task Does_without_a_directory_that_it_can_write_to()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_directory, "journal"), "A file where the directory should be.");
+        await using var journal = Open();
+
+        journal.TakeOver().ShouldBeEmpty();
+        journal.Keep(OneCall, Said("item_1")).Stored();
+    }
+
+    private static RecordUtterance Said(string item) => new(new UtteranceTranscribed(
+        $"sess_1:{item}", Speaker.Caller, "general", Words, Words, Interrupted: false, TranscriptionOutcome.Completed, StartMs: 100, EndMs: 900, SaidMs: 800,
+        HeardMs: 800, Language: "en", FirstAudioMs: null, FirstHeardMs: null, At));
+
+    /// <summary>What is asked of the journal is done in order.</summary>
+    private static Task WrittenAsync(CallJournal journal) =>
+        journal.EraseAsync(CallerId.Of(CallerAddress.Parse("+233201234567"), "secret"u8), [], CancellationToken.None);
+
+    private List<string> Files() => Directory.Exists(Path.Combine(_directory, "journal")) ? [.. Directory.GetFiles(Path.Combine(_directory, "journal"))] : [];
+
+    private CallJournal Open(JournalOptions? options = null, string secret = "a secret of the server") =>
+        new(_directory, new ServerSecret(Encoding.UTF8.GetBytes(secret)), options ?? new JournalOptions(), NullLogger<CallJournal>.Instance);
+}
