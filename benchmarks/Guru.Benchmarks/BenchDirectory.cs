@@ -1,5 +1,6 @@
 namespace Guru.Benchmarks;
 
+/// <summary>Where a PostgreSQL has its data for as long as a measurement takes.</summary>
 internal static class BenchDirectory
 {
     /// <summary>The cluster may lie elsewhere, where the server's user can read it.</summary>

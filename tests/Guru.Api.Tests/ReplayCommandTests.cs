@@ -31,6 +31,18 @@ public sealed class ReplayCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_that_is_renewed_holds_what_is_decided_now()
+    {
+        var trace = Trace();
+        await File.WriteAllTextAsync(_file, trace.Replace("\"is\":\"UseModel\"", "\"is\":\"DropModel\"", StringComparison.Ordinal));
+
+        (await CommandLine.RunAsync(["replay", "--renew", _file])).ShouldBe(1);
+
+        (await File.ReadAllTextAsync(_file)).ShouldBe(trace);
+        (await CommandLine.RunAsync(["replay", _file])).ShouldBe(0);
+    }
+
+    [Fact]
     public async Task The_exit_code_is_2_when_there_is_no_trace()
     {
         await File.WriteAllTextAsync(_file, "something else");

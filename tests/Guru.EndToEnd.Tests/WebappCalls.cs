@@ -2,8 +2,11 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Guru.Application.Traces;
+using Guru.Domain.Calls;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -47,6 +50,23 @@ public sealed class WebappCalls(WebappWorld world) : IClassFixture<WebappWorld>
         shown.First(one => one.Type == "words").Data.GetProperty("id").GetString()
             .ShouldBe(shown.First(one => one.Type == "utterance").Data.GetProperty("id").GetString());
         shown.Single(one => one.Type == "ended").Data.GetProperty("reason").GetString().ShouldBe("callerHungUp");
+    }
+
+    [Fact]
+    public async Task A_call_of_the_webapp_can_be_replayed_and_its_sound_is_not_recorded_since_it_does_not_pass_here()
+    {
+        var browser = await world.CallAsync("?phoneNumber=%2B15550300009");
+        await browser.HeardAsync("What can I do for you");
+        await browser.Call.SayAsync("yes-en");
+        await browser.HeardAsync("tell me a little more");
+        await browser.HangUpAsync();
+
+        var record = await world.RecordOf(browser);
+        record.Call.GetProperty("recording").ValueKind.ShouldBe(JsonValueKind.Null);
+        var traces = await world.Guru.App.Services.GetRequiredService<ICallTraces>().OfAsync(CallSid.Parse(browser.Id), CancellationToken.None);
+        var outcome = CallReplay.Run(traces.ShouldHaveSingleItem().Text!);
+        outcome.Difference.ShouldBeNull();
+        outcome.Decisions.ShouldBeGreaterThan(5);
     }
 
     [Fact]

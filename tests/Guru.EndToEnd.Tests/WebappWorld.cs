@@ -20,6 +20,8 @@ public class WebappWorld : World
     {
         ["Guru:Webapp:AbsenceSeconds"] = "1",
         ["Guru:Webapp:SessionsPerMinutePerCaller"] = "1000",
+        ["Guru:Traces:Enabled"] = "true",
+        ["Guru:Recording:Enabled"] = "true",
     };
 
     public override async Task InitializeAsync()

@@ -18,6 +18,7 @@ internal static class Banner
           OpenAPI        {settings.BaseUrl}/openapi/v1.json
           model          {settings.Voice.Model} at {settings.OpenAI.BaseUrl}, voice {settings.Voice.Voice}
           database       {(database.IsEmbedded ? $"embedded PostgreSQL in {Path.GetFullPath(settings.Database.DataDirectory)}" : "DATABASE_URL")}
+          event store    {EventStoreEdition.Name}
 
         """);
 }

@@ -46,7 +46,7 @@ internal static class CommandLine
         var settings = GuruSettings.Read(Environment(), serving: false);
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-        await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddEventStore(database, settings.Prices).BuildServiceProvider();
         using var list = settings.ErasureList();
         using var follower = new ErasureFollower(
             services.GetRequiredService<IErasures>(), list, [], TimeProvider.System, loggers.CreateLogger<ErasureFollower>());
@@ -73,7 +73,7 @@ internal static class CommandLine
 
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-        await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddEventStore(database, settings.Prices).BuildServiceProvider();
         using var contents = new TwilioContents(settings.Twilio, settings.Messenger, texts, TimeProvider.System);
         foreach (var (kind, language) in Enum.GetValues<TemplateKind>().SelectMany(kind => wanted, (kind, language) => (kind, language)))
         {

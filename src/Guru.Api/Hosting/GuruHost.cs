@@ -115,6 +115,12 @@ internal sealed class GuruHost : IAsyncDisposable
             kestrel.Limits.RequestHeadersTimeout = HeadersWithin;
             kestrel.ListenAnyIP(settings.Port);
         });
+        builder.WebHost.UseSockets(sockets =>
+        {
+            // A frame goes from the socket to the bridge without changing threads, and without asking the kernel first whether there is one.
+            sockets.UnsafePreferInlineScheduling = true;
+            sockets.WaitForDataBeforeAllocatingBuffer = false;
+        });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
         builder.Services.AddSingleton<IHostLifetime, DrainingLifetime>();
 
@@ -124,7 +130,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddPostgres(database, settings.Prices);
+        builder.Services.AddEventStore(database, settings.Prices);
         builder.Services.AddSingleton(provider => new CallJournal(
             settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<CallJournal>>()));
         builder.Services.AddSingleton<ICallJournal>(provider => provider.GetRequiredService<CallJournal>());

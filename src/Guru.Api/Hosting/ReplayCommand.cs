@@ -24,20 +24,22 @@ internal static class ReplayCommand
         Description = "Writes the traces into a folder, as text, with the words that were said.",
     };
 
+    private static readonly Option<bool> Renew = new("--renew") { Description = "Writes what is decided now into the files, in place of what was decided then." };
+
     public static Command Create(Func<Func<Task<int>>, Task<int>> mending, Func<IConfiguration> environment)
     {
         var replay = new Command(
             "replay",
             "Runs what calls were told (Guru__Traces__Enabled) through today's rules. The exit code is 0 when everything is decided as it was, 1 when something is not, 2 when there is no trace.")
         {
-            Of, All, Export,
+            Of, All, Export, Renew,
         };
         replay.SetAction((parsed, cancellationToken) => mending(() => RunAsync(
-            environment, parsed.GetValue(Of) ?? [], parsed.GetValue(All), parsed.GetValue(Export), cancellationToken)));
+            environment, parsed.GetValue(Of) ?? [], parsed.GetValue(All), parsed.GetValue(Export), parsed.GetValue(Renew), cancellationToken)));
         return replay;
     }
 
-    private static async Task<int> RunAsync(Func<IConfiguration> environment, string[] of, bool all, DirectoryInfo? export, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(Func<IConfiguration> environment, string[] of, bool all, DirectoryInfo? export, bool renew, CancellationToken cancellationToken)
     {
         if (of.Length == 0 && !all)
         {
@@ -50,7 +52,12 @@ internal static class ReplayCommand
         var results = new List<int>();
         foreach (var file in files)
         {
-            results.Add(Replay(Path.GetFileName(file), await File.ReadAllTextAsync(file, cancellationToken)));
+            var (result, today) = Replay(Path.GetFileName(file), await File.ReadAllTextAsync(file, cancellationToken));
+            results.Add(result);
+            if (renew && today is not null)
+            {
+                await File.WriteAllTextAsync(file, today, cancellationToken);
+            }
         }
 
         if (all || calls.Count > 0)
@@ -58,7 +65,7 @@ internal static class ReplayCommand
             var settings = GuruSettings.Read(environment(), serving: false);
             using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
             await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-            await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+            await using var services = new ServiceCollection().AddEventStore(database, settings.Prices).BuildServiceProvider();
             var traces = services.GetRequiredService<ICallTraces>();
             foreach (var call in all ? (await traces.CallsAsync(cancellationToken)).Select(call => call.Value) : calls)
             {
@@ -100,14 +107,15 @@ internal static class ReplayCommand
                 await File.WriteAllTextAsync(Path.Combine(export.FullName, $"{call}{(kept.Count == 1 ? "" : $".{number}")}.trace"), trace.Text, cancellationToken);
             }
 
-            var replayed = Replay(name, trace.Text);
+            var (replayed, _) = Replay(name, trace.Text);
             result = result == Same || replayed == Different ? replayed : result;
         }
 
         return result;
     }
 
-    private static int Replay(string name, string text)
+    /// <returns>The exit code, and the trace as it would be written today.</returns>
+    private static (int Result, string? Today) Replay(string name, string text)
     {
         try
         {
@@ -117,18 +125,18 @@ internal static class ReplayCommand
                 + $"{(outcome.Difference is null ? "each as it was" : "and a difference")}{(outcome.IsCut ? " (the trace was too large, and is cut)" : "")}");
             if (outcome.Difference is not { } difference)
             {
-                return Same;
+                return (Same, outcome.Today);
             }
 
             Console.WriteLine($"  at       {difference.At.TotalSeconds:F3} s, input {difference.Input}: {difference.What}");
             Console.WriteLine($"  expected {difference.Expected}");
             Console.WriteLine($"  got      {difference.Got}");
-            return Different;
+            return (Different, outcome.Today);
         }
         catch (TraceException error)
         {
             Console.WriteLine($"{name}: {error.Message}");
-            return NoTrace;
+            return (NoTrace, null);
         }
     }
 }

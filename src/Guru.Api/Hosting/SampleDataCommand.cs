@@ -14,7 +14,7 @@ internal static class SampleDataCommand
     {
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-        await using var services = new ServiceCollection().AddPostgres(database, settings.Prices).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddEventStore(database, settings.Prices).BuildServiceProvider();
         await using (var others = database.DataSource.CreateCommand("select exists (select 1 from events.mt_streams where not starts_with(id, $1))"))
         {
             others.Parameters.Add(new() { Value = $"call-{SampleCalls.SidPrefix}" });

@@ -3,7 +3,7 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Recordings;
 
-/// <summary>Where recordings lie, sealed under the key of the caller's words.</summary>
+/// <summary>Where recordings lie, sealed under a key of the caller.</summary>
 public interface IRecordingStore
 {
     Task<IRecordingPart> BeginAsync(RecordedStream stream, CancellationToken cancellationToken);

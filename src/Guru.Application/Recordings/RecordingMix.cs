@@ -15,11 +15,16 @@ public sealed class RecordingMix(TimeSpan startsAt)
 {
     private const byte Silence = 0xFF;
 
+    private const int Second = 1000 * AudioLength.BytesPerMs;
+
     /// <summary>What is later than its place by less is jitter: speech is not torn apart for it.</summary>
     private const long Jitter = 60 * AudioLength.BytesPerMs;
 
     /// <summary>How long a receipt may take.</summary>
     private static readonly long Receipts = AudioLength.ToBytes(TimeSpan.FromSeconds(2));
+
+    /// <summary>How long after its time a receipt may come before the clock alone decides.</summary>
+    private static readonly long Overdue = AudioLength.ToBytes(TimeSpan.FromSeconds(3));
 
     /// <summary>How long a line without frames is waited for.</summary>
     private static readonly long Frames = AudioLength.ToBytes(TimeSpan.FromSeconds(12));
@@ -41,6 +46,7 @@ public sealed class RecordingMix(TimeSpan startsAt)
     private long _agentFrom; // The position of the first byte in _agent: those before are settled, or were dropped.
     private long _anchor;
     private long _anchorAt;
+    private bool _returnsMarks;
 
     private long Sent => _agentFrom + _agentLength;
 
@@ -75,7 +81,7 @@ public sealed class RecordingMix(TimeSpan startsAt)
     public void Sends(ReadOnlySpan<byte> audio, TimeSpan at)
     {
         var now = AudioLength.ToBytes(at);
-        if (_runs.Count == 0 || Played(now) == Sent)
+        if (_runs.Count == 0 || ByTheClock(now) == Sent)
         {
             (_anchor, _anchorAt) = (Sent, now);
             Begin(Sent, now);
@@ -109,6 +115,12 @@ public sealed class RecordingMix(TimeSpan startsAt)
 
         var (now, position) = (AudioLength.ToBytes(at), _marks[index].Position);
         _marks.RemoveRange(0, index + 1);
+        _returnsMarks = true;
+        if (position < _anchor)
+        {
+            return; // The clock took it for played already.
+        }
+
         (_anchor, _anchorAt) = (position, now);
         if (_runs.Count == 0 || position < Math.Max(_runs[^1].From, _agentFrom))
         {
@@ -138,11 +150,12 @@ public sealed class RecordingMix(TimeSpan startsAt)
         (_anchor, _anchorAt) = (played, now);
     }
 
-    /// <summary>Writes what is final by now.</summary>
+    /// <summary>Writes the seconds that are final by now.</summary>
     public void Settle(TimeSpan at, IBufferWriter<byte> sound)
     {
         var now = AudioLength.ToBytes(at);
-        SettleUpTo(Math.Min(now - Receipts, Math.Max(_callerUntil, now - Frames)), sound);
+        var final = Math.Min(now - Receipts, Math.Max(_callerUntil, now - Frames)) - _settled;
+        SettleUpTo(_settled + (final / Second * Second), sound);
     }
 
     /// <summary>The stream is over: what has not been played was not heard, and nothing more comes.</summary>
@@ -152,8 +165,14 @@ public sealed class RecordingMix(TimeSpan startsAt)
         SettleUpTo(Math.Max(AudioLength.ToBytes(at), _callerUntil), sound);
     }
 
-    /// <summary>How much has been played, as the session's own ledger reckons it.</summary>
-    private long Played(long now) => Math.Clamp(_anchor + now - _anchorAt, Math.Min(_anchor, Sent), Sent);
+    /// <summary>How much has been played, as the session's own ledger reckons it: not past a receipt that is overdue, for a while.</summary>
+    private long Played(long now)
+    {
+        var played = ByTheClock(now);
+        return _returnsMarks && _marks.Count > 0 && _marks[0].Position < played && now < _anchorAt + _marks[0].Position - _anchor + Overdue ? _marks[0].Position : played;
+    }
+
+    private long ByTheClock(long now) => Math.Clamp(_anchor + now - _anchorAt, Math.Min(_anchor, Sent), Sent);
 
     /// <summary>From a position on, the agent is heard from a place on, or from the end of what is heard before it.</summary>
     private void Begin(long from, long at)
@@ -164,10 +183,9 @@ public sealed class RecordingMix(TimeSpan startsAt)
 
     private void SettleUpTo(long until, IBufferWriter<byte> sound)
     {
-        const int Step = 8000;
         while (_settled < until)
         {
-            var bytes = (int)Math.Min(Step, until - _settled);
+            var bytes = (int)Math.Min(Second, until - _settled);
             var pairs = sound.GetSpan(bytes * 2)[..(bytes * 2)];
             pairs.Fill(Silence);
             var said = _caller.AsSpan(0, Math.Min(bytes, _caller.Length));

@@ -9,7 +9,8 @@ namespace Guru.Application.Traces;
 /// <param name="Length">From the first input to the last.</param>
 /// <param name="IsCut">The trace was too large, and holds the beginning alone.</param>
 /// <param name="Difference">The first; null where everything was decided as it was.</param>
-public sealed record ReplayOutcome(int Inputs, int Decisions, TimeSpan Length, bool IsCut, TraceDifference? Difference);
+/// <param name="Today">The trace as today's rules write it, from the same inputs.</param>
+public sealed record ReplayOutcome(int Inputs, int Decisions, TimeSpan Length, bool IsCut, TraceDifference? Difference, string Today);
 
 /// <param name="Input">The number of the input after which it shows, from 1.</param>
 /// <param name="At">Since the call's first stream.</param>
@@ -91,7 +92,8 @@ public sealed class CallReplay
             }
         }
 
-        var now = TraceText.Unfold(Encoding.UTF8.GetString(_trace.Close().Span)).Skip(3).ToList();
+        var today = TraceText.Fold(_trace.Close().Span);
+        var now = TraceText.Unfold(today).Skip(3).ToList();
         if (failure is not null)
         {
             now.Add(failure);
@@ -107,7 +109,8 @@ public sealed class CallReplay
             then.Count(line => line.StartsWith("d ", StringComparison.Ordinal)),
             inputs.Count == 0 ? TimeSpan.Zero : inputs[^1].At - inputs[0].At,
             isCut,
-            FirstDifference(then, now, inputs));
+            FirstDifference(then, now, inputs),
+            isCut ? $"{today}cut\n" : today);
     }
 
     private static TraceDifference? FirstDifference(List<string> then, List<string> now, List<(int Line, TimeSpan At)> inputs)
@@ -130,9 +133,18 @@ public sealed class CallReplay
             last + 1,
             last < 0 ? TimeSpan.Zero : inputs[last].At,
             last < 0 ? "the beginning" : then[inputs[last].Line],
-            expected is null || (IsInput(expected) && !bothInputs) ? "nothing more" : expected,
-            got is null || (IsInput(got) && !bothInputs) ? "nothing more" : got);
+            InWords(expected, bothInputs),
+            InWords(got, bothInputs));
     }
+
+    private static string InWords(string? line, bool isInput) => line switch
+    {
+        null => "nothing more",
+        _ when IsInput(line) => isInput ? line : "nothing more",
+        _ when line.StartsWith("d ", StringComparison.Ordinal) => $"decides {line[2..]}",
+        _ when line.StartsWith("w ", StringComparison.Ordinal) => $"waits until {line[2..]} ms",
+        _ => line,
+    };
 
     private static bool AreSame(List<string> then, List<string> now, int line) =>
         line < then.Count && line < now.Count && (then[line] == now[line] || InTodaysShape(then[line]) == now[line]);
@@ -140,11 +152,13 @@ public sealed class CallReplay
     /// <summary>A member that has been added since, and has its default, is no difference.</summary>
     private static string InTodaysShape(string line)
     {
+        var json = line.IndexOf('{', StringComparison.Ordinal);
         try
         {
-            return line[0] switch
+            return (line[0], json) switch
             {
-                'd' => "d " + JsonSerializer.Serialize(Json<CallDecision>(line, "d "), TraceJson.Options),
+                ('d', > 0) => line[..json] + JsonSerializer.Serialize(JsonSerializer.Deserialize<CallDecision>(line.AsSpan(json), TraceJson.Options), TraceJson.Options),
+                ('i', > 0) => line[..json] + JsonSerializer.Serialize(JsonSerializer.Deserialize<CallInput>(line.AsSpan(json), TraceJson.Options), TraceJson.Options),
                 _ => line,
             };
         }

@@ -3,7 +3,7 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Traces;
 
-/// <summary>Where traces are kept, sealed under the key of the caller's words: who destroys that key has destroyed them.</summary>
+/// <summary>Where traces are kept, sealed under the caller's key for transcripts: who destroys that key has destroyed them.</summary>
 public interface ICallTraces
 {
     /// <summary>Keeps a stream's trace, once, and lets go of those older than that.</summary>

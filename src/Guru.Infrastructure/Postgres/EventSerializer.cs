@@ -13,6 +13,10 @@ public sealed record WrittenEvent(EventType Type, string Json);
 /// <param name="KeyIds">The keys that the events are sealed under; they must exist when the events are committed.</param>
 public sealed record WrittenEvents(IReadOnlyList<WrittenEvent> Events, IReadOnlyCollection<Guid> KeyIds);
 
+/// <param name="Events">As they are stored: what is personal in them is sealed.</param>
+/// <param name="KeyIds">As of <see cref="WrittenEvents"/>.</param>
+internal sealed record SealedEvents(IReadOnlyList<object> Events, IReadOnlyCollection<Guid> KeyIds);
+
 /// <param name="Json">UTF-8.</param>
 public readonly record struct RawEvent(string StoredType, byte[] Json);
 
@@ -26,6 +30,13 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
 
     public async ValueTask<WrittenEvents> WriteAsync(CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
+        var (stored, keyIds) = await SealAsync(owner, events, cancellationToken);
+        return new WrittenEvents([.. stored.Select(Write)], keyIds);
+    }
+
+    /// <summary>For a store that makes the JSON by itself, with <see cref="EventJson.Options"/>.</summary>
+    internal async ValueTask<SealedEvents> SealAsync(CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
+    {
         var scopes = new HashSet<KeyScope>();
         foreach (var @event in events)
         {
@@ -37,18 +48,25 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
         }
 
         var known = await keys.ForWritingAsync(scopes, cancellationToken);
-        return new WrittenEvents(
-            [.. events.Select(@event => Write(types.Of(@event), owner, @event, known))], [.. known.Values.Select(key => key.Id)]);
+        return new SealedEvents(
+            [.. events.Select(@event => Seal(types.Of(@event), owner, @event, known))], [.. known.Values.Select(key => key.Id)]);
     }
 
-    /// <inheritdoc cref="OpenAsync"/>
+    /// <inheritdoc cref="OpenAsync(IReadOnlyList{RawEvent}, CancellationToken)"/>
     public async ValueTask<IReadOnlyList<object>> ReadAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken) =>
         [.. (await OpenAsync(page, cancellationToken)).Select(opened => opened.Data)];
 
     /// <summary>Reads a page of events, asking once for all keys it needs.</summary>
-    internal async ValueTask<IReadOnlyList<(object Data, bool Erased)>> OpenAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken)
+    internal ValueTask<IReadOnlyList<(object Data, bool Erased)>> OpenAsync(IReadOnlyList<RawEvent> page, CancellationToken cancellationToken) =>
+        OpenAsync(page.Select(Parse).ToList(), cancellationToken);
+
+    /// <inheritdoc cref="OpenAsync(IReadOnlyList{RawEvent}, CancellationToken)"/>
+    /// <param name="page">Events that are sealed as <see cref="SealAsync"/> left them, and a <see cref="RawEvent"/> for each that has an upcaster.</param>
+    internal ValueTask<IReadOnlyList<(object Data, bool Erased)>> OpenAsync(IReadOnlyList<object> page, CancellationToken cancellationToken) =>
+        OpenAsync(page.Select(stored => stored is RawEvent raw ? Parse(raw) : new TodaysEvent(types.Of(stored), stored)).ToList(), cancellationToken);
+
+    private async ValueTask<IReadOnlyList<(object Data, bool Erased)>> OpenAsync(List<IParsedEvent> parsed, CancellationToken cancellationToken)
     {
-        var parsed = page.Select(Parse).ToList();
         var ids = new HashSet<Guid>();
         foreach (var @event in parsed)
         {
@@ -81,7 +99,13 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
             JsonSerializer.SerializeToElement(shown, type.ClrType, EventJson.Options));
     }
 
-    private static WrittenEvent Write(EventType type, CallerId? owner, object @event, IReadOnlyDictionary<KeyScope, EventKey> known)
+    private WrittenEvent Write(object stored)
+    {
+        var type = types.Of(stored);
+        return new WrittenEvent(type, JsonSerializer.Serialize(stored, type.ClrType, EventJson.Options));
+    }
+
+    private static object Seal(EventType type, CallerId? owner, object @event, IReadOnlyDictionary<KeyScope, EventKey> known)
     {
         var stored = @event;
         foreach (var member in type.PersonalMembers)
@@ -94,7 +118,7 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
             }
         }
 
-        return new WrittenEvent(type, JsonSerializer.Serialize(stored, type.ClrType, EventJson.Options));
+        return stored;
     }
 
     private static KeyScope ScopeOf(CallerId? owner, EventType type, PersonalMember member, object @event)

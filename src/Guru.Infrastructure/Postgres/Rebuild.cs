@@ -1,3 +1,4 @@
+using Guru.Application;
 using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
@@ -21,7 +22,7 @@ public sealed class RebuildException(string message) : Exception(message);
 /// <item>In one transaction the lock is taken once more, the rest is projected, and the shadow tables replace the live ones.</item>
 /// </list>
 /// </summary>
-public sealed class Rebuild(NpgsqlDataSource dataSource, PostgresEventStore store, EventKeys keys, Projections live)
+public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, EventKeys keys, Projections live)
 {
     internal const long Lock = 0x67757276;
 

@@ -5,7 +5,7 @@ using Npgsql;
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>One pass over the log in three stages side by side: read and open, project, write.</summary>
-internal sealed class RebuildRun(PostgresEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
+internal sealed class RebuildRun(IEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
 {
     private const int PageSize = 4_000;
     private const int PagesAhead = 4;
@@ -46,18 +46,11 @@ internal sealed class RebuildRun(PostgresEventStore store, Projections projectio
 
     private async Task ReadAsync(ChannelWriter<IReadOnlyList<StoredEvent>> pages, long last, CancellationToken cancellationToken)
     {
-        var after = _sequence;
-        IReadOnlyList<StoredEvent> page;
-        do
+        var events = store.ReadAllAsync(_sequence, cancellationToken).TakeWhile(stored => stored.Sequence <= last);
+        await foreach (var page in events.Chunk(PageSize).WithCancellation(cancellationToken))
         {
-            page = await store.ReadPageAsync(after, last, PageSize, cancellationToken);
-            if (page.Count > 0)
-            {
-                after = page[^1].Sequence;
-                await pages.WriteAsync(page, cancellationToken);
-            }
+            await pages.WriteAsync(page, cancellationToken);
         }
-        while (page.Count == PageSize);
     }
 
     private async Task ProjectAsync(

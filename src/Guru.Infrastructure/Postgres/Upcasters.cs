@@ -22,6 +22,8 @@ public sealed class Upcasters
     /// <summary>No shape has changed yet.</summary>
     public static Upcasters Shipped { get; } = new(ImmutableDictionary.Create<string, Upcaster>(StringComparer.Ordinal));
 
+    public IEnumerable<string> StoredTypes => _byType.Keys;
+
     public Upcasters With(string storedType, Upcaster upcaster) => new(_byType.Add(storedType, upcaster));
 
     public Upcaster? For(string storedType) => _byType.GetValueOrDefault(storedType);

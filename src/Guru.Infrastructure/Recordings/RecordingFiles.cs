@@ -27,6 +27,8 @@ internal sealed partial class RecordingFiles(
     private readonly string _root = Path.GetFullPath(settings.Value.Path ?? "recordings");
     private readonly Lock _sweeping = new();
 
+    string IPersonalStore.Name => "recordings";
+
     Retained? IPersonalStore.Retained => Retained.Recordings;
 
     public async Task<IRecordingPart> BeginAsync(RecordedStream stream, CancellationToken cancellationToken)

@@ -73,6 +73,20 @@ public sealed class Mixing
     }
 
     [Fact]
+    public void What_lies_behind_a_receipt_that_is_overdue_at_a_clear_is_not_in_it()
+    {
+        Sends(101, bytes: 1600, at: 1000, new PlaybackMark(0, 0));
+        Returns(new PlaybackMark(0, 0), at: 1000);
+        _mix.Marks(new PlaybackMark(0, 1600));
+        Sends(102, bytes: 8000, at: 1001);
+        Clears(at: 1700); // The carrier stands still: the first 200 ms are not acknowledged yet.
+        End(3000);
+
+        Right(1000, 1200).ShouldAllBe(sample => sample == 101);
+        Right(1200, 3000).ShouldAllBe(sample => sample == Silence);
+    }
+
+    [Fact]
     public void What_was_not_played_when_the_stream_ends_is_not_in_it()
     {
         Sends(101, bytes: 80_000, at: 0);

@@ -56,7 +56,7 @@ public sealed class CallTracesTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Who_destroys_the_key_of_the_callers_words_has_destroyed_the_trace()
+    public async Task Who_destroys_the_callers_key_for_transcripts_has_destroyed_the_trace()
     {
         await KeepAsync("MZ1", Start, "trace 1\ncanary\n");
 

@@ -107,6 +107,21 @@ public sealed class ErasingPeople(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Forgets_neither_how_often_they_were_asked_nor_how_often_they_were_called()
+    {
+        await _zoe.LeaveMarksAsync(_database);
+        await _database.Erasures.EraseAsync(_zoe.Id, default);
+
+        var log = new ConversationLog(_database.AnotherNode().Store, _zoe.Id);
+        await log.ReadAsync(default);
+
+        var consent = log.State.Consent;
+        (log.State.Address, consent.Permission, consent.CallBacks.Count).ShouldBe(("", null, 0));
+        consent.Requests.Select(request => (request.RequestId, request.At, request.Variables)).ShouldBe([("ask", LastYear, null)]);
+        consent.Calls.Values.Select(call => (call.RequestId, call.Reason)).ShouldBe([("want", "")]);
+    }
+
+    [Fact]
     public async Task Asked_again_tells_when_it_was_and_knows_nobody_else()
     {
         await _zoe.LeaveMarksAsync(_database);

@@ -1,7 +1,10 @@
 using Guru.Application.Privacy;
 using Guru.Application.Work;
 using Guru.Domain;
+using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Tests.Postgres;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Privacy;
@@ -94,6 +97,28 @@ public sealed class KeepingForATime(PostgresFixture postgres) : IAsyncLifetime
         await ApplyAsync(new(Transcripts: new(2026, 2, 1), Messages: new(2026, 2, 1), Recordings: null));
 
         (await _zoe.FoundAsync(_database)).ShouldNotContain($"{_zoe.Conversation}: MessageReplied");
+        await ErasingPeople.ShouldAgreeWithARebuildAsync(_database);
+    }
+
+    [Fact]
+    public async Task The_to_do_list_does_it_for_everybody_and_sound_goes_with_its_key()
+    {
+        var sound = new KeyScope(_amy.Id, PersonalDataKind.Recording, new DateOnly(2026, 2, 1));
+        await _database.Keys.ForWritingAsync([sound], default);
+        var rules = Options.Create(new RetentionRules { TranscriptDays = 30, MessageDays = 30, RecordingDays = 30 });
+        var work = new RetentionWork(_database.Retention, rules, TimeProvider.System, NullLogger<RetentionWork>.Instance);
+
+        await _database.Retention.ScheduleAsync(RetentionLimits.Of(rules.Value, TimeProvider.System.GetUtcNow()), default);
+        while (await _database.Work.ClaimAsync(
+            TimeSpan.FromMinutes(1), default, WorkItem.Reply, WorkItem.Digest, WorkItem.Summary, WorkItem.Permission, WorkItem.Call, WorkItem.FollowUp) is { } item)
+        {
+            await work.RunAsync(item, default);
+            await _database.Work.CompleteAsync(item, default);
+        }
+
+        (await _database.RowsAsync("select distinct kind from guru_keys.keys where month < '2026-03-01'")).ShouldBe(["contact"]);
+        (await _database.OneAsync("select count(*) from guru.messages where text <> ''")).ShouldBe("0");
+        (await _database.OneAsync($"select count(*) from events.mt_events where type = 'retention_applied' and data ->> 'callerId' = '{_amy.Id}'")).ShouldBe("3");
         await ErasingPeople.ShouldAgreeWithARebuildAsync(_database);
     }
 
