@@ -7,7 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.Browser.Tests;
 
-/// <summary>What the dashboard has to show: a week of sample calls, and one call and one person of whom every word is known.</summary>
+/// <summary>What the dashboard has to show: twelve days of sample calls, and one call and one person of whom every word is known.</summary>
 internal sealed class SampleCallCenter(IServiceProvider services)
 {
     public const string Number = "+15550109999";
@@ -25,7 +25,7 @@ internal sealed class SampleCallCenter(IServiceProvider services)
 
     public async Task FillAsync(DateTimeOffset now)
     {
-        foreach (var call in new SampleCalls(seed: 3, now, days: 7, _secret).Take(Calls))
+        foreach (var call in new SampleCalls(seed: 3, now, days: 12, _secret).Take(Calls))
         {
             await AppendAsync(call.StreamId, call.CallerId, call.Events);
         }

@@ -143,7 +143,7 @@ public sealed class TheDashboard(BrowserWorld world)
         await Expect(page.Locator(".conversation .turn")).ToHaveCountAsync(4);
         var cut = page.Locator(".conversation s");
         await Expect(cut).ToHaveCountAsync(1);
-        (await cut.InnerTextAsync()).ShouldEndWith("thing you are charged for is listed.");
+        await Expect(page.Locator(".conversation .words", new() { Has = page.Locator("s") })).ToHaveTextAsync("Itemized means that every single Not heard: thing you are charged for is listed.");
         (await cut.EvaluateAsync<string>("s => getComputedStyle(s).textDecorationLine")).ShouldBe("line-through");
         var answer = page.Locator(".turn.agent", new() { HasText = "Itemized means" });
         await Expect(answer).ToContainTextAsync("640 ms");
@@ -233,6 +233,8 @@ public sealed class TheDashboard(BrowserWorld world)
         await Expect(call.Locator("s")).ToContainTextAsync("is it about?");
         await Dashboard.Center.AppendAsync(stream, Dashboard.Center.Paul, [SampleCallCenter.Said("2", Speaker.Caller, "About my visa.", 1_500, 3_000, now)]);
         await Expect(call.Locator(".turn.caller")).ToContainTextAsync("About my visa.");
+
+        await page.ScreenshotAsync(new() { Path = Path.Combine(DashboardPages.Artifacts, "live-call.png") });
 
         // Whoever comes later sees what was said before.
         var later = await Dashboard.OpenAsync("/live");

@@ -23,6 +23,11 @@ internal sealed record Viewer(string Key, bool SeesNumbers, TimeZoneInfo Zone)
 
     public string DateTime(DateTimeOffset at) => Local(at).ToString("d MMM yyyy, HH:mm", CultureInfo.InvariantCulture);
 
+    /// <summary>For lists: without the year, where it is this one.</summary>
+    public string Short(DateTimeOffset at, DateTimeOffset now) => Local(at) is var local && local.Year == Local(now).Year
+        ? local.ToString("d MMM, HH:mm", CultureInfo.InvariantCulture)
+        : DateTime(at);
+
     public string Date(DateTimeOffset at) => Local(at).ToString("d MMM yyyy", CultureInfo.InvariantCulture);
 
     /// <summary>The moment at which a day begins here.</summary>
