@@ -6,6 +6,9 @@ using Guru.Api.Security;
 using Guru.EndToEnd.Tests;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.RateLimiting;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
@@ -69,6 +72,10 @@ public sealed partial class SigningIn(BrowserWorld world)
         using var browser = Browser();
         using var negotiation = await browser.PostAsync("/_blazor/negotiate?negotiateVersion=1", content: null);
         negotiation.StatusCode.ShouldNotBe(HttpStatusCode.OK);
+        var connections = world.Guru.App.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+            .Where(endpoint => endpoint.RoutePattern.RawText!.TrimStart('/').StartsWith("_blazor", StringComparison.Ordinal)).ToList();
+        connections.ShouldNotBeEmpty();
+        connections.ShouldAllBe(endpoint => endpoint.Metadata.GetMetadata<IAuthorizeData>() != null && endpoint.Metadata.GetMetadata<EnableRateLimitingAttribute>() != null);
         using var script = await browser.GetAsync("/_framework/blazor.web.js");
         script.StatusCode.ShouldBe(HttpStatusCode.OK);
     }
