@@ -253,7 +253,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
 
         await WriteAsync(Message("SM1", 5, "hola"));
 
-        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, "es", Agent: null, At(5)));
+        (await FindAsync()).ShouldBe(new ConversationSummary(Maria.Value, "es", Agent: null, At(5), "+1***01"));
     }
 
     [Fact]
