@@ -17,8 +17,8 @@ context.SetAction(parsed => ContextBench.RunAsync(parsed.GetValue(callers), pars
 var appends = new Option<int>("--appends") { Description = "Of each kind, in each round.", DefaultValueFactory = _ => 2_000 };
 var rounds = new Option<int>("--rounds") { Description = "How often each is measured; the median counts.", DefaultValueFactory = _ => 3 };
 var rebuilt = new Option<int>("--rebuilt") { Description = "From how many events the read models are rebuilt, at least.", DefaultValueFactory = _ => 100_000 };
-var store = new Command("store", "Appends and a rebuild; with --event-store marten, by turns with Guru's own store.") { appends, rounds, rebuilt };
-store.SetAction(parsed => StoreBench.RunAsync(parsed.GetValue(appends), parsed.GetValue(rounds), parsed.GetValue(rebuilt)));
+var editions = new Command("editions", "Appends and a rebuild by Guru's own event store; with --event-store marten, by turns with Marten.") { appends, rounds, rebuilt };
+editions.SetAction(parsed => EditionsBench.RunAsync(parsed.GetValue(appends), parsed.GetValue(rounds), parsed.GetValue(rebuilt)));
 
 var onRecord = new Option<int>("--calls") { Description = "Calls on record.", DefaultValueFactory = _ => 100_000 };
 var turns = new Option<int>("--turns") { Description = "Utterances of a call, on average.", DefaultValueFactory = _ => 22 };
@@ -29,11 +29,11 @@ var analysts = new Command("analysts", "How long lists, calls, search and figure
 analysts.SetAction(parsed => AnalystsBench.RunAsync(
     parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(seconds), parsed.GetValue(keep)));
 
-var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything but analysts, whose database takes many minutes to fill.") { heard, context, store, analysts };
+var root = new RootCommand("Measures Guru in the sandbox. Without a command, everything but analysts, whose database takes many minutes to fill.") { heard, context, editions, analysts };
 root.SetAction(async _ =>
 {
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);
-    await StoreBench.RunAsync(appends: 2_000, rounds: 3, rebuilt: 100_000);
+    await EditionsBench.RunAsync(appends: 2_000, rounds: 3, rebuilt: 100_000);
     return await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
 });
 return await root.Parse(args).InvokeAsync();
