@@ -61,11 +61,11 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
 
     private SampleCall Next(int number)
     {
-        var random = new Random(unchecked((seed * 1_000_003) + number));
+        var random = RandomOf(number, of: 0);
         var caller = random.Next(MostCallers);
         var address = CallerAddress.Parse($"+1555010{caller:0000}");
         var callerId = CallerId.Of(address, secret);
-        var phrases = Weighted(new Random(unchecked((seed * 31) + caller)), Phrases.Shipped, one => one.Share); // People keep their language.
+        var phrases = Weighted(RandomOf(caller, of: 1), Phrases.Shipped, one => one.Share); // People keep their language.
         var agent = Weighted(random, [.. phrases.Topics], topic => topic.Value.Count).Key;
         var at = StartOf(number);
         var sid = CallSid.Parse($"{SidPrefix}{seed & 0xFFFF:x4}{number:x18}");
@@ -89,12 +89,21 @@ public sealed class SampleCalls(int seed, DateTimeOffset until, int days, byte[]
         return new SampleCall(sid, callerId, call.Events);
     }
 
+    /// <summary>Neighbouring seeds begin alike, so they are scattered first (splitmix64).</summary>
+    /// <param name="of">What it decides.</param>
+    private Random RandomOf(int number, int of)
+    {
+        var mixed = unchecked((((ulong)(uint)seed << 34) | ((ulong)of << 32) | (uint)number) * 0x9E3779B97F4A7C15);
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9;
+        return new Random((int)(mixed >> 32));
+    }
+
     private static CallStatusChanged Status(CallSid sid, CallerId callerId, CallStatus status, int seconds, DateTimeOffset at) =>
         new(status, sid, callerId, CallDirection.Inbound, seconds, ErrorCode: null, at);
 
     private DateTimeOffset StartOf(int number)
     {
-        var random = new Random(unchecked((seed * 7_368_787) + number));
+        var random = RandomOf(number, of: 2);
         var hour = Weighted(random, [.. Enumerable.Range(0, 24)], hour => Busy[hour]);
         var day = until.UtcDateTime.Date.AddDays(-random.Next(1, Math.Max(1, days) + 1));
         return new DateTimeOffset(day.AddHours(hour).AddSeconds(random.Next(3_600)).AddMilliseconds(random.Next(1_000)), TimeSpan.Zero);

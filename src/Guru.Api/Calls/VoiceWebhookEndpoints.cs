@@ -2,8 +2,10 @@ using Guru.Api.Security;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
 using Guru.Domain.Calls;
+using Guru.Infrastructure.Sockets;
 using Guru.Infrastructure.Twilio;
 using MediatR;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Options;
 
 namespace Guru.Api.Calls;
@@ -75,6 +77,7 @@ internal static partial class VoiceWebhookEndpoints
             KeepAliveInterval = options.Value.KeepAliveInterval,
             KeepAliveTimeout = options.Value.KeepAliveTimeout,
         });
+        context.Features.Get<IConnectionSocketFeature>()?.Socket.PreferInline();
         var accepted = await MediaStreamLine.AcceptAsync(socket, options.Value, time, lifetime.ApplicationStopping);
         if (accepted.Line is not { } line)
         {

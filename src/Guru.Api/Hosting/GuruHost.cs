@@ -115,6 +115,12 @@ internal sealed class GuruHost : IAsyncDisposable
             kestrel.Limits.RequestHeadersTimeout = HeadersWithin;
             kestrel.ListenAnyIP(settings.Port);
         });
+        builder.WebHost.UseSockets(sockets =>
+        {
+            // A frame goes from the socket to the bridge without changing threads, and without asking the kernel first whether there is one.
+            sockets.UnsafePreferInlineScheduling = true;
+            sockets.WaitForDataBeforeAllocatingBuffer = false;
+        });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
         builder.Services.AddSingleton<IHostLifetime, DrainingLifetime>();
 

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Guru.Application.Calls;
@@ -201,8 +202,15 @@ internal sealed partial class QueryReader(IQueryCollection query)
 internal static class EnumNames
 {
     public static string Of<T>(T value)
-        where T : struct, Enum => System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(value.ToString());
+        where T : struct, Enum => Known<T>.Names[value];
 
     public static IEnumerable<string> All<T>()
         where T : struct, Enum => System.Enum.GetValues<T>().Select(Of);
+
+    private static class Known<T>
+        where T : struct, Enum
+    {
+        public static readonly FrozenDictionary<T, string> Names = System.Enum.GetValues<T>().Distinct().ToFrozenDictionary(
+            value => value, value => System.Text.Json.JsonNamingPolicy.CamelCase.ConvertName(value.ToString()));
+    }
 }

@@ -325,7 +325,14 @@ public sealed partial class CallBridge : IAsyncDisposable
         lock (_gate)
         {
             _timerSetTo = null;
-            Tell(new DeadlineCame());
+            if (_session.Deadline - Now <= ShortestTimer)
+            {
+                Tell(new DeadlineCame());
+            }
+            else
+            {
+                SetTimer(); // It was put off meanwhile.
+            }
         }
     }
 
@@ -478,15 +485,15 @@ public sealed partial class CallBridge : IAsyncDisposable
 
     private void SetTimer()
     {
-        var deadline = _session.Deadline;
-        if (deadline == _timerSetTo)
+        // Nearly every frame puts the deadline off a little: the timer is left as it is, and looks again when it comes.
+        if (_session.Deadline is not { } deadline || deadline >= _timerSetTo)
         {
             return;
         }
 
         _timerSetTo = deadline;
-        var due = deadline is { } at ? at - Now : Timeout.InfiniteTimeSpan;
-        _timer.Change(deadline is null || due > ShortestTimer ? due : ShortestTimer, Timeout.InfiniteTimeSpan);
+        var due = deadline - Now;
+        _timer.Change(due > ShortestTimer ? due : ShortestTimer, Timeout.InfiniteTimeSpan);
     }
 
     private void Beside(Task task)

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Net;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -12,36 +14,22 @@ namespace Guru.Infrastructure.OpenAI;
 /// Opens sessions of OpenAI's Realtime API: connects, waits for session.created, sends the configuration, and waits for
 /// session.updated. Only a session that echoes G.711 mu-law both ways is handed out: any other would be static in the caller's ear.
 /// </summary>
-public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
+public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider time, ILogger<RealtimeDialer> logger) : IVoiceModelDialer
 {
     private const string ConfigurationEventId = "session-0";
 
     /// <summary>The vendor's limit, for a session that does not say when it expires.</summary>
     private static readonly TimeSpan SessionLimit = TimeSpan.FromMinutes(60);
 
-    private readonly OpenAIOptions _options;
-    private readonly TimeProvider _time;
-    private readonly ILogger<RealtimeDialer> _logger;
-    private readonly HttpMessageInvoker _http;
-
-    public RealtimeDialer(OpenAIOptions options, TimeProvider time, ILogger<RealtimeDialer> logger)
-    {
-        _options = options;
-        _time = time;
-        _logger = logger;
-        _http = new HttpMessageInvoker(
-            new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false, ConnectTimeout = options.ConnectTimeout });
-    }
-
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
-        var started = _time.GetTimestamp();
-        var address = Address(_options.BaseUrl, "model", configuration.Model);
-        var socket = new JsonSocket(await ConnectAsync(address, safetyIdentifier, cancellationToken), Limits(), _time);
+        var started = time.GetTimestamp();
+        var address = Address(options.BaseUrl, "model", configuration.Model);
+        var socket = new JsonSocket(await ConnectAsync(address, safetyIdentifier, cancellationToken), Limits(), time);
         try
         {
             var model = await ConfigureAsync(socket, configuration, cancellationToken);
-            var took = _time.GetElapsedTime(started);
+            var took = time.GetElapsedTime(started);
             WireMetrics.ModelDial.Record(took.TotalSeconds);
             LogDialled(model.SessionId, (long)took.TotalMilliseconds);
             return model;
@@ -59,16 +47,14 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
     {
         try
         {
-            var socket = await ConnectAsync(Address(_options.BaseUrl, "call_id", callSid.Value), safetyIdentifier: null, cancellationToken);
-            return new RealtimeModel(new JsonSocket(socket, Limits(), _time), callSid.Value, _time.GetUtcNow() + SessionLimit, CallChannel.Webapp);
+            var socket = await ConnectAsync(Address(options.BaseUrl, "call_id", callSid.Value), safetyIdentifier: null, cancellationToken);
+            return new RealtimeModel(new JsonSocket(socket, Limits(), time), callSid.Value, time.GetUtcNow() + SessionLimit, CallChannel.Webapp);
         }
         catch (VoiceModelException e) when (e.Status is 404 or 410)
         {
             throw new VoiceModelException(VoiceModelException.CallOver, transient: false, e);
         }
     }
-
-    public void Dispose() => _http.Dispose();
 
     /// <summary><c>https://host/v1</c> becomes <c>wss://host/v1/realtime</c>, with one query member: the model, or the call.</summary>
     internal static Uri Address(Uri baseUrl, string member, string value)
@@ -83,23 +69,33 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
     private async Task<ClientWebSocket> ConnectAsync(Uri address, string? safetyIdentifier, CancellationToken cancellationToken)
     {
         var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Authorization", "Bearer " + _options.ApiKey);
+        socket.Options.SetRequestHeader("Authorization", "Bearer " + options.ApiKey);
         if (safetyIdentifier is not null)
         {
             socket.Options.SetRequestHeader("OpenAI-Safety-Identifier", safetyIdentifier);
         }
 
-        socket.Options.KeepAliveInterval = _options.KeepAliveInterval;
-        socket.Options.KeepAliveTimeout = _options.KeepAliveTimeout;
+        socket.Options.KeepAliveInterval = options.KeepAliveInterval;
+        socket.Options.KeepAliveTimeout = options.KeepAliveTimeout;
         socket.Options.CollectHttpResponseDetails = true;
 
-        using var refusal = new UpgradeRefusal(_http);
+        // One handler for one connection, so that its socket is known. Once it carries a WebSocket, it outlives the handler.
+        Socket? connection = null;
+        using var http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            UseCookies = false,
+            AllowAutoRedirect = false,
+            ConnectTimeout = options.ConnectTimeout,
+            ConnectCallback = async (context, token) => new NetworkStream(connection = await ConnectAsync(context.DnsEndPoint, token), ownsSocket: true),
+        });
+        using var refusal = new UpgradeRefusal(http);
         using var invoker = new HttpMessageInvoker(refusal, disposeHandler: false);
-        using var limit = new CancellationTokenSource(_options.ConnectTimeout, _time);
+        using var limit = new CancellationTokenSource(options.ConnectTimeout, time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
             await socket.ConnectAsync(address, invoker, patience.Token);
+            connection?.PreferInline();
             return socket;
         }
         catch (Exception e)
@@ -113,9 +109,24 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
         }
     }
 
+    private static async ValueTask<Socket> ConnectAsync(DnsEndPoint address, CancellationToken cancellationToken)
+    {
+        var connection = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await connection.ConnectAsync(address, cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
     private async Task<RealtimeModel> ConfigureAsync(JsonSocket socket, VoiceConfiguration configuration, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(_options.ConfigureTimeout, _time);
+        using var limit = new CancellationTokenSource(options.ConfigureTimeout, time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
@@ -133,7 +144,7 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
             return new RealtimeModel(
                 socket,
                 created.Id ?? updated.Id ?? $"session-{Guid.NewGuid():N}",
-                created.ExpiresAt ?? updated.ExpiresAt ?? _time.GetUtcNow() + SessionLimit);
+                created.ExpiresAt ?? updated.ExpiresAt ?? time.GetUtcNow() + SessionLimit);
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
@@ -170,9 +181,9 @@ public sealed partial class RealtimeDialer : IVoiceModelDialer, IDisposable
 
     private JsonSocketOptions Limits() => new()
     {
-        MaxMessageBytes = _options.MaxMessageBytes,
-        MaxQueuedBytes = _options.MaxQueuedBytes,
-        CloseTimeout = _options.CloseTimeout,
+        MaxMessageBytes = options.MaxMessageBytes,
+        MaxQueuedBytes = options.MaxQueuedBytes,
+        CloseTimeout = options.CloseTimeout,
     };
 
     // A refusal is logged where it is known which call it was for, and so is a session that a call uses.

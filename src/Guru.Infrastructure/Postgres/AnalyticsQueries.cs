@@ -186,16 +186,23 @@ internal sealed class AnalyticsQueries(
             return null;
         }
 
-        return await AreFewAsync(connection, filter, cancellationToken) ? null
-            : await new RollupQuery(filter, dimension, periods, keys.Sql, measured).ReadAsync(connection, cancellationToken);
+        return await RolledUpToAsync(connection, filter, cancellationToken) is { } upTo
+            ? await new RollupQuery(filter, dimension, periods, keys.Sql, measured, upTo).ReadAsync(connection, cancellationToken)
+            : null;
     }
 
-    private async Task<bool> AreFewAsync(NpgsqlConnection connection, CallFilter filter, CancellationToken cancellationToken)
+    /// <summary>The place in the log that the roll-ups are up to; null where they are not asked, since there are few calls in the range.</summary>
+    private async Task<long?> RolledUpToAsync(NpgsqlConnection connection, CallFilter filter, CancellationToken cancellationToken)
     {
         var query = new SqlQuery();
         query.AndWithin("started_at", filter.StartedAt);
-        await using var command = query.On(connection, $"select count(*) from (select 1 from guru.calls {query.Where} limit {fewCalls + 1}) c");
-        return (long)(await command.ExecuteScalarAsync(cancellationToken))! <= fewCalls;
+        await using var command = query.On(
+            connection,
+            $"""
+            select rolled_up_to from guru.read_models
+            where (select count(*) from (select 1 from guru.calls {query.Where} limit {fewCalls + 1}) c) > {fewCalls}
+            """);
+        return await command.ExecuteScalarAsync(cancellationToken) as long?;
     }
 
     /// <summary>Whether hours there are hours of UTC.</summary>

@@ -17,6 +17,13 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     : IEventStore
 {
     private const int PageSize = 1_000;
+
+    /// <summary>
+    /// Within this transaction prepared statements keep their plans: for the few rows of an append PostgreSQL would plan each of them anew every time.
+    /// </summary>
+    private const string AppendEvents =
+        "select guru.append_events($1, $2, $3, $4, $5, $6, $7) from set_config('plan_cache_mode', 'force_generic_plan', true)";
+
     private const string Conflict = "GU001";
     private const string KeyDestroyed = "GU002";
 
@@ -178,7 +185,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     }
 
     private static NpgsqlBatchCommand Append(string streamId, ExpectedVersion expected, WrittenEvents written) =>
-        new("select guru.append_events($1, $2, $3, $4, $5, $6, $7)")
+        new(AppendEvents)
         {
             Parameters =
             {

@@ -1,5 +1,6 @@
 using Guru.Application.Calls;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Guru.Infrastructure.Postgres;
 
@@ -18,7 +19,9 @@ internal readonly record struct RollupPeriods(bool Days, bool Hours)
 /// </summary>
 /// <param name="key">Of calls <c>c</c>, and of rows of the roll-ups, which have the same columns as far as they were asked for.</param>
 /// <param name="measured">With all latencies, not those of answers alone.</param>
-internal sealed class RollupQuery(CallFilter filter, RollupDimension dimension, RollupPeriods periods, Func<SqlQuery, string> key, bool measured)
+/// <param name="upTo">The place in the log that the roll-ups are up to, or were a moment ago.</param>
+internal sealed class RollupQuery(
+    CallFilter filter, RollupDimension dimension, RollupPeriods periods, Func<SqlQuery, string> key, bool measured, long upTo)
 {
     private const int FirstSum = 1;
     private static readonly int FirstDistribution = FirstSum + CallTotals.Counts.Length + CallTotals.Costs.Length;
@@ -28,8 +31,7 @@ internal sealed class RollupQuery(CallFilter filter, RollupDimension dimension, 
     {
         var query = new SqlQuery();
         await CallConditions.AddAsync(query, filter with { StartedAt = default }, Projections.LiveSchema, connection, cancellationToken);
-        await using var command = query.On(connection, Sql(query));
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await using var reader = await query.ReadAsync(connection, Sql(query), cancellationToken);
         var (byKey, ofNone) = (new Dictionary<string, CallTotals>(StringComparer.Ordinal), default(CallTotals));
         while (await reader.ReadAsync(cancellationToken))
         {
@@ -56,35 +58,49 @@ internal sealed class RollupQuery(CallFilter filter, RollupDimension dimension, 
         var sums = CallTotals.Counts.Select(sum => sum.Column).Select(column => $"sum({column})::bigint")
             .Concat(CallTotals.Costs.Select(sum => $"sum({sum.Column})"));
         var ofCall = CallTotals.Counts.Select(sum => $"({sum.OfCall})::bigint").Concat(CallTotals.Costs.Select(sum => $"({sum.OfCall})::numeric"));
+        var isWanted = $"c.dimension = '{EnumText.Of(dimension)}' {conditions}";
         var rows = new List<string>();
         if (periods.Days)
         {
-            rows.Add($"c.period = 'day' and {insideDays} and starts not in (select starts from stale_days)");
+            rows.Add($"select c.*, ({keyOf})::text as key from added_up c where c.period = 'day' and {insideDays} and c.starts not in (select starts from stale_days) and {isWanted}");
         }
 
         if (periods.Hours)
         {
-            var notInDays = periods.Days ? $"and not ({insideDays} and date_trunc('day', starts, 'UTC') not in (select starts from stale_days))" : "";
-            rows.Add($"c.period = 'hour' and {inside} and starts not in (select starts from stale_hours) {notInDays}");
+            // Those of whole days only where the days cannot be had.
+            var betweenDays = !periods.Days || firstDay >= endDay
+                ? $"values ({query.Time(first)}, {query.Time(end)})"
+                : $"""
+                  values ({query.Time(first)}, {query.Time(firstDay)}), ({query.Time(endDay)}, {query.Time(end)})
+                  union all select starts, starts + {Rollups.LengthOf("day")} from stale_days where {insideDays}
+                  """;
+            rows.Add(
+                $"""
+                select c.*, ({keyOf})::text as key from ({betweenDays}) b (begins, ends)
+                cross join lateral (
+                    select * from added_up c
+                    where c.period = 'hour' and c.starts >= b.begins and c.starts < b.ends and c.starts not in (select starts from stale_hours) and {isWanted} offset 0) c
+                """);
         }
 
+        // Offset 0 keeps the planner from reading all calls in advance.
         return
             $"""
             with stale_hours as materialized (
                 select starts from guru.call_rollups_stale where period = 'hour'
                 union
-                select {Rollups.HoursOfCall} from ({Rollups.Touched("(select rolled_up_to from guru.read_models)")}) t join guru.calls c on c.call_sid = t.call_sid),
+                select h.starts from ({Rollups.Touched(query.Parameter(upTo, NpgsqlDbType.Bigint))}) t
+                cross join lateral (select {Rollups.HoursOfCall} from guru.calls c where c.call_sid = t.call_sid offset 0) h (starts)),
             stale_days as materialized (
                 select starts from guru.call_rollups_stale where period = 'day' union select date_trunc('day', starts, 'UTC') from stale_hours),
+            added_up as not materialized (select c.*, c.starts as started_at from guru.call_rollups c),
             by_themselves as materialized (
                 select starts as begins, starts + {Rollups.LengthOf(periods.Finest)} as ends from stale_{periods.Finest}s where {inside}
                 union all
                 select * from (values {ends}) e)
             select c.key, {string.Join(", ", sums)}, {string.Join(", ", CallTotals.Distributions.Select(column => $"string_agg({column}, '')"))},
                 null::text, null::bigint[], null::bigint[], null::bigint[], null::bigint[]
-            from (
-                select c.*, ({keyOf})::text as key from (select *, starts as started_at from guru.call_rollups) c
-                where c.dimension = '{EnumText.Of(dimension)}' and ({string.Join(" or ", rows.Select(row => $"({row})"))}) {conditions}) c
+            from ({string.Join(" union all ", rows)}) c
             group by c.key
             union all
             select ({keyOf})::text, {string.Join(", ", ofCall)}, {string.Join(", ", CallTotals.Distributions.Select(_ => "null::bytea"))}, {CallTotals.MeasuredOf(measured)}

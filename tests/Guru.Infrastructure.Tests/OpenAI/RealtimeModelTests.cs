@@ -171,7 +171,7 @@ public sealed class DiallingTheModel
         var gone = await LoopbackServer.StartAsync(_ => Task.CompletedTask);
         var address = gone.Address;
         await gone.DisposeAsync();
-        using var dialer = new RealtimeDialer(
+        var dialer = new RealtimeDialer(
             new OpenAIOptions { BaseUrl = address, ApiKey = "k" }, TimeProvider.System, NullLogger<RealtimeDialer>.Instance);
 
         var refused = await Should.ThrowAsync<VoiceModelException>(dialer.DialAsync(WritingToTheModel.Configuration, "5afe", CancellationToken.None));

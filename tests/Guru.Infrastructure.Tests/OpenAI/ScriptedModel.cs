@@ -55,7 +55,6 @@ internal sealed class ScriptedModel : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _dialer.Dispose();
         await _server.DisposeAsync();
     }
 

@@ -15,7 +15,7 @@ namespace Guru.Benchmarks;
 /// The event store that Guru was built with beside its own, on one database of their own, by turns: appends with all projections, sealed,
 /// and a rebuild of the read models.
 /// </summary>
-internal static class EditionsBench
+internal static class StoreBench
 {
     private const int LinesOfACall = 20;
     private static readonly int[] Writers = [1, 8, 32];

@@ -1,0 +1,185 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Guru.Sandbox.Commands;
+using Guru.Sandbox.OpenAI;
+using Guru.Sandbox.Twilio;
+using Xunit.Abstractions;
+
+namespace Guru.EndToEnd.Tests;
+
+/// <summary>What takes minutes: ./guru test --endurance. Figures are reported, not judged: they are a machine's.</summary>
+[Trait("Category", "Endurance")]
+[Collection(InRealTime.Name)]
+public sealed class Endurance(ITestOutputHelper output)
+{
+    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(400);
+
+    [Fact]
+    public async Task A_call_goes_on_for_a_minute_without_PostgreSQL_and_its_record_is_complete()
+    {
+        var world = new WorldWithAGate();
+        await world.InitializeAsync();
+        try
+        {
+            var call = world.Twilio.PlaceCall(Talks(turns: 12));
+            await call.WaitForAgentTurnAsync(1);
+            world.Gate.Shut();
+            await Task.Delay(TimeSpan.FromSeconds(60));
+            world.Gate.Open();
+            await call.Completion;
+
+            var record = await world.RecordOf(call);
+            record.ShouldTellOf(call);
+            record.EndReason.ShouldBe("callerHungUp");
+            output.WriteLine($"{record.Utterances.Count} turns, {record.EventTypes.Count} events, all of them stored.");
+        }
+        finally
+        {
+            await world.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Calls_over_capacity_hear_that_all_lines_are_busy_and_those_in_progress_keep_their_latency()
+    {
+        var capacity = Number("GURU_OVERLOAD_CALLS", 20);
+        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
+        await using var twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { VerbSpeed = 50 });
+        await using var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["Guru__Calls__MaxConcurrent"] = capacity.ToString(CultureInfo.InvariantCulture),
+        });
+        twilio.AppUrl = guru.Address;
+        var calls = new List<PlacedCall>();
+        for (var number = 0; number < capacity; number++)
+        {
+            calls.Add(twilio.PlaceCall(Talks(turns: 4) with { From = Caller(number) }));
+            await calls[^1].Events.WaitAsync<StreamOpened>();
+        }
+
+        await Task.WhenAll(calls.Select(call => call.WaitForAgentTurnAsync(3, TimeSpan.FromMinutes(3))));
+        var refused = await Task.WhenAll(Enumerable.Range(capacity, Math.Max(1, capacity / 5)).Select(number => twilio.PlaceCallAsync(new CallOptions { From = Caller(number) })));
+        foreach (var call in refused)
+        {
+            call.Events.Of<StreamOpened>().ShouldBeEmpty();
+            call.Events.Of<SentenceSaid>().ShouldNotBeEmpty();
+            await twilio.Rest.Messages.WaitAsync(message => message.To == call.From, TimeSpan.FromMinutes(1));
+        }
+
+        var before = new List<long>();
+        var beside = new List<long>();
+        foreach (var call in calls)
+        {
+            await call.Completion;
+            var record = await CompleteAsync(guru.Address, call);
+            var answers = record.Utterances.Where(line => line.GetProperty("firstAudioMs").ValueKind == JsonValueKind.Number).Select(line => line.GetProperty("firstAudioMs").GetInt64()).ToList();
+            before.AddRange(answers.Take(2));
+            beside.AddRange(answers.Skip(2));
+        }
+
+        output.WriteLine($"{capacity} calls, {refused.Length} refused. From the end of speech to the first audio, p50 and p99: {Quantiles(before)} before, {Quantiles(beside)} at 120 %.");
+    }
+
+    /// <summary>GURU_SOAK_CALLS (200) at once for GURU_SOAK_MINUTES (20); each caller calls again when a call is over.</summary>
+    [Fact]
+    public async Task Many_calls_at_once_for_a_long_time_leave_complete_records_and_a_flat_memory()
+    {
+        var (calls, minutes) = (Number("GURU_SOAK_CALLS", 200), Number("GURU_SOAK_MINUTES", 20));
+        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
+        await using var twilio = await TwilioStandIn.StartAsync();
+        await using var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Messages__SummaryAfterCall"] = "false" });
+        twilio.AppUrl = guru.Address;
+        var started = Stopwatch.GetTimestamp();
+        var length = TimeSpan.FromMinutes(minutes);
+        var made = new ConcurrentBag<PlacedCall>();
+        using var over = new CancellationTokenSource();
+        var memory = SampleAsync(guru.ProcessId, started, over.Token);
+
+        await Task.WhenAll(Enumerable.Range(0, calls).Select(async number =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(20.0 * number / calls));
+            while (Stopwatch.GetElapsedTime(started) < length)
+            {
+                var call = twilio.PlaceCall(Talks(turns: 2) with { From = Caller(number) });
+                made.Add(call);
+                await call.Completion;
+            }
+        }));
+        await over.CancelAsync();
+        var samples = await memory;
+
+        var latencies = new List<long>();
+        foreach (var call in made)
+        {
+            var record = await CompleteAsync(guru.Address, call);
+            latencies.AddRange(record.Utterances.Where(line => line.GetProperty("firstAudioMs").ValueKind == JsonValueKind.Number).Select(line => line.GetProperty("firstAudioMs").GetInt64()));
+        }
+
+        // The first third fills caches and pools.
+        var steady = samples.Where(sample => sample.Minutes > minutes / 3.0).ToList();
+        output.WriteLine(
+            $"{calls} calls at once for {minutes} min: {made.Count} calls, each record complete; answers p50 and p99 {Quantiles(latencies)}; " +
+            $"memory {steady[0].Kib / 1024} MiB after a third, {steady[^1].Kib / 1024} MiB at the end, slope {Slope(steady):F0} KiB/min.");
+    }
+
+    private static CallOptions Talks(int turns) => new()
+    {
+        Script =
+        [
+            .. Enumerable.Range(0, turns).Select(turn => new CallerTurn(new AgentFinished(Beat), new Say(turn % 2 == 0 ? "yes-en" : "visa-en"))),
+            new CallerTurn(new AgentFinished(Beat), new HangUp()),
+        ],
+    };
+
+    private static string Caller(int number) => $"whatsapp:+23320{number:D7}";
+
+    private static int Number(string variable, int standard) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : standard;
+
+    /// <summary>A call's record, once it tells of all that the line and the model saw.</summary>
+    private static async Task<CallRecord> CompleteAsync(Uri guru, PlacedCall call)
+    {
+        using var analyst = World.ClientFor(guru, GuruProcess.AnalystKey);
+        for (var started = Stopwatch.GetTimestamp(); ; await Task.Delay(100))
+        {
+            var record = new CallRecord(
+                await GetAsync(analyst, $"/api/calls/{call.CallSid}"), await GetAsync(analyst, $"/api/calls/{call.CallSid}/transcript"), await GetAsync(analyst, $"/api/calls/{call.CallSid}/events?limit=200"));
+            if (record.EndReason is not null && record.Utterances.Count >= call.CallerSaid.Count + call.Heard.Count)
+            {
+                record.ShouldTellOf(call);
+                return record;
+            }
+
+            Stopwatch.GetElapsedTime(started).ShouldBeLessThan(TimeSpan.FromMinutes(1), $"{call.CallSid}\n{record.Conversation}");
+        }
+    }
+
+    private static async Task<JsonElement> GetAsync(HttpClient client, string path) => JsonElement.Parse(await client.GetStringAsync(path));
+
+    private static async Task<IReadOnlyList<(double Minutes, long Kib)>> SampleAsync(int process, long started, CancellationToken over)
+    {
+        var samples = new List<(double, long)>();
+        while (!over.IsCancellationRequested)
+        {
+            var resident = (await File.ReadAllLinesAsync($"/proc/{process}/status", CancellationToken.None)).Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal));
+            samples.Add((Stopwatch.GetElapsedTime(started).TotalMinutes, long.Parse(resident.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture)));
+            await Task.Delay(TimeSpan.FromSeconds(5), over).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        return samples;
+    }
+
+    private static double Slope(IReadOnlyList<(double Minutes, long Kib)> samples)
+    {
+        var (middle, mean) = (samples.Average(sample => sample.Minutes), samples.Average(sample => sample.Kib));
+        return samples.Sum(sample => (sample.Minutes - middle) * (sample.Kib - mean)) / samples.Sum(sample => (sample.Minutes - middle) * (sample.Minutes - middle));
+    }
+
+    private static string Quantiles(List<long> milliseconds)
+    {
+        milliseconds.Sort();
+        return milliseconds.Count == 0 ? "none" : $"{milliseconds[milliseconds.Count / 2]} and {milliseconds[(int)((milliseconds.Count - 1) * 0.99)]} ms";
+    }
+}
