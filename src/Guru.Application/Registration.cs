@@ -30,6 +30,7 @@ public static class Registration
         services.AddSingleton<IWork, RetentionWork>();
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
+        services.AddSingleton<CallBackDesk>();
         services.AddSingleton<ErasureFollower>();
         services.AddSingleton<CallTracer>();
         services.AddSingleton<CallRecordings>();

@@ -9,7 +9,7 @@ using Npgsql;
 namespace Guru.EndToEnd.Tests;
 
 /// <summary>Processes of Guru on one PostgreSQL, which can be killed.</summary>
-public sealed class Nodes : IAsyncLifetime
+public class Nodes : IAsyncLifetime
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
@@ -26,7 +26,23 @@ public sealed class Nodes : IAsyncLifetime
     /// <summary>What the model writes, by a part of what was asked; else the stand-in's own rules.</summary>
     public Dictionary<string, string> Written { get; } = new(StringComparer.Ordinal);
 
-    public async Task InitializeAsync()
+    /// <summary>The node that Twilio speaks to.</summary>
+    public Uri Address => _running[0].Address;
+
+    protected virtual TwilioStandInOptions TwilioOptions => new();
+
+    /// <summary>Of every node.</summary>
+    protected virtual Dictionary<string, string> Settings => new(StringComparer.Ordinal)
+    {
+        ["DATABASE_URL"] = _server!.ConnectionString,
+        ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
+        ["Guru__Work__LeaseSeconds"] = "1",
+        ["Guru__Work__PollSeconds"] = "0.1",
+        ["Guru__Messages__ListDelaySeconds"] = "1",
+        ["Guru__Replies__MostTokens"] = "4000",
+    };
+
+    public virtual async Task InitializeAsync()
     {
         _server = await EmbeddedPostgres.StartAsync(_data, NullLogger.Instance, CancellationToken.None);
         Database = NpgsqlDataSource.Create(_server.ConnectionString);
@@ -35,12 +51,12 @@ public sealed class Nodes : IAsyncLifetime
             ApiKey = GuruProcess.OpenAIKey,
             Writes = input => Written.FirstOrDefault(line => input.Said.Contains(line.Key, StringComparison.Ordinal)).Value,
         });
-        Twilio = await TwilioStandIn.StartAsync();
+        Twilio = await TwilioStandIn.StartAsync(TwilioOptions);
         Twilio.Rest.ListingDelay = TimeSpan.FromMilliseconds(500);
         await AddAsync();
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         foreach (var node in _running)
         {
@@ -52,23 +68,18 @@ public sealed class Nodes : IAsyncLifetime
         await Database.DisposeAsync();
         await _server!.DisposeAsync();
         World.DeleteCluster(_data);
+        GC.SuppressFinalize(this);
     }
 
     /// <summary>Starts one more. Twilio speaks to the one that was started first.</summary>
     public async Task AddAsync()
     {
-        var settings = new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["DATABASE_URL"] = _server!.ConnectionString,
-            ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
-            ["Guru__Work__LeaseSeconds"] = "1",
-            ["Guru__Work__PollSeconds"] = "0.1",
-            ["Guru__Messages__ListDelaySeconds"] = "1",
-            ["Guru__Replies__MostTokens"] = "4000",
-        };
-        _running.Add(await GuruProcess.StartAsync(OpenAI, Twilio, settings));
+        _running.Add(await GuruProcess.StartAsync(OpenAI, Twilio, Settings));
         Twilio.AppUrl = _running[0].Address;
     }
+
+    /// <summary>Runs a command beside the nodes.</summary>
+    internal Task<(int ExitCode, IReadOnlyCollection<string> Log)> RunAsync(params string[] command) => GuruProcess.RunAsync(command, OpenAI, Twilio, Settings, _data);
 
     /// <summary>SIGKILL for the one that Twilio speaks to; it speaks to the next, if there is one.</summary>
     public async Task KillAsync()

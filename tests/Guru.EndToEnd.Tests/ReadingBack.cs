@@ -79,7 +79,7 @@ public sealed class ReadingBack(World world) : IClassFixture<World>
 
         paths.ShouldContain("/api/calls/{callSid}/transcript");
         paths.ShouldContain("/health/ready");
-        paths.Where(path => path.StartsWith("/api/whatsapp", StringComparison.Ordinal)).ShouldBe(["/api/whatsapp/voice/calls", "/api/whatsapp/voice/permissions"], ignoreOrder: true);
+        paths.Where(path => path.StartsWith("/api/whatsapp", StringComparison.Ordinal)).ShouldBe(["/api/whatsapp/voice/calls", "/api/whatsapp/voice/calls/{callerId}/{requestId}", "/api/whatsapp/voice/permissions"], ignoreOrder: true);
     }
 
     [Fact]

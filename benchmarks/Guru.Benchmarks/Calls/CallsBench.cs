@@ -27,6 +27,7 @@ internal static class CallsBench
     private const int MeasuredCore = 0;
     private const int OtherCore = 1;
     private const double GoalMs = 20;
+    private const double MostLateMs = 2;
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(2);
 
     public static async Task<IReadOnlyList<CallsFigures>> RunAsync(CallsPlan plan)
@@ -56,7 +57,7 @@ internal static class CallsBench
             var floor = figures.FirstOrDefault(other => other.Who == Floor && other.Calls == f.Calls);
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{f.Who,-6}{f.Calls,6}{f.CpuMs,8:F2}{(floor is null ? double.NaN : f.CpuMs / floor.CpuMs),7:F2}{f.DatabaseMs,7:F2}{f.KiBPerCall,7:F0}  {f.ToModel,-26}  {f.ToCaller,-26}  {f.FirstFrame,8:F1}  {f.WebhookP50,6:F1} / {f.WebhookP99,-6:F1}  {f.LoadLate,8:F1}     {f.Lost}"));
+                $"{f.Who,-6}{f.Calls,6}{f.CpuMs,8:F2}{(floor is null ? double.NaN : f.CpuMs / floor.CpuMs),7:F2}{f.DatabaseMs,7:F2}{f.KiBPerCall,7:F0}  {f.ToModel,-26}  {f.ToCaller,-26}  {f.FirstFrame,8:F1}  {f.WebhookP50,6:F1} / {f.WebhookP99,-6:F1}  {f.LoadLate,8:F1}     {f.Lost}{(f.LoadLate > MostLateMs ? "   the load was late: not valid" : "")}"));
         }
 
         foreach (var who in figures.GroupBy(f => f.Who))

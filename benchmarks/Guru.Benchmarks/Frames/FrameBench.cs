@@ -40,7 +40,7 @@ internal static class FrameBench
             new CallSessionStart(now, AgentsFile.Load(AgentsFile.ShippedPath), new VoiceSettings(), "general", Language: null, Resumed: false, []), new CallRules { LastWordsSeconds = 0 });
         var recorder = new CallRecorder(new Nowhere(), new Nowhere(), new CallLog(new Nowhere(), callSid), callSid, _ => { }, TimeProvider.System, NullLogger.Instance);
         await using var bridge = new CallBridge(
-            callSid, line, session, recorder, now, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, new CallRules { LastWordsSeconds = 0 }, TimeProvider.System, NullLogger.Instance);
+            callSid, line, session, recorder, now, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, _ => Task.FromResult(""), new CallRules { LastWordsSeconds = 0 }, TimeProvider.System, NullLogger.Instance);
 
         // First the model's speech, then the caller's: each direction by itself, on one thread.
         carrier.Wait = vendor.Done.Task;

@@ -22,7 +22,7 @@ internal static class CallRefusals
         [Code(CallRefusalReason.CalleeCountryUnknown)] = ("The country of the person's number is not known.", "Add its prefix and time zones to the calling rules."),
         [Code(CallRefusalReason.RequestLimit)] = ("The person was asked as often as WhatsApp allows.", "Wait until possibleFrom; or the person calls."),
         [Code(CallRefusalReason.CallLimit)] = ("The person was called as often as the rules allow.", "Wait until possibleFrom."),
-        [Code(CallRefusalReason.UnansweredInARow)] = ("The person did not answer the last calls.", "Wait until they write or call."),
+        [Code(CallRefusalReason.UnansweredInARow)] = ("The person did not answer the last calls.", "Wait until they write."),
         [Code(CallRefusalReason.OutsideWakingHours)] = ("It is not a time at which people are called, by the person's clock.", "Wait until possibleFrom, or give a latest after it, and the call waits."),
         [Code(CallRefusalReason.CallUnderWay)] = ("A call to the person is under way.", "Wait until it is over."),
         [Code(CallRefusalReason.Erased)] = ("The person was erased.", null),

@@ -6,7 +6,10 @@ using Microsoft.AspNetCore.Mvc;
 
 namespace Guru.Api.Calling;
 
-/// <summary>Asking people for permission, and calling them. Both are taken at once and done by the to-do list; asked again with the same Idempotency-Key, they tell how far it is.</summary>
+/// <summary>
+/// Asking people for permission, and calling them. Both are taken at once and done by the to-do list; asked again with the same
+/// Idempotency-Key, they tell how far it is. A call that was not placed yet can be cancelled, be it asked for here or arranged with the person.
+/// </summary>
 internal static class CallingEndpoints
 {
     private const string Key = "Idempotency-Key";
@@ -18,6 +21,13 @@ internal static class CallingEndpoints
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status422UnprocessableEntity).ProducesValidationProblem();
         calling.MapPost("/permissions", AskAsync).WithSummary("Asks a person, with a template, whether they may be called.");
         calling.MapPost("/calls", PlaceAsync).WithSummary("Has a person called, if they have agreed to it and the rules allow it; else says why not, and what would make it possible.");
+        calling.MapDelete("/calls/{callerId}/{requestId}", CancelAsync).WithSummary("Cancels a call that was asked for, or arranged with the person, and is not placed yet. The ledger has its requestId.");
+    }
+
+    private static async Task<NoContent> CancelAsync(IMediator mediator, string callerId, string requestId, CancellationToken cancellationToken)
+    {
+        await mediator.Send(new CancelCall(callerId, requestId), cancellationToken);
+        return TypedResults.NoContent();
     }
 
     private static async Task<Accepted<PermissionAsked>> AskAsync(

@@ -228,6 +228,7 @@ internal sealed class Refusals : IExceptionHandler
         {
             CallRefusedException e => CallRefusals.Problem(e),
             UnknownPersonException e => Results.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such caller.", detail: e.Message),
+            UnknownRequestException e => Results.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such request.", detail: e.Message),
             KeyReusedException e => Results.Problem(statusCode: StatusCodes.Status422UnprocessableEntity, title: "The key is used.", detail: e.Message),
             ValidationException e => Results.ValidationProblem(
                 e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),

@@ -35,10 +35,9 @@ public sealed partial class CallFollowUp(
         {
             await AfterCallAsync(item, conversation, callSid, cancellationToken);
         }
-        else if (conversation.State.Consent is var consent && consent.CallBacks.GetValueOrDefault(item.Subject) is { State: CallBackState.Confirmed }
-            && consent.Calls.GetValueOrDefault(item.Subject) is { Refused: not null })
+        else if (NewsOf(conversation.State.Consent, item.Subject) is { } news)
         {
-            await TellAsync(item, conversation, conversation.State, FixedText.CallBackFailed, agent: null, language: null, cancellationToken);
+            await TellAsync(item, conversation, conversation.State, news, agent: null, language: null, cancellationToken);
         }
     }
 
@@ -52,6 +51,14 @@ public sealed partial class CallFollowUp(
         LogGivenUp(item.Subject, error.Reason);
         await NotSentAsync(new ConversationLog(store, item.CallerId), item, error.Reason, cancellationToken);
     }
+
+    /// <summary>What a person should know of a call that they wait for; null where they wait for none, or know it.</summary>
+    private static FixedText? NewsOf(CallConsent consent, string callBackId) => consent.CallBacks.GetValueOrDefault(callBackId) switch
+    {
+        { CancelledBy: CallBackCancelled.ByOperator } => FixedText.CallBackCancelled,
+        { State: CallBackState.Confirmed } when consent.Calls.GetValueOrDefault(callBackId) is { Refused: not null } => FixedText.CallBackFailed,
+        _ => null,
+    };
 
     private async Task AfterCallAsync(WorkItem item, ConversationLog conversation, CallSid callSid, CancellationToken cancellationToken)
     {

@@ -32,6 +32,7 @@ public sealed partial class CallSummarizer(
     {
         var call = new CallLog(store, CallSid.Parse(item.Subject));
         var events = await call.ReadAsync(cancellationToken);
+        await TellLanguageAsync(item, events, cancellationToken);
         var turns = events.OfType<UtteranceTranscribed>().Where(turn => !string.IsNullOrWhiteSpace(turn.Heard)).OrderBy(turn => turn.StartMs).ToList();
         if (call.State.Summary is null && turns.Exists(turn => turn.Speaker == Speaker.Caller))
         {
@@ -63,6 +64,22 @@ public sealed partial class CallSummarizer(
         }
 
         await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft) : NotSent(item, error.Reason), cancellationToken);
+    }
+
+    /// <summary>What the caller turned out to speak is told to their conversation behind the call's own record: a node that died in between did not come to it.</summary>
+    private async Task TellLanguageAsync(WorkItem item, IReadOnlyList<CallEvent> call, CancellationToken cancellationToken)
+    {
+        if (call.OfType<CallLanguageDetermined>().LastOrDefault() is not { } told)
+        {
+            return;
+        }
+
+        var log = new ConversationLog(store, item.CallerId);
+        var events = await log.ReadAsync(cancellationToken);
+        if (!events.Any(known => known is LanguageDetermined or CallerErased && known.At >= told.At))
+        {
+            await log.AppendAsync(new DetermineLanguage(new LanguageDetermined(item.CallerId, told.Language, told.Evidence, told.At)), cancellationToken);
+        }
     }
 
     private async Task SummarizeAsync(WorkItem item, CallLog call, IReadOnlyList<UtteranceTranscribed> turns, CancellationToken cancellationToken)

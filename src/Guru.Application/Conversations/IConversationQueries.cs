@@ -48,7 +48,10 @@ public sealed record TimelineEntry(
     string? MessageSid,
     string? Delivery)
 {
-    /// <summary>Of a caller's message: why there is no reply to it, as a code.</summary>
+    /// <summary>
+    /// Of a caller's message: why there is no reply to it, as a code. Of one of ours that has no words: what was not sent and why, such as
+    /// callSummary windowClosed.
+    /// </summary>
     public string? Failure { get; init; }
 
     public override string ToString() => $"{nameof(TimelineEntry)} {Channel} {Speaker}";

@@ -62,7 +62,10 @@ public sealed class Outbox(
             {
                 if (draft.Parts[index] is { MessageSid: null } part)
                 {
-                    var message = new OutgoingMessage(CallerAddress.Parse(to.Address), part.Body, address.MessageStatus);
+                    var message = new OutgoingMessage(CallerAddress.Parse(to.Address), part.Body, address.MessageStatus)
+                    {
+                        Template = part.ContentSid is { } content ? new MessageTemplate(content, Variables: null) : null,
+                    };
                     draft = draft.With(index, (await messenger.SendAsync(message, cancellationToken)).MessageSid);
                     await SaveAsync(item, draft, cancellationToken);
                 }
@@ -144,7 +147,8 @@ public sealed record Draft(
 }
 
 /// <param name="MessageSid">Set once it was sent.</param>
-public sealed record DraftPart(string Body, string? MessageSid)
+/// <param name="ContentSid">Of the template that it is sent as; null for plain words.</param>
+public sealed record DraftPart(string Body, string? MessageSid, string? ContentSid = null)
 {
     public override string ToString() => $"{nameof(DraftPart)} {MessageSid}";
 }

@@ -40,6 +40,7 @@ public sealed partial class Replier(
     IFixedTexts texts,
     Outbox outbox,
     CallBacks callBacks,
+    ITemplates templates,
     IOptions<ReplyRules> rules,
     TimeProvider time,
     ILogger<Replier> logger) : IWork
@@ -92,7 +93,8 @@ public sealed partial class Replier(
             draft = await ApologizeAsync(item, log.State, error.Reason, cancellationToken);
         }
 
-        if (draft is { Failure: null } && draft.Parts.TrueForAll(part => part.MessageSid is not null))
+        // A button that is refused does not unsay the words above it.
+        if (draft is { Failure: null, SentSids.IsEmpty: false } && draft.Parts.TrueForAll(part => part.MessageSid is not null || part.ContentSid is not null))
         {
             await RecordAsync(item.CallerId, log, draft, cancellationToken);
             draft = null;
@@ -254,7 +256,7 @@ public sealed partial class Replier(
             decision?.Reason ?? (words.Length == 0 ? "There are no words to go by; the present agent stays." : "The router did not answer; the present agent stays."),
             alternatives,
             Routing.PromptVersion,
-            time.GetUtcNow()))).ToList();
+            time.GetUtcNow()) { OffersCall = decision?.OfferCall == true })).ToList();
         await log.AppendAsync(selections, (_, error) => throw error, cancellationToken);
         await SpeakAsync(callerId, log, decision?.Language, "text", cancellationToken);
         if (decision is not null)
@@ -269,6 +271,7 @@ public sealed partial class Replier(
         var open = log.State.Open.TakeWhile(message => message is { Routed: true, Text: not null }).ToList();
         var known = await memory.OfAsync(callerId, entry => IsOpen(log.State, entry), cancellationToken);
         var agent = agents[log.State.Agent];
+        var card = open.Exists(message => message.OffersCall) ? await templates.FindAsync(TemplateKind.CallCard, log.State.Language, cancellationToken) : null;
         var instructions =
             $"""
             {agents.House}
@@ -278,14 +281,18 @@ public sealed partial class Replier(
             {agent.Prompt}
 
             {(log.State.Language is { } language ? $"The caller's language is {language} (ISO 639-1)." : "")}
+            {Clock.Now(time.GetUtcNow())}
             {callBacks.Told(log.State)}
+            {(card is null ? "" : "A button by which the person can call you is sent below your reply: say in a few words that they can tap it.")}
             {known.Text}
             """;
         var request = new TextRequest(
             "reply", instructions.Trim(), [.. open.Select(message => new TextTurn(Speaker.Caller, Said(message)))], Schema: null, rules.Value.MostTokens, callerId.Value);
         var answer = await model.AnswerAsync(request, cancellationToken);
         var draft = Draft.Of(SidsOf(open), agent.Name, answer.Text);
-        return draft.Parts.IsEmpty ? throw new TextModelException("empty", transient: true) : draft;
+        return draft.Parts.IsEmpty ? throw new TextModelException("empty", transient: true)
+            : card is null ? draft
+            : draft with { Parts = draft.Parts.Add(new DraftPart(card.Body, MessageSid: null, card.ContentSid)) };
     }
 
     private async Task SpeakAsync(CallerId callerId, ConversationLog log, string? language, string evidence, CancellationToken cancellationToken)
@@ -351,6 +358,9 @@ public enum FixedText
 
     /// <summary>The call they had asked for is not placed.</summary>
     CallBackFailed,
+
+    /// <summary>The call they had asked for was cancelled by us.</summary>
+    CallBackCancelled,
 
     /// <summary>May we call? And the button of it.</summary>
     PermissionRequest,

@@ -25,6 +25,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> _dial;
     private readonly CallSid _callSid;
     private readonly Action<HeardTurn> _heardLate;
+    private readonly Func<ArrangeCallBack, Task<string>> _arrange;
     private readonly ICallWatcher? _watcher;
     private readonly CallRules _rules;
     private readonly TimeProvider _time;
@@ -43,6 +44,7 @@ public sealed partial class CallBridge : IAsyncDisposable
 
     /// <param name="zero">The wall time at which the call's clock stands at 0.</param>
     /// <param name="heardLate">Told of a turn that was transcribed after the line was gone.</param>
+    /// <param name="arrange">Puts on record what the caller wants about a call at a later time, and tells what came of it.</param>
     /// <param name="dial">Opens a session with the model; the first may have been opened before.</param>
     public CallBridge(
         CallSid callSid,
@@ -52,12 +54,13 @@ public sealed partial class CallBridge : IAsyncDisposable
         DateTimeOffset zero,
         Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> dial,
         Action<HeardTurn> heardLate,
+        Func<ArrangeCallBack, Task<string>> arrange,
         CallRules rules,
         TimeProvider time,
         ILogger logger)
     {
-        (_callSid, _line, _session, _recorder, _dial, _heardLate, _rules, _time, _logger) =
-            (callSid, line, session, recorder, dial, heardLate, rules, time, logger);
+        (_callSid, _line, _session, _recorder, _dial, _heardLate, _arrange, _rules, _time, _logger) =
+            (callSid, line, session, recorder, dial, heardLate, arrange, rules, time, logger);
         _watcher = line as ICallWatcher;
         _started = time.GetTimestamp();
         _startedAt = time.GetUtcNow() - zero;
@@ -413,6 +416,9 @@ public sealed partial class CallBridge : IAsyncDisposable
                         _heardLate(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
                     }
 
+                    break;
+                case ArrangeCallBack d:
+                    Beside(Task.Run(async () => Tell(new CallBackAnswered(d.ToolCallId, await _arrange(d))), CancellationToken.None));
                     break;
                 case DialModel d:
                     var configuration = _session.Configuration(d.Agent, d.Language);

@@ -28,6 +28,10 @@ public sealed record StopNow : CallInput;
 /// <summary>A turn of the stream before this one was transcribed only now.</summary>
 public sealed record HeardLate(HeardTurn Turn) : CallInput;
 
+/// <summary>What an agent wanted about a call-back is on record, or could not be.</summary>
+/// <param name="Output">For the agent, as JSON.</param>
+public sealed record CallBackAnswered(string ToolCallId, string Output) : CallInput;
+
 /// <summary>The session's deadline has come.</summary>
 public sealed record DeadlineCame : CallInput;
 
@@ -64,6 +68,14 @@ public sealed record ConfigureModel(string Agent, string? Language, bool IsFresh
 public sealed record RewindCaller(long FromMs) : CallDecision;
 
 public sealed record Record(Domain.Calls.CallCommand Fact) : CallDecision;
+
+/// <summary>The caller wants to be called later, agrees to it, or does not want it any more; <see cref="CallBackAnswered"/> tells what came of it.</summary>
+/// <param name="Arguments">Of the tool, as the model wrote them.</param>
+/// <param name="Agent">Who has the call.</param>
+public sealed record ArrangeCallBack(string ToolCallId, string Arguments, string Agent) : CallDecision
+{
+    public override string ToString() => $"{nameof(ArrangeCallBack)} {ToolCallId}";
+}
 
 /// <summary>Guru ends the call: the line is to be closed once the end is on record.</summary>
 public sealed record HangUp(Domain.Calls.CallEndReason Reason) : CallDecision;

@@ -90,6 +90,7 @@ public sealed partial class CallSession
         _open = new CallerTurn(Key(e.ItemId), _agent, startMs);
         _callerTurns[e.ItemId] = _unanswered = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
+        _mayHaveAgreed = true;
         _reprompts = 0;
         CancelEnding();
         CutSpeech(startMs);

@@ -4,11 +4,12 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Voice;
 
-/// <summary>What the agent asks to be done: end the call, hand it over to another agent, speak another language.</summary>
+/// <summary>What the agent asks to be done: end the call, hand it over to another agent, speak another language, call back later.</summary>
 public sealed partial class CallSession
 {
     private const string TakeOver = "handOff";
     private const string WentOnSpeaking = "The caller went on speaking.";
+    private const string NobodyAgreed = "The caller has not answered yet: say the day and the time, and ask them first.";
     private const string Unreachable = "The other advisor cannot be reached now: say so briefly, and help the caller yourself.";
 
     /// <summary>Another agent is to go on with the call, once what is being said has been heard.</summary>
@@ -33,6 +34,9 @@ public sealed partial class CallSession
                 break;
             case VoiceTools.SetLanguage:
                 OnSetLanguage(e);
+                break;
+            case VoiceTools.CallBack:
+                OnCallBack(e);
                 break;
             default:
                 Tell(new AnswerTool(e.ToolCallId, """{"error":"There is no such tool."}"""));
@@ -80,6 +84,44 @@ public sealed partial class CallSession
     {
         _decisions.Add(new Record(new RecordLanguage(new CallLanguageDetermined(language, evidence, At(_now)))));
         ConfigureInUse();
+    }
+
+    // --- calling back ---
+
+    /// <summary>A call-back is an appointment by the caller's word, so that words of theirs must lie between what is proposed and what is confirmed.</summary>
+    private void OnCallBack(ToolCalled e)
+    {
+        var action = VoiceTools.Argument(e.Arguments, "action");
+        if (_open is not null || _responses.IsCut(e.ResponseId))
+        {
+            Refuse(e.ToolCallId, "done", WentOnSpeaking); // What is in the way goes on by itself.
+        }
+        else if (action == VoiceTools.Confirm && !_mayHaveAgreed)
+        {
+            Refuse(e.ToolCallId, "done", NobodyAgreed);
+            GoOn();
+        }
+        else
+        {
+            _mayHaveAgreed &= action != VoiceTools.Propose;
+            _decisions.Add(new ArrangeCallBack(e.ToolCallId, e.Arguments, _agent));
+            _arranging[e.ToolCallId] = _epoch;
+        }
+    }
+
+    private void OnCallBackAnswered(CallBackAnswered e)
+    {
+        if (!_arranging.Remove(e.ToolCallId, out var epoch) || _lineIsGone)
+        {
+            return;
+        }
+
+        // A session that did not ask has no place for an answer.
+        Tell(epoch == _epoch ? new AnswerTool(e.ToolCallId, e.Output) : new AddSystemItem($"About the call at a later time: {e.Output}"));
+        if (_open is null && _ending is null && _handOver is null && _responses.Wanted is null)
+        {
+            GoOn();
+        }
     }
 
     // --- handing over ---

@@ -15,6 +15,7 @@ namespace Guru.Application.Voice;
 /// <param name="Memory">What the agent is told of the time before the call.</param>
 /// <param name="Sideband">The audio goes between a browser and the model; this session attends, and is told what the caller hears.</param>
 /// <param name="Purpose">Why Guru calls; null where it is called.</param>
+/// <param name="BeginsAt">By the call's clock; later than 0 on a new stream.</param>
 public sealed record CallSessionStart(
     DateTimeOffset Zero,
     AgentCatalog Agents,
@@ -26,7 +27,8 @@ public sealed record CallSessionStart(
     string? StreamSid = null,
     string? Memory = null,
     bool Sideband = false,
-    string? Purpose = null);
+    string? Purpose = null,
+    TimeSpan BeginsAt = default);
 
 /// <summary>
 /// The course of a call: what happened goes in, what to do and what to record comes out. No sockets, no clock; the same
@@ -63,11 +65,13 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private CallerFrames _frames;
     private AgentTurn? _speaking;
     private long _latestStartMs = -1;
-    private TimeSpan _now;
+    private TimeSpan _now = start.BeginsAt;
 
     private string _agent = start.Agent;
     private HandOver? _handOver;
     private int _handOffs;
+    private bool _mayHaveAgreed; // The caller has spoken since a call-back was proposed.
+    private readonly Dictionary<string, int> _arranging = new(StringComparer.Ordinal); // Tool calls about a call-back, and the session that asked.
 
     private string? _model;
     private int _epoch;
@@ -116,7 +120,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     public VoiceConfiguration Configured => Configuration(_agent);
 
     /// <summary>How a session with the model is set up for an agent.</summary>
-    public VoiceConfiguration Configuration(string agent, string? language) => start.Voice.For(start.Agents, agent, language);
+    public VoiceConfiguration Configuration(string agent, string? language) => start.Voice.For(start.Agents, agent, language, At(_now));
 
     /// <summary>How much of what was sent to the caller has been played since the last clear.</summary>
     public long PlayedMs(TimeSpan now) => AudioLength.ToMs(_playback.PlayedBytes(now));
@@ -249,6 +253,9 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
             case DrainBegan { Within: var within }:
                 _drainAt ??= now + within;
                 break;
+            case CallBackAnswered e:
+                OnCallBackAnswered(e);
+                break;
             case DeadlineCame:
                 _playback.Tick(now);
                 break;
@@ -290,7 +297,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     }
 
     private bool IsQuiet =>
-        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _handOver is null && _responses.IsFree && IsAllHeard;
+        _model is not null && _open is null && _answerDueAt is null && _retryAt is null && _ending is null && _handOver is null && _arranging.Count == 0 && _responses.IsFree
+        && IsAllHeard;
 
     /// <summary>Nothing of what the agent said waits to be heard.</summary>
     private bool IsAllHeard => _playback.IsIdle && !_agentTurns.Exists(turn => turn.HeldUntil > _now);

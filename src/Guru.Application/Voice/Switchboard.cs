@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Recordings;
@@ -22,6 +23,7 @@ public sealed partial class Switchboard(
     CallerMemory memory,
     IVoiceModelDialer dialer,
     IBrowserSessions browsers,
+    CallBackDesk callBacks,
     IOptions<CallRules> rules,
     IOptions<VoiceSettings> voice,
     AgentCatalog agents,
@@ -271,7 +273,8 @@ public sealed partial class Switchboard(
             line.StreamSid,
             CallPrompts.Remember(call.Purpose, call.Memory),
             Sideband: call.CallSid.IsWebapp,
-            Purpose: call.Purpose);
+            Purpose: call.Purpose,
+            BeginsAt: connectedAt - zero);
         var trace = tracer.Begin(start, rules.Value);
         live.Recording = recordings.Begin(call, line.StreamSid, zero, connectedAt, Node);
         line = live.Recording is null ? line : new RecordedLine(line, live.Recording);
@@ -299,6 +302,7 @@ public sealed partial class Switchboard(
             zero,
             (configuration, token) => live.DialAsync(inner => DialAsync(call, configuration, inner), token),
             turn => HearLate(live, turn),
+            wish => callBacks.AnswerAsync(call.CallSid, call.CallerId, wish),
             rules.Value,
             time,
             logger);
@@ -351,7 +355,7 @@ public sealed partial class Switchboard(
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
-        DialAsync(call, voice.Value.For(agents, call.Agent, call.Language), cancellationToken);
+        DialAsync(call, voice.Value.For(agents, call.Agent, call.Language, time.GetUtcNow()), cancellationToken);
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, VoiceConfiguration configuration, CancellationToken cancellationToken) =>
         call.CallSid.IsWebapp

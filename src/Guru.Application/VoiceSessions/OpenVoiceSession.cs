@@ -27,7 +27,7 @@ public sealed class OpenVoiceSessionValidator : AbstractValidator<OpenVoiceSessi
 }
 
 public sealed class OpenVoiceSessionHandler(
-    CallerMemory memory, AgentCatalog agents, IOptions<VoiceSettings> voice, IBrowserSessions sessions)
+    CallerMemory memory, AgentCatalog agents, IOptions<VoiceSettings> voice, IBrowserSessions sessions, TimeProvider time)
     : IRequestHandler<OpenVoiceSession, OpenedVoiceSession>
 {
     /// <summary>What the model's operator is told of people whom Guru does not know.</summary>
@@ -36,7 +36,7 @@ public sealed class OpenVoiceSessionHandler(
     public async Task<OpenedVoiceSession> Handle(OpenVoiceSession request, CancellationToken cancellationToken)
     {
         var known = request.CallerId is { } callerId ? await memory.OfAsync(callerId, _ => false, cancellationToken) : Remembered.Nothing;
-        var configuration = voice.Value.For(agents, request.Agent ?? known.OpeningAgent(agents).Name, known.Language).Unattended(known.Text);
+        var configuration = voice.Value.For(agents, request.Agent ?? known.OpeningAgent(agents).Name, known.Language, time.GetUtcNow()).Unattended(known.Text);
         var secret = await sessions.IssueSecretAsync(configuration, request.CallerId?.Value ?? Nobody, cancellationToken);
         return new OpenedVoiceSession(secret, configuration.Agent, known.Language, configuration.Instructions);
     }

@@ -61,7 +61,7 @@ public sealed partial class StartBrowserCallHandler(
         }
 
         var (agent, because) = request.Agent is { } asked ? (asked, "The webapp asked for this agent.") : known.OpeningAgent(agents);
-        var answered = await sessions.CallAsync(voice.Value.For(agents, agent, known.Language), request.Offer, request.CallerId.Value, cancellationToken);
+        var answered = await sessions.CallAsync(voice.Value.For(agents, agent, known.Language, time.GetUtcNow()), request.Offer, request.CallerId.Value, cancellationToken);
         var callSid = answered.CallSid;
         var token = StreamToken.For(callSid, attempt: 0, secret.Value);
         var start = new StartCall(

@@ -36,15 +36,16 @@ public sealed class VoiceSettings
     public int MaxOutputTokens { get; set; } = 4096;
 
     /// <summary>The one configuration of a conversation with an agent, for phone and webapp.</summary>
-    public VoiceConfiguration For(AgentCatalog agents, string? agentName, string? language)
+    /// <param name="now">Models have no clock.</param>
+    public VoiceConfiguration For(AgentCatalog agents, string? agentName, string? language, DateTimeOffset now)
     {
         var agent = agents[agentName];
-        var instructions = $"{agents.House}\n\n{agents.Spoken}\n\n{agent.Prompt}";
+        var instructions = $"{agents.House}\n\n{agents.Spoken}\n\n{agent.Prompt}\n\n{Clock.Now(now)}";
         return new VoiceConfiguration(
             agent.Name,
             Model,
             agent.Voice ?? Voice,
-            language is null ? instructions : $"{instructions}\n\nThe caller's language is {language} (ISO 639-1).",
+            language is null ? instructions : $"{instructions} The caller's language is {language} (ISO 639-1).",
             new Transcription(TranscriptionModel, language is null ? [] : [language], Prompt: null),
             new TurnDetection(VadThreshold, PrefixPaddingMs, SilenceDurationMs),
             VoiceTools.Of(agents, agent),

@@ -16,6 +16,15 @@ public static class VoiceTools
     /// <summary>Arguments: language, an ISO 639-1 code.</summary>
     public const string SetLanguage = "set_language";
 
+    /// <summary>Arguments: action, at, timeZone, about.</summary>
+    public const string CallBack = "call_back";
+
+    /// <summary>The actions of <see cref="CallBack"/>.</summary>
+    public const string Propose = "propose";
+    public const string Confirm = "confirm";
+    public const string Cancel = "cancel";
+    public const string LookUp = "look_up";
+
     private const int MostCharacters = 500;
 
     private static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -30,11 +39,29 @@ public static class VoiceTools
         "Sets the language of the conversation. Use it when the caller asks you to speak another language.",
         """{"type":"object","properties":{"language":{"type":"string","description":"ISO 639-1, such as es"}},"required":["language"],"additionalProperties":false}""");
 
+    private static readonly VoiceTool CallBackTool = new(
+        CallBack,
+        "A call to this person at a later time. When they want to be called, propose it, with at, and timeZone where they have said it; then say the day and the time and ask "
+        + "whether that is right. Only when they have said yes, confirm it. Cancel it when they do not want it any more; look_up tells what is proposed or arranged.",
+        new JsonObject
+        {
+            ["type"] = "object",
+            ["properties"] = new JsonObject
+            {
+                ["action"] = new JsonObject { ["type"] = "string", ["enum"] = new JsonArray(Propose, Confirm, Cancel, LookUp) },
+                ["at"] = Text("By the caller's clock, such as 2026-11-23T10:00; or, where they say in how long, in UTC with a Z at its end."),
+                ["timeZone"] = Text("The caller's, as an IANA name such as America/New_York, where they have said where they are."),
+                ["about"] = Text("What the call is to be about, in a few words."),
+            },
+            ["required"] = new JsonArray("action"),
+            ["additionalProperties"] = false,
+        }.ToJsonString(Plain));
+
     /// <summary>The tools of an agent; nobody can hand over where there is no other.</summary>
     public static IReadOnlyList<VoiceTool> Of(AgentCatalog agents, Agent agent) =>
         agents.Agents.Where(other => other.Name != agent.Name).ToList() is { Count: > 0 } others
-            ? [EndCallTool, SetLanguageTool, HandOffTool(others)]
-            : [EndCallTool, SetLanguageTool];
+            ? [EndCallTool, SetLanguageTool, CallBackTool, HandOffTool(others)]
+            : [EndCallTool, SetLanguageTool, CallBackTool];
 
     /// <summary>A text among a tool's arguments as the model wrote them, cut to 500 characters; null where there is none.</summary>
     public static string? Argument(string arguments, string name)

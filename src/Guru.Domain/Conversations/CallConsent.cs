@@ -34,6 +34,10 @@ public sealed record RefuseOutboundCall(string RequestId, CallRefusalReason Reas
 /// <summary>How a call of ours ended, in any order with what else is known of it.</summary>
 public sealed record RecordOutboundEnd(CallSid CallSid, CallStatus Outcome, int? ErrorCode, CallingRules Rules, DateTimeOffset At) : ConsentCommand(At);
 
+/// <summary>An operator does not want a call any more that was asked for or arranged. One that is on its way to the carrier may still ring.</summary>
+/// <exception cref="RuleException">It was placed.</exception>
+public sealed record CancelOutboundCall(string RequestId, CallerId CallerId, DateTimeOffset At) : ConsentCommand(At);
+
 public sealed record ProposeCallBack(CallBackProposed Proposal) : ConsentCommand(Proposal.At);
 
 public sealed record ConfirmCallBack(string CallBackId, CallerId CallerId, DateTimeOffset At) : ConsentCommand(At);
@@ -88,7 +92,9 @@ public enum CallBackState
     Cancelled,
 }
 
-public sealed record CallBack(string CallBackId, DateTimeOffset DueAt, string TimeZone, string? Agent, string Reason, CallBackState State, DateTimeOffset At);
+/// <param name="CancelledBy">As in <see cref="CallBackCancelled"/>.</param>
+public sealed record CallBack(
+    string CallBackId, DateTimeOffset DueAt, string TimeZone, string? Agent, string Reason, CallBackState State, DateTimeOffset At, string? CancelledBy = null);
 
 /// <summary>What a person has said about being called, and what was done about it.</summary>
 /// <param name="Permission">As given; it may have expired.</param>
@@ -168,11 +174,11 @@ public sealed record CallConsent(
         CallBackConfirmed e => consent with
         {
             CallBacks = consent.CallBacks.SetItem(e.CallBackId, consent.CallBacks[e.CallBackId] with { State = CallBackState.Confirmed }),
-            TimeZone = consent.CallBacks[e.CallBackId].TimeZone,
+            TimeZone = consent.CallBacks[e.CallBackId].TimeZone is { Length: > 0 } told ? told : consent.TimeZone,
         },
         CallBackCancelled e => consent with
         {
-            CallBacks = consent.CallBacks.SetItem(e.CallBackId, consent.CallBacks[e.CallBackId] with { State = CallBackState.Cancelled }),
+            CallBacks = consent.CallBacks.SetItem(e.CallBackId, consent.CallBacks[e.CallBackId] with { State = CallBackState.Cancelled, CancelledBy = e.By }),
         },
 
         // How often they were asked and called is kept, without words: WhatsApp's limits do not forget.
@@ -211,6 +217,7 @@ public sealed record CallConsent(
             RecordPlacedCall c => Placed(consent, c),
             RefuseOutboundCall c => Refuse(consent, c),
             RecordOutboundEnd c => End(consent, c),
+            CancelOutboundCall c => Cancel(consent, c),
 
             ProposeCallBack c => consent.CallBacks.ContainsKey(c.Proposal.CallBackId) || consent.Erased ? [] : [c.Proposal],
             ConfirmCallBack c => consent.CallBacks.GetValueOrDefault(c.CallBackId) is { State: CallBackState.Proposed } back
@@ -313,6 +320,21 @@ public sealed record CallConsent(
             ]
             : [];
 
+    private static IReadOnlyList<ConsentEvent> Cancel(CallConsent consent, CancelOutboundCall command)
+    {
+        var call = consent.Calls.GetValueOrDefault(command.RequestId);
+        if (call?.CallSid is not null)
+        {
+            throw new RuleException("The call was placed already.");
+        }
+
+        ConsentEvent[] back = consent.CallBacks.GetValueOrDefault(command.RequestId) is { State: not CallBackState.Cancelled } arranged && call?.Refused is null
+            ? [new CallBackCancelled(arranged.CallBackId, command.CallerId, CallBackCancelled.ByOperator, command.At)] : [];
+        ConsentEvent[] wish = call is { Refused: null }
+            ? [new OutboundCallRefused(call.RequestId, call.CallerId, [CallPolicy.Code(CallRefusalReason.Cancelled)], PossibleFrom: null, ErrorCode: null, command.At)] : [];
+        return [.. back, .. wish];
+    }
+
     private static IReadOnlyList<ConsentEvent> End(CallConsent consent, RecordOutboundEnd command)
     {
         var call = consent.CallOf(command.CallSid);
@@ -335,7 +357,7 @@ public sealed record CallConsent(
     private static IEnumerable<CallBackCancelled> Replaced(CallConsent consent, ConfirmCallBack by) =>
         consent.CallBacks.Values
             .Where(back => back.State == CallBackState.Confirmed && back.DueAt > by.At)
-            .Select(back => new CallBackCancelled(back.CallBackId, by.CallerId, "caller", by.At));
+            .Select(back => new CallBackCancelled(back.CallBackId, by.CallerId, CallBackCancelled.ByCaller, by.At));
 
     private CallConsent Set(OutboundCall call) => this with { Calls = Calls.SetItem(call.RequestId, call) };
 

@@ -95,9 +95,10 @@ public sealed record OutboundCallRefused(
 public sealed record OutboundCallEnded(string RequestId, CallerId CallerId, CallSid CallSid, CallStatus Outcome, int? ErrorCode, DateTimeOffset At)
     : ConsentEvent(CallerId, At);
 
-/// <summary>A call at a later time was offered; nothing happens unless the person agrees.</summary>
-/// <param name="TimeZone">The person's, as an IANA name.</param>
+/// <summary>A call at a later time was offered, in writing or on the phone; nothing happens unless the person agrees.</summary>
+/// <param name="TimeZone">The person's, as an IANA name; empty where they told in how long, and no clock.</param>
 /// <param name="Reason">What the call is about.</param>
+/// <param name="Address">Of who is on the phone; null where they write.</param>
 public sealed record CallBackProposed(
     string CallBackId,
     CallerId CallerId,
@@ -105,13 +106,18 @@ public sealed record CallBackProposed(
     string TimeZone,
     string? Agent,
     [property: PersonalData(PersonalDataKind.Message)] string Reason,
-    DateTimeOffset At) : ConsentEvent(CallerId, At);
+    DateTimeOffset At,
+    [property: PersonalData(PersonalDataKind.Contact)] string? Address = null) : ConsentEvent(CallerId, At);
 
 /// <summary>The person wants that call.</summary>
 public sealed record CallBackConfirmed(string CallBackId, CallerId CallerId, DateTimeOffset DueAt, DateTimeOffset At) : ConsentEvent(CallerId, At);
 
 /// <param name="By">caller or operator.</param>
-public sealed record CallBackCancelled(string CallBackId, CallerId CallerId, string By, DateTimeOffset At) : ConsentEvent(CallerId, At);
+public sealed record CallBackCancelled(string CallBackId, CallerId CallerId, string By, DateTimeOffset At) : ConsentEvent(CallerId, At)
+{
+    public const string ByCaller = "caller";
+    public const string ByOperator = "operator";
+}
 
 /// <summary>The person is forgotten: nobody calls them any more.</summary>
 public sealed record CallerErased(CallerId CallerId, DateTimeOffset At) : ConsentEvent(CallerId, At);

@@ -28,7 +28,11 @@ public sealed record RecordSummary(ConversationSummarized Summary) : Conversatio
 
 /// <summary>A message that waits for an answer.</summary>
 /// <param name="Text">Null for a voice note that is not written down yet.</param>
-public sealed record OpenMessage(string MessageSid, MessageKind Kind, string? Text, string? MediaUrl, string? MediaType, bool Routed, DateTimeOffset At);
+public sealed record OpenMessage(string MessageSid, MessageKind Kind, string? Text, string? MediaUrl, string? MediaType, bool Routed, DateTimeOffset At)
+{
+    /// <summary>As <see cref="AgentSelected.OffersCall"/>.</summary>
+    public bool OffersCall { get; init; }
+}
 
 /// <summary>A conversation in writing, as its events tell it.</summary>
 /// <param name="Open">The messages that wait for an answer, oldest first.</param>
@@ -78,7 +82,7 @@ public sealed record Conversation(
         AgentSelected e => conversation with
         {
             Agent = e.Agent,
-            Open = Change(conversation.Open, e.MessageSid, message => message with { Routed = true }),
+            Open = Change(conversation.Open, e.MessageSid, message => message with { Routed = true, OffersCall = e.OffersCall }),
         },
         MessageReplied e => conversation with
         {
@@ -149,6 +153,7 @@ public sealed record Conversation(
         OutboundCallRequested e => conversation.At(e.Address),
         CallPermissionGranted e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.GrantId), LastReceivedAt = e.At },
         CallPermissionDeclined e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.MessageSid), LastReceivedAt = e.At },
+        CallBackProposed e => conversation.At(e.Address ?? "") with { LastReceivedAt = e.At }, // They have just asked for it.
         OutboundCallEnded { Outcome: Calls.CallStatus.Completed } e => conversation with { LastReceivedAt = e.At },
         CallerErased e => Empty with
         {

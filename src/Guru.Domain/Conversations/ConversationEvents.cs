@@ -66,7 +66,11 @@ public sealed record AgentSelected(
     [property: PersonalData(PersonalDataKind.Message)] string Reason,
     ImmutableArray<string> Alternatives,
     string PromptVersion,
-    DateTimeOffset At) : ConversationEvent(At);
+    DateTimeOffset At) : ConversationEvent(At)
+{
+    /// <summary>The person would rather talk: the reply brings a button by which they can call.</summary>
+    public bool OffersCall { get; init; }
+}
 
 /// <summary>One reply went out, in as many messages as its length asked for.</summary>
 /// <param name="Answers">The messages it answers; several that came in a burst are answered once.</param>

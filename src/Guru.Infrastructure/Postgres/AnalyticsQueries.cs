@@ -120,7 +120,7 @@ internal sealed class AnalyticsQueries(
                 select m.*, sum(begins) over (order by at, source_id) as session
                 from (
                     select m.*, case when at - lag(at) over (order by at, source_id) < interval '1 hour' then 0 else 1 end as begins
-                    from guru.messages m where caller_id = $1) m) m
+                    from guru.messages m where caller_id = $1 and {ConversationQueries.WasSaid}) m) m
             group by session order by session desc limit {MostSessions}
             """);
         command.Parameters.Add(new() { Value = callerId.Value });

@@ -16,6 +16,9 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
     private const string Entries =
         "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
 
+    /// <summary>What was never sent is for analysts; nobody said or heard it.</summary>
+    internal const string WasSaid = "not (speaker = 'agent' and failure is not null)";
+
     public async Task<Page<ConversationSummary>> ListAsync(
         CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
     {
@@ -67,13 +70,13 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
 
     public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
     {
-        var memory = await MemoryAsync($"{Entries} order by at desc, source_id desc limit $2", callerId, most, cancellationToken);
+        var memory = await MemoryAsync($"{Entries} and {WasSaid} order by at desc, source_id desc limit $2", callerId, most, cancellationToken);
         return memory with { Entries = [.. memory.Entries.Reverse()] };
     }
 
     public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => MemoryAsync(
         $"""
-        {Entries} and at >= coalesce((select summarized_up_to from guru.conversations where caller_id = $1), '-infinity')
+        {Entries} and {WasSaid} and at >= coalesce((select summarized_up_to from guru.conversations where caller_id = $1), '-infinity')
         order by at, source_id limit $2
         """,
         callerId, most, cancellationToken);

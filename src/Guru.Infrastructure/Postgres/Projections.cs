@@ -13,7 +13,7 @@ public sealed class Projections
     public const string LiveSchema = "guru";
 
     /// <summary>To be raised with every change of what the projections write, so that the read models of an older Guru are made anew.</summary>
-    private const int Code = 6;
+    private const int Code = 7;
 
     private readonly PriceTable _prices;
     private readonly IReadOnlyList<IProjection> _rebuilt;

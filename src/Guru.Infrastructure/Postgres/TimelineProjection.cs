@@ -45,6 +45,14 @@ internal sealed class TimelineProjection(string schema) : IProjection
         """,
         Text, Text, Text);
 
+    private readonly SqlStatement _notSent = new(
+        $"""
+        insert into {schema}.messages (caller_id, source_id, at, channel, speaker, text, call_sid, failure)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
+        on conflict do nothing
+        """,
+        Text, Text, TimestampTz, Text, Text, Text, Text, Text);
+
     private readonly SqlStatement _utterance = new(
         $"""
         insert into {schema}.messages (caller_id, source_id, at, channel, speaker, text, agent, call_sid)
@@ -128,6 +136,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
         ],
         MessageReplied { ReplySids: [_, ..] } e => Ours(e.CallerId.Value, e.ReplySids, e.Agent, e.Text, e.At),
         MessageSent { MessageSids: [_, ..] } e => Ours(e.CallerId.Value, e.MessageSids, e.Agent, e.Text, e.At),
+        MessageNotSent e => [NotSent(e)],
         MessageReplyFailed e => NotAnswered(e),
         MessageDeliveryChanged e => Delivery(e),
         RetentionApplied { Kind: Retained.Messages } e => [SqlCommand.Between(_silence, e.CallerId.Value, e.Before)],
@@ -156,6 +165,15 @@ internal sealed class TimelineProjection(string schema) : IProjection
             yield return new SqlCommand(_part, DeliveryKey(caller, sid), caller, sid, first);
             yield return new SqlCommand(_show, DeliveryKey(caller, sid), caller, sid) { Reads = MessageKey(caller, first) };
         }
+    }
+
+    /// <summary>What Guru would have written of itself: an entry without words.</summary>
+    private SqlCommand NotSent(MessageNotSent e)
+    {
+        var (caller, id) = (e.CallerId.Value, $"notSent:{e.Occasion}:{e.Subject}");
+        return new SqlCommand(
+            _notSent, MessageKey(caller, id),
+            caller, id, e.At, Whatsapp, EnumText.Of(Speaker.Agent), "", CallSid.TryParse(e.Subject, out var callSid) ? callSid.Value : null, $"{e.Occasion} {e.Reason}");
     }
 
     /// <summary>The caller's messages say that nothing answers them; what was sent all the same is an entry like any other.</summary>

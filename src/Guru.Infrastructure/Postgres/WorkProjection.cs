@@ -112,6 +112,7 @@ internal sealed class WorkProjection : IProjection
         OutboundCallRequested e => [Do(WorkItem.Call, e.CallerId, e.RequestId, e.Earliest > e.At ? e.Earliest.Value : e.At)],
         OutboundCallPlaced e => [Do(WorkItem.FollowUp, e.CallerId, e.CallSid.Value, e.At + CallFollowUp.LongestRinging)],
         OutboundCallRefused e => [Do(WorkItem.FollowUp, e.CallerId, e.RequestId, e.At)],
+        CallBackCancelled { By: CallBackCancelled.ByOperator } e => [Do(WorkItem.FollowUp, e.CallerId, e.CallBackId, e.At)],
         CallBackConfirmed e => [Do(WorkItem.Call, e.CallerId, e.CallBackId, e.DueAt)],
         MessageReplied e => [DigestOf(e.CallerId, "", e.At + SessionIsOver), DigestOf(e.CallerId, Now, e.At)],
         MessageReplyFailed e => [DigestOf(e.CallerId, "", e.At + SessionIsOver)],

@@ -43,31 +43,10 @@ public sealed class GuruProcess : IAsyncDisposable
     {
         var ownFolder = dataFolder is null ? Directory.CreateTempSubdirectory("guru-sandbox-").FullName : null;
         var address = new Uri($"http://127.0.0.1:{FreePort()}");
-        ProcessStartInfo Start(params IEnumerable<string> arguments)
-        {
-            var start = new ProcessStartInfo("dotnet", [Find(), .. arguments])
-            {
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-                UseShellExecute = false,
-
-                // Not the caller's directory: a .env file there may hold real keys.
-                WorkingDirectory = dataFolder ?? ownFolder,
-            };
-            foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, start.WorkingDirectory!)
-                .Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
-            {
-                start.Environment[name] = value;
-            }
-
-            start.Environment.Remove("TWILIO_API_KEY");
-            start.Environment.Remove("TWILIO_API_SECRET");
-            return start;
-        }
-
+        GuruProcess Running(string? owned, params IReadOnlyList<string> command) => Run(command, openai, twilio, address, settings, (dataFolder ?? ownFolder)!, owned);
         if (sampleCalls > 0)
         {
-            await using var filling = Run(Start("sample-data", $"--calls={sampleCalls}"), address, ownFolder: null);
+            await using var filling = Running(owned: null, "sample-data", $"--calls={sampleCalls}");
             await filling._process.WaitForExitAsync(cancellationToken);
             if (filling._process.ExitCode != 0)
             {
@@ -75,7 +54,7 @@ public sealed class GuruProcess : IAsyncDisposable
             }
         }
 
-        var guru = Run(Start(), address, ownFolder);
+        var guru = Running(ownFolder);
         try
         {
             await guru.WaitUntilReadyAsync(cancellationToken);
@@ -88,16 +67,15 @@ public sealed class GuruProcess : IAsyncDisposable
         }
     }
 
-    static GuruProcess Run(ProcessStartInfo start, Uri address, string? ownFolder)
+    /// <summary>Runs one of its commands, such as templates create, to its end.</summary>
+    /// <returns>The exit code, and what it printed.</returns>
+    public static async Task<(int ExitCode, IReadOnlyCollection<string> Log)> RunAsync(
+        IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, IReadOnlyDictionary<string, string> settings, string dataFolder,
+        CancellationToken cancellationToken = default)
     {
-        var log = new ConcurrentQueue<string>();
-        var process = new Process { StartInfo = start };
-        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
-        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
-        process.Start();
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
-        return new GuruProcess(process, address, log, ownFolder);
+        await using var guru = Run(command, openai, twilio, new Uri($"http://127.0.0.1:{FreePort()}"), settings, dataFolder, ownFolder: null);
+        await guru._process.WaitForExitAsync(cancellationToken);
+        return (guru._process.ExitCode, guru.Log);
     }
 
     /// <summary>The contract's variables for a Guru whose world is the sandbox.</summary>
@@ -176,6 +154,35 @@ public sealed class GuruProcess : IAsyncDisposable
                 // A temporary folder that stays is no reason to fail.
             }
         }
+    }
+
+    static GuruProcess Run(
+        IReadOnlyList<string> command, OpenAIStandIn openai, TwilioStandIn twilio, Uri address, IReadOnlyDictionary<string, string>? settings, string folder, string? ownFolder)
+    {
+        var start = new ProcessStartInfo("dotnet", [Find(), .. command])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+
+            // Not the caller's directory: a .env file there may hold real keys.
+            WorkingDirectory = folder,
+        };
+        foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, folder).Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
+        {
+            start.Environment[name] = value;
+        }
+
+        start.Environment.Remove("TWILIO_API_KEY");
+        start.Environment.Remove("TWILIO_API_SECRET");
+        var log = new ConcurrentQueue<string>();
+        var process = new Process { StartInfo = start };
+        process.OutputDataReceived += (_, line) => Keep(log, line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(log, line.Data);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return new GuruProcess(process, address, log, ownFolder);
     }
 
     async Task WaitUntilReadyAsync(CancellationToken cancellationToken)

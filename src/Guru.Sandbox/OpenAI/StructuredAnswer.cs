@@ -7,7 +7,7 @@ namespace Guru.Sandbox.OpenAI;
 
 /// <summary>
 /// The plainest value that a JSON schema allows, but for the members whose names mean something: agent, confidence, language, reason,
-/// alternatives, summary, the lists of a summary, and the members about a call-back.
+/// alternatives, summary, the lists of a summary, and the members about calls.
 /// </summary>
 public sealed partial class StructuredAnswer(Brain brain, WrittenInput input)
 {
@@ -54,7 +54,7 @@ public sealed partial class StructuredAnswer(Brain brain, WrittenInput input)
             "array" => new JsonArray([.. Items(schema["items"] ?? new JsonObject(), name)]),
             "number" => agent is not null && agent != _route?.Agent ? 0.2 : _route?.Confidence ?? 0.9,
             "integer" => 0,
-            "boolean" => false,
+            "boolean" => name == "offerCall" && Says("talk to"),
             "string" => Words(name, canBeNull, text),
             _ => null,
         };

@@ -50,6 +50,8 @@ internal sealed class Desk
 
     public ScriptedConversations Known { get; } = new();
 
+    public MemoryTemplates Templates { get; } = new();
+
     public Conversation State => Conversation.Fold(Store.Of<ConversationEvent>());
 
     public IEnumerable<string> SentTexts => Carrier.Sent.Select(message => message.Body);
@@ -86,14 +88,7 @@ internal sealed class Desk
     public Replier Replier() => new(
         Store, Carrier, Model, _memory, Agents, new Texts(),
         new Outbox(Queue, Carrier, new PublicAddress("https://guru.example.test"), Options.Create(new MessageRules { ListDelaySeconds = ListDelaySeconds }), Options.Create(new WorkRules()), Time),
-        new CallBacks(new NoTemplates(), House.Terms, Time), Options.Create(new ReplyRules()), Time, NullLogger<Replier>.Instance);
-
-    private sealed class NoTemplates : ITemplates
-    {
-        public Task<Template?> FindAsync(TemplateKind kind, string? language, CancellationToken cancellationToken) => Task.FromResult<Template?>(null);
-
-        public Task SaveAsync(Template template, CancellationToken cancellationToken) => Task.CompletedTask;
-    }
+        new CallBacks(Templates, House.Terms, Time), Templates, Options.Create(new ReplyRules()), Time, NullLogger<Replier>.Instance);
 
     private sealed class Texts : IFixedTexts
     {
@@ -108,6 +103,9 @@ internal sealed class ScriptedCarrier(TimeProvider time) : IMessenger
 
     public List<string> Downloads { get; } = [];
 
+    /// <summary>The templates that were to be sent, by their ContentSid.</summary>
+    public List<string> Templates { get; } = [];
+
     /// <summary>What happens to a message in place of a plain sending, by its number from 1; whether it is sent is theirs to say.</summary>
     public Dictionary<int, Func<Action, Task>> Sending { get; } = [];
 
@@ -115,6 +113,11 @@ internal sealed class ScriptedCarrier(TimeProvider time) : IMessenger
 
     public async Task<SentMessage> SendAsync(OutgoingMessage message, CancellationToken cancellationToken)
     {
+        if (message.Template is { } template)
+        {
+            Templates.Add(template.ContentSid);
+        }
+
         var sent = new SentMessage($"SMout{++Tries}", message.Body, "queued", ErrorCode: null, time.GetUtcNow());
         if (Sending.TryGetValue(Tries, out var happens))
         {
@@ -150,6 +153,9 @@ internal sealed class ScriptedWriter : ITextModel
     /// <summary>An agent and how sure the router is; what it throws.</summary>
     public Func<Task<(string Agent, double Confidence)>> Routes { get; set; } = () => Task.FromResult(("healthcare", 0.9));
 
+    /// <summary>The router finds that the person would rather talk.</summary>
+    public bool OffersCall { get; set; }
+
     public Func<TextRequest, Task<string>> Writes { get; set; } = request => Task.FromResult($"You said: {string.Join(" | ", request.Input.Select(turn => turn.Text))}");
 
     public Func<Task<TranscribedNote>> Hears { get; set; } = () => Task.FromResult(new TranscribedNote("Hola", "es", "m", 1, 1, 1));
@@ -163,7 +169,7 @@ internal sealed class ScriptedWriter : ITextModel
         }
 
         var (agent, confidence) = await Routes().WaitAsync(cancellationToken);
-        return Answer(JsonSerializer.Serialize(new { agent, confidence, reason = "why", language = "en" }));
+        return Answer(JsonSerializer.Serialize(new { agent, confidence, reason = "why", language = "en", offerCall = OffersCall }));
     }
 
     public Task<TranscribedNote> TranscribeAsync(ReadOnlyMemory<byte> audio, string contentType, CancellationToken cancellationToken) => Hears();

@@ -48,6 +48,30 @@ public sealed class SummarizingCalls : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_language_that_the_caller_turned_out_to_speak_is_told_to_the_conversation_where_a_node_died_before_it()
+    {
+        var told = _time.GetUtcNow();
+        await new CallLog(_store, Sid).AppendAsync(new RecordLanguage(new CallLanguageDetermined("es", "call", told)), default);
+
+        await Summarizer().RunAsync(await ClaimAsync(), default);
+        await Summarizer().RunAsync(await AgainAsync(), default);
+
+        _store.Of<LanguageDetermined>().ShouldHaveSingleItem().ShouldBe(new LanguageDetermined(Desk.Maria, "es", "call", told));
+    }
+
+    [Fact]
+    public async Task The_language_that_they_have_asked_for_since_stays()
+    {
+        var told = _time.GetUtcNow();
+        await new CallLog(_store, Sid).AppendAsync(new RecordLanguage(new CallLanguageDetermined("es", "call", told)), default);
+        await new ConversationLog(_store, Desk.Maria).AppendAsync(new DetermineLanguage(new LanguageDetermined(Desk.Maria, "fr", "text", told.AddMinutes(1))), default);
+
+        await Summarizer().RunAsync(await ClaimAsync(), default);
+
+        _store.Of<LanguageDetermined>().ShouldHaveSingleItem().Language.ShouldBe("fr");
+    }
+
+    [Fact]
     public async Task A_node_that_died_between_two_parts_is_followed_by_one_that_sends_the_second()
     {
         _carrier.Sending[2] = _ => throw new OperationCanceledException();

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
+using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -141,7 +142,7 @@ internal sealed class ScriptedBrowsers : IBrowserSessions
     /// <summary>How often hanging up fails.</summary>
     public int Fails { get; set; }
 
-    public ScriptedModel Model { get; } = new(new VoiceSettings().For(House.Agents, agentName: null, language: null), "rtc_1", DateTimeOffset.MaxValue);
+    public ScriptedModel Model { get; } = new(new VoiceSettings().For(House.Agents, agentName: null, language: null, ManualTime.Start), "rtc_1", DateTimeOffset.MaxValue);
 
     public Task<ClientSecret> IssueSecretAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
@@ -155,6 +156,21 @@ internal sealed class ScriptedBrowsers : IBrowserSessions
     {
         HungUp.Enqueue(callSid);
         return Fails-- > 0 ? throw new VoiceModelException("503", transient: true) : Task.CompletedTask;
+    }
+}
+
+/// <summary>The templates that the test has made.</summary>
+internal sealed class MemoryTemplates : ITemplates
+{
+    private readonly List<Template> _made = [];
+
+    public Task<Template?> FindAsync(TemplateKind kind, string? language, CancellationToken cancellationToken) =>
+        Task.FromResult(_made.Find(template => template.Kind == kind && template.Language == language) ?? _made.Find(template => template.Kind == kind));
+
+    public Task SaveAsync(Template template, CancellationToken cancellationToken)
+    {
+        _made.Add(template);
+        return Task.CompletedTask;
     }
 }
 

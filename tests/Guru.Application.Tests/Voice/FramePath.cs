@@ -26,7 +26,7 @@ public sealed class FramePath
         var store = new MemoryStore();
         var recorder = new CallRecorder(store, new MemoryJournal(), new CallLog(store, House.CallSid), House.CallSid, _ => { }, time, NullLogger.Instance);
         await using var bridge = new CallBridge(
-            House.CallSid, line, session, recorder, ManualTime.Start, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, new CallRules { LastWordsSeconds = 0 }, time, NullLogger.Instance);
+            House.CallSid, line, session, recorder, ManualTime.Start, (_, _) => Task.FromResult<IVoiceModel>(model), _ => { }, _ => Task.FromResult(""), new CallRules { LastWordsSeconds = 0 }, time, NullLogger.Instance);
 
         await bridge.RunAsync().WaitAsync(TimeSpan.FromSeconds(60));
 

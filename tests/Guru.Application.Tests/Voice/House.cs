@@ -31,9 +31,10 @@ internal sealed class House
         Store = store ?? new MemoryStore();
         Dialer = new ScriptedDialer(Time);
         Memory = new CallerMemory(Known, Options.Create(new MemorySettings()), Time);
+        var callBacks = new CallBackDesk(Store, new CallBacks(Templates, Terms, Time), Rules, Time, NullLogger<CallBackDesk>.Instance);
         Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
         var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
-        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -57,6 +58,8 @@ internal sealed class House
     public ScriptedConversations Known { get; } = new();
 
     public CallerMemory Memory { get; }
+
+    public MemoryTemplates Templates { get; } = new();
 
     public RecordingSettings RecordingSettings { get; } = new();
 

@@ -22,6 +22,7 @@ internal sealed class RandomCall
     private readonly Dictionary<string, double> _beganAt = [];
     private readonly List<string> _untranscribed = [];
     private readonly List<(string Item, string Response)> _items = [];
+    private readonly Queue<string> _arranging = new();
     private string _session = "";
     private string _agent = "general";
     private string _dialedFor = "general";
@@ -154,6 +155,9 @@ internal sealed class RandomCall
             case 22 when how % 5 == 0:
                 _call.Happens(new DigitPressed('5'));
                 break;
+            case 22 when how % 3 == 0 && _arranging.TryDequeue(out var arranged):
+                _call.Happens(new CallBackAnswered(arranged, "{}"));
+                break;
             case 22 when how % 11 == 0:
                 _call.Happens(new DrainBegan(TimeSpan.FromSeconds(20)));
                 break;
@@ -180,6 +184,10 @@ internal sealed class RandomCall
                 break;
             case 2:
                 _call.Model.Uses(response, VoiceTools.SetLanguage, toolCall, $$"""{"language":"{{Pick(["fr", "es", "?"], how / 8)}}"}""");
+                break;
+            case 3:
+                _call.Model.Uses(response, VoiceTools.CallBack, toolCall, $$"""{"action":"{{Pick([VoiceTools.Propose, VoiceTools.Confirm, VoiceTools.Cancel], how / 8)}}"}""");
+                _arranging.Enqueue(toolCall);
                 break;
             default:
                 _call.Model.HandsOff(response, Pick(["general", "healthcare", "legal", "legal", "nobody"], how / 8)!, toolCall);

@@ -21,7 +21,7 @@ public sealed class Tools
     public void Of_an_agent_who_is_alone_do_not_hand_over()
     {
         var alone = House.Agents with { Agents = [House.Agents.General] };
-        new VoiceSettings().For(alone, "general", language: null).Tools.Select(tool => tool.Name).ShouldBe(["end_call", "set_language"]);
+        new VoiceSettings().For(alone, "general", language: null, ManualTime.Start).Tools.Select(tool => tool.Name).ShouldBe(["end_call", "set_language", "call_back"]);
     }
 
     [Fact]
@@ -41,5 +41,5 @@ public sealed class Tools
     public void Are_given_no_more_than_500_characters() =>
         VoiceTools.Argument($$"""{"reason":"{{new string('x', 100_000)}}"}""", "reason")!.Length.ShouldBe(500);
 
-    private static IReadOnlyList<VoiceTool> Of(string agent) => new VoiceSettings().For(House.Agents, agent, language: null).Tools;
+    private static IReadOnlyList<VoiceTool> Of(string agent) => new VoiceSettings().For(House.Agents, agent, language: null, ManualTime.Start).Tools;
 }

@@ -43,6 +43,14 @@ public sealed class AskingAndAnswering : ConsentSpec
         Given(Asked(0), Declined(1)).When(Answer("SM3", accepted: true, 2)).ThenNothing();
 
     [Fact]
+    public void An_acceptance_in_the_last_second_of_a_request_is_a_permission() =>
+        Given(Asked(0)).When(Answer("SM1", accepted: true, (7 * 24) - Second)).Conversation.Consent.Permission!.GrantId.ShouldBe("SM1");
+
+    [Fact]
+    public void An_acceptance_of_a_request_that_never_went_out_grants_nothing() =>
+        Given(Asked(0), new CallPermissionRequestFailed("ask", Caller, "messenger 21211", 21211, At(0))).When(Answer("SM1", accepted: true, 1)).ThenNothing();
+
+    [Fact]
     public void An_acceptance_of_a_request_that_is_a_week_old_grants_nothing() =>
         Given(Asked(0)).When(Answer("SM1", accepted: true, 7 * 24)).ThenNothing();
 
@@ -65,6 +73,8 @@ public sealed class AskingAndAnswering : ConsentSpec
     [Fact]
     public void Who_is_erased_is_asked_nothing() =>
         Given(Asked(0), new CallerErased(Caller, At(1))).When(Ask(30, "b")).Refusal!.Reasons.ShouldBe(["erased"]);
+
+    private const double Second = 1.0 / 3600;
 
     private static CallPermissionRequestSent Sent => new("ask", Caller, "SM9", At(0));
 
@@ -110,8 +120,28 @@ public sealed class PlacingACall : ConsentSpec
         Given(Asked(0), Granted(0), Wanted("a", 1), Declined(2)).When(Allow("a", 30)).Then(Refused("a", 30, null, "permissionDeclined"));
 
     [Fact]
-    public void Is_refused_when_its_time_is_over() =>
-        Given(Asked(0), Granted(0), Wanted("a", 1, latest: 2)).When(Allow("a", 2.01)).Then(Refused("a", 2.01, null, "tooLate"));
+    public void Is_allowed_in_the_last_moment_of_its_time() =>
+        Given(Asked(0), Granted(0), Wanted("a", 1, latest: 2)).When(Allow("a", 2)).Then(Allowed("a", 2));
+
+    [Fact]
+    public void Is_refused_a_second_after_its_time() =>
+        Given(Asked(0), Granted(0), Wanted("a", 1, latest: 2)).When(Allow("a", 2 + (1.0 / 3600))).Then(Refused("a", 2 + (1.0 / 3600), null, "tooLate"));
+
+    [Fact]
+    public void Can_be_cancelled_while_it_is_not_placed() =>
+        Given(Asked(0), Granted(0), Wanted("a", 1)).When(Cancel("a", 2), Cancel("a", 3), Allow("a", 4)).Then(Refused("a", 2, null, "cancelled"));
+
+    [Fact]
+    public void Can_be_cancelled_while_it_is_tried_again() =>
+        Given(Asked(0), Granted(0), Wanted("a", 1), Allowed("a", 1)).When(Cancel("a", 2), Allow("a", 3)).Then(Refused("a", 2, null, "cancelled"));
+
+    [Fact]
+    public void Is_on_record_where_it_was_on_its_way_when_it_was_cancelled() =>
+        Given(Asked(0), Granted(0), Wanted("a", 1), Allowed("a", 1)).When(Cancel("a", 2), Place("a", 2)).Then(Refused("a", 2, null, "cancelled"), Placed("a", 2));
+
+    [Fact]
+    public void Cannot_be_cancelled_when_it_was_placed() =>
+        Should.Throw<RuleException>(() => Given(Asked(0), Granted(0), Wanted("a", 1), Allowed("a", 1), Placed("a", 1)).When(Cancel("a", 2)));
 
     [Fact]
     public void Is_never_recorded_unless_the_rules_were_asked() =>
@@ -144,11 +174,18 @@ public sealed class PlacingACall : ConsentSpec
             .Then(Ended("a", CallStatus.Failed, 2, error: 37000), new CallPermissionRevoked(Caller, "SM1", "carrier", At(2)));
 
     [Fact]
+    public void That_is_the_third_in_a_row_to_go_unanswered_leaves_the_permission() =>
+        Given([Asked(0), Granted(0), .. Called("a", 1, CallStatus.Busy), .. Called("b", 2, CallStatus.NoAnswer), Wrote(3), Wanted("c", 4), Allowed("c", 4), Placed("c", 4)])
+            .When(End("c", CallStatus.NoAnswer, 5)).Then(Ended("c", CallStatus.NoAnswer, 5));
+
+    [Fact]
     public void That_is_the_fourth_in_a_row_to_go_unanswered_ends_the_permission() =>
         Given([Asked(0), Granted(0), .. Called("a", 1, CallStatus.Busy), .. Called("b", 2, CallStatus.NoAnswer), Wrote(3), .. Called("c", 4, CallStatus.NoAnswer), Wanted("d", 5), Allowed("d", 5), Placed("d", 5)])
             .When(End("d", CallStatus.NoAnswer, 6)).Then(Ended("d", CallStatus.NoAnswer, 6), new CallPermissionRevoked(Caller, "SM1", "unanswered", At(6)));
 
     private static RequestOutboundCall Want(string id, double at, double latest = 1000, double? earliest = null) => new(Wanted(id, at, latest, earliest), Sender, Rules);
+
+    private static CancelOutboundCall Cancel(string id, double at) => new(id, Caller, At(at));
 
     private static AllowOutboundCall Allow(string id, double at) => new(id, Sender, Rules, At(at));
 
@@ -179,6 +216,28 @@ public sealed class CallingBackLater : ConsentSpec
         Given(Asked(0), Granted(0), Offered("b", 20), new CallBackConfirmed("b", Caller, At(20), At(0)), Wanted("b", 20), new CallBackCancelled("b", Caller, "caller", At(20)))
             .When(new AllowOutboundCall("b", Sender, AnyHour, At(20.1)))
             .Then(new OutboundCallRefused("b", Caller, ["cancelled"], PossibleFrom: null, ErrorCode: null, At(20.1)));
+
+    [Fact]
+    public void Can_be_cancelled_by_an_operator_once() =>
+        Given(Offered("b", 20), new CallBackConfirmed("b", Caller, At(20), At(0))).When(new CancelOutboundCall("b", Caller, At(1)), new CancelOutboundCall("b", Caller, At(2)))
+            .Then(new CallBackCancelled("b", Caller, "operator", At(1)));
+
+    [Fact]
+    public void That_an_operator_cancels_when_it_is_about_to_be_placed_is_not_placed() =>
+        Given(Asked(0), Granted(0), Offered("b", 20), new CallBackConfirmed("b", Caller, At(20), At(0)), Wanted("b", 20))
+            .When(new CancelOutboundCall("b", Caller, At(20)), new AllowOutboundCall("b", Sender, AnyHour, At(20)))
+            .Then(new CallBackCancelled("b", Caller, "operator", At(20)), new OutboundCallRefused("b", Caller, ["cancelled"], PossibleFrom: null, ErrorCode: null, At(20)));
+
+    [Fact]
+    public void Tells_the_address_of_who_is_on_the_phone_and_that_they_were_in_touch()
+    {
+        var conversation = Given(Offered("b", 20) with { Address = Address }).Conversation;
+        (conversation.Address, conversation.LastReceivedAt).ShouldBe((Address, At(0)));
+    }
+
+    [Fact]
+    public void In_so_many_minutes_tells_no_time_zone() =>
+        Given(Offered("b", 20) with { TimeZone = "" }).When(new ConfirmCallBack("b", Caller, At(1))).Conversation.Consent.TimeZone.ShouldBeNull();
 
     private static CallBackProposed Offered(string id, double due) => new(id, Caller, At(due), "Africa/Accra", Agent: null, "rent", At(0));
 }

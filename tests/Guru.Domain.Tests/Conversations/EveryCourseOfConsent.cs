@@ -70,6 +70,7 @@ public sealed class EveryCourseOfConsent : ConsentSpec
         ForEvery(events => seen.UnionWith(events.Select(@event => @event.GetType())));
         Type[] wanted =
         [
+            typeof(CallBackConfirmed), typeof(CallBackCancelled),
             typeof(OutboundCallPlaced), typeof(OutboundCallRefused), typeof(OutboundCallEnded), typeof(CallPermissionRevoked), typeof(CallPermissionDeclined), typeof(CallerErased),
         ];
         wanted.Except(seen).ShouldBeEmpty();
@@ -126,7 +127,11 @@ public sealed class EveryCourseOfConsent : ConsentSpec
             13 or 14 => new RecordPlacedCall(request, SidOf(request), At(hours)),
             15 or 16 => new RecordOutboundEnd(SidOf(request), outcome, number % 7 == 0 && outcome == CallStatus.Failed ? 37000 : null, AnyHour, At(hours)),
             17 => new RefuseOutboundCall(request, CallRefusalReason.CarrierRefused, number % 2 == 0 ? 37000 : 37007, At(hours)),
+            18 when number % 3 == 0 => new ProposeCallBack(new CallBackProposed(request, Caller, At(hours + 1), "Africa/Accra", Agent: null, "rent", At(hours))),
+            18 when number % 3 == 1 => new ConfirmCallBack(request, Caller, At(hours)),
             18 => new RecordPermissionRequest(new CallPermissionRequestFailed(request, Caller, "messenger 500", 500, At(hours))),
+            _ when number % 11 == 1 => new CancelOutboundCall(request, Caller, At(hours)),
+            _ when number % 11 == 2 => new CancelCallBack(request, Caller, CallBackCancelled.ByCaller, At(hours)),
             _ when number % 11 == 0 => new EraseCaller(Caller, At(hours)),
             _ => new ReceiveMessage(Wrote(hours) with { MessageSid = $"SMw{step}" }),
         };

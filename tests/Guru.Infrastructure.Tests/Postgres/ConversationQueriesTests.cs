@@ -171,11 +171,23 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncL
     }
 
     [Fact]
+    public async Task What_guru_does_not_write_of_itself_is_an_entry_without_words_that_no_agent_is_told_of()
+    {
+        var call = "CA" + new string('2', 32);
+        await WriteAsync(Message("SM1", 0, "hello"), new MessageNotSent("callSummary", call, Maria, "windowClosed", At(1)));
+
+        (await TimelineAsync())[^1].ShouldBe(
+            new TimelineEntry(At(1), TimelineChannel.Whatsapp, Speaker.Agent, "", Agent: null, call, MessageSid: null, Delivery: null) { Failure = "callSummary windowClosed" });
+        (await _database.Conversations.RememberAsync(Maria, 10, default)).Entries.ShouldHaveSingleItem().Text.ShouldBe("hello");
+        (await _database.Conversations.UnsummarizedAsync(Maria, 10, default)).Entries.ShouldHaveSingleItem().Text.ShouldBe("hello");
+        (await FindAsync())!.LastActivityAt.ShouldBe(Noon);
+    }
+
+    [Fact]
     public async Task What_guru_writes_of_itself_is_an_entry_that_shows_how_far_it_has_come()
     {
         await WriteAsync(
-            new MessageSent("callSummary", "CA1", Maria, ["SM2", "SM3"], "legal", "We talked.", Noon), new MessageNotSent("callSummary", "CA2", Maria, "windowClosed", At(1)),
-            Change("SM2 delivered"), Change("SM3 failed"));
+            new MessageSent("callSummary", "CA1", Maria, ["SM2", "SM3"], "legal", "We talked.", Noon), Change("SM2 delivered"), Change("SM3 failed"));
 
         (await TimelineAsync()).ShouldBe(
             [new TimelineEntry(Noon, TimelineChannel.Whatsapp, Speaker.Agent, "We talked.", "legal", CallSid: null, "SM2", Delivery: "failed")]);

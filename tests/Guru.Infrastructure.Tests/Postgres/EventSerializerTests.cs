@@ -208,6 +208,20 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
     }
 
     [Fact]
+    public async Task A_call_back_of_the_time_before_they_were_arranged_on_the_phone_is_read()
+    {
+        var proposed = new CallBackProposed("b", Maria, March.AddDays(1), "Africa/Accra", Agent: null, "the rent", March, "+233201234567");
+        await AppendAsync(Maria, proposed, new AgentSelected("SM1", Maria, "legal", 0.75, "a visa", [], "1", March) { OffersCall = true });
+        (await _database.OneAsync("select data ->> 'address' from events.mt_events where version = 1")).ShouldNotContain("233");
+        await _database.ExecuteAsync("update events.mt_events set data = data - 'address' - 'offersCall'");
+
+        var events = await ReadAsync();
+
+        events[0].ShouldBe(proposed with { Address = null });
+        ((AgentSelected)events[1]).OffersCall.ShouldBeFalse();
+    }
+
+    [Fact]
     public void Personal_data_out_of_the_serializers_reach_is_refused_at_the_start() =>
         Should.Throw<NotSupportedException>(() => new EventType(typeof(Hidden), "Hidden", "hidden", _ => March).PersonalMembers.ShouldBeNull())
             .Message.ShouldContain("Hidden");

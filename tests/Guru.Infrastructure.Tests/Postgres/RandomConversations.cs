@@ -56,7 +56,7 @@ internal sealed class RandomConversations(int seed)
         var callBack = $"{seed}_{number}";
         commands.Add(new GrantByCall(CallSid.Parse($"CA{_random.NextInt64():x32}"), caller, "+233201234567", Rules, at));
         commands.Add(new AnswerPermission($"SMno{callBack}", caller, "+233201234567", Accepted: false, Permanent: false, Rules, at));
-        commands.Add(new ProposeCallBack(new CallBackProposed(callBack, caller, at.AddDays(1), "Africa/Accra", Agent: null, Sentence(), at)));
+        commands.Add(new ProposeCallBack(new CallBackProposed(callBack, caller, at.AddDays(1), "Africa/Accra", Agent: null, Sentence(), at, "+15550100001")));
         commands.Add(new ConfirmCallBack(callBack, caller, at));
 
         // Deliveries come before their reply, and transcripts after it.
