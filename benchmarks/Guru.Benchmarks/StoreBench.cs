@@ -17,6 +17,7 @@ namespace Guru.Benchmarks;
 /// </summary>
 internal static class StoreBench
 {
+    private const int LinesOfACall = 20;
     private static readonly int[] Writers = [1, 8, 32];
 
     /// <param name="appends">Of each kind, for each number of writers, in each round.</param>
@@ -91,27 +92,27 @@ internal static class StoreBench
     private static async Task<double> AppendAsync(Edition edition, Work work, int writers, int appends)
     {
         var store = edition.Services.GetRequiredService<IEventStore>();
-        var streams = await Task.WhenAll(Enumerable.Range(0, writers).Select(_ => StartAsync(store)));
         var started = Stopwatch.GetTimestamp();
-        var events = await Task.WhenAll(streams.Select(call => WriteAsync(store, call, work, appends / writers)));
+        var events = await Task.WhenAll(Enumerable.Range(0, writers).Select(_ => WriteAsync(store, work, appends / writers)));
         return events.Sum() / Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    private static async Task<int> WriteAsync(IEventStore store, CallStarted call, Work work, int appends)
+    /// <summary>One call after the other.</summary>
+    private static async Task<int> WriteAsync(IEventStore store, Work work, int appends)
     {
-        var (written, version) = (0, 1L);
-        for (var number = 0; number < appends; number++)
+        var atOnce = work == Work.Ten ? 10 : 1;
+        var written = 0;
+        while (appends > 0)
         {
-            if (work == Work.Start)
+            var call = await StartAsync(store);
+            appends--;
+            written++;
+            for (var line = 0; work != Work.Start && line < LinesOfACall && appends > 0; line += atOnce, appends--)
             {
-                await StartAsync(store);
-                written++;
-                continue;
+                object[] said = [.. Enumerable.Range(line, atOnce).Select(item => Said($"item_{item}", call.At))];
+                await store.AppendAsync(Call.StreamId(call.CallSid), ExpectedVersion.Exactly(1 + line), call.CallerId, said, CancellationToken.None);
+                written += atOnce;
             }
-
-            object[] said = [.. Enumerable.Range(0, work == Work.Ten ? 10 : 1).Select(line => Said($"item_{number}_{line}", call.At))];
-            version = await store.AppendAsync(Call.StreamId(call.CallSid), ExpectedVersion.Exactly(version), call.CallerId, said, CancellationToken.None);
-            written += said.Length;
         }
 
         return written;
@@ -147,9 +148,9 @@ internal static class StoreBench
 
     private static string Name(Work work) => work switch
     {
-        Work.Start => "start a call",
-        Work.One => "append 1 utterance",
-        _ => "append 10 utterances at once",
+        Work.Start => "starts of calls",
+        Work.One => $"calls of {LinesOfACall} utterances, 1 at once",
+        _ => $"calls of {LinesOfACall} utterances, 10 at once",
     };
 
     private static void Print(string what, List<double> rates) => Console.WriteLine(

@@ -103,47 +103,50 @@ public sealed class MartenEventStore(
     private async Task<long> TryAppendAsync(
         Func<IDocumentSession> open, string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
-        var (stored, keyIds) = await serializer.SealAsync(owner, events, cancellationToken);
-        var changes = new SqlBatch();
-        foreach (var @event in events)
-        {
-            changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
-        }
-
-        await using var session = open();
-        session.QueueOperation(new LockStream(streamId, keyIds));
-        var stream = expected == ExpectedVersion.None ? session.Events.StartStream(streamId, stored)
-            : expected == ExpectedVersion.Any ? session.Events.Append(streamId, stored)
-            : session.Events.Append(streamId, expected.Value + stored.Count, stored);
-        await using var batch = new NpgsqlBatch();
-        changes.AppendTo(batch);
-        foreach (var command in batch.BatchCommands)
-        {
-            session.QueueOperation(new ProjectRows((NpgsqlBatchCommand)command));
-        }
-
         try
         {
-            await AskAsync(async () =>
+            var (stored, keyIds) = await serializer.SealAsync(owner, events, cancellationToken);
+            var changes = new SqlBatch();
+            foreach (var @event in events)
+            {
+                changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
+            }
+
+            await using var session = open();
+            session.QueueOperation(new LockStream(streamId, keyIds));
+            var stream = expected == ExpectedVersion.None ? session.Events.StartStream(streamId, stored)
+                : expected == ExpectedVersion.Any ? session.Events.Append(streamId, stored)
+                : session.Events.Append(streamId, expected.Value + stored.Count, stored);
+            await using var batch = new NpgsqlBatch();
+            changes.AppendTo(batch);
+            foreach (var command in batch.BatchCommands)
+            {
+                session.QueueOperation(new ProjectRows((NpgsqlBatchCommand)command));
+            }
+
+            return await AskAsync(async () =>
             {
                 await session.SaveChangesAsync(cancellationToken);
-                return true;
+                return expected == ExpectedVersion.None ? stored.Count : stream.Events[^1].Version;
             });
         }
         catch (Exception e) when (IsConflict(e))
         {
             throw new VersionConflictException(streamId, e);
         }
-
-        return expected == ExpectedVersion.None ? stored.Count : stream.Events[^1].Version;
+        catch (PostgresException e) when (PostgresEventStore.IsForGood(e))
+        {
+            throw new EventsRefusedException(streamId, e.SqlState, e);
+        }
+        catch (Exception e) when (PostgresEventStore.AreAtFault(e))
+        {
+            throw new EventsRefusedException(streamId, e.GetType().Name, e);
+        }
     }
 
     private static bool IsConflict(Exception e) =>
         e is EventStreamUnexpectedMaxEventIdException or ExistingStreamIdCollisionException
-            or PostgresException
-            {
-                SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "pk_mt_events_stream_and_version" or "pkey_mt_streams_id",
-            };
+        || (e is PostgresException error && PostgresEventStore.IsConflict(error));
 
     /// <summary>What the database says is told as the database says it, as by the default edition: Marten's wrapping holds the statement.</summary>
     private static async Task<T> AskAsync<T>(Func<Task<T>> ask)

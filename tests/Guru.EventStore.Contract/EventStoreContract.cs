@@ -241,7 +241,7 @@ public abstract class EventStoreContract
     [Fact]
     public async Task Personal_data_needs_an_owner()
     {
-        await Should.ThrowAsync<ArgumentException>(() => Store.AppendAsync(Stream, ExpectedVersion.None, owner: null, [Started()], default));
+        await Should.ThrowAsync<EventsRefusedException>(() => Store.AppendAsync(Stream, ExpectedVersion.None, owner: null, [Started()], default));
 
         await Store.AppendAsync(Stream, ExpectedVersion.None, owner: null, [Ended()], default);
     }

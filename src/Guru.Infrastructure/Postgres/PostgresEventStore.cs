@@ -162,7 +162,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
                 changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
             }
         }
-        catch (Exception e) when (e is JsonException or ArgumentException or FormatException or NotSupportedException)
+        catch (Exception e) when (AreAtFault(e))
         {
             throw new EventsRefusedException(streamId, e.GetType().Name, e);
         }
@@ -203,13 +203,16 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         new() { Value = values.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | type };
 
     /// <summary>Told by our function, or found by Marten's indexes when somebody else appended without it.</summary>
-    private static bool IsConflict(PostgresException e) =>
+    internal static bool IsConflict(PostgresException e) =>
         e.SqlState == Conflict
         || (e.SqlState == PostgresErrorCodes.UniqueViolation
             && e.ConstraintName is "pk_mt_events_stream_and_version" or "pkey_mt_streams_id");
 
+    /// <summary>Whether it is the events that no JSON or no row can be made of.</summary>
+    internal static bool AreAtFault(Exception e) => e is JsonException or ArgumentException or FormatException or NotSupportedException;
+
     /// <summary>Values out of range or that cannot be stored, broken constraints, and what exceeds a limit of the server's, such as an index row's.</summary>
-    private static bool IsForGood(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
+    internal static bool IsForGood(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
 
     private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
