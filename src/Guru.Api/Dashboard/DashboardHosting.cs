@@ -67,7 +67,7 @@ internal static class DashboardHosting
             headers.XContentTypeOptions = "nosniff";
             headers["Referrer-Policy"] = "same-origin";
             headers["Permissions-Policy"] = "microphone=(), camera=(), geolocation=()";
-            headers.CacheControl = "no-store";
+            headers.CacheControl = "no-cache, no-store"; // As the protection of forms wants it.
         }
 
         return next(context);

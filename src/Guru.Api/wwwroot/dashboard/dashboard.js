@@ -6,12 +6,13 @@ const remember = (name, value) => {
 
 remember('guru.timeZone', Intl.DateTimeFormat().resolvedOptions().timeZone ?? 'UTC');
 
-// Leads to the line of a transcript that an address names.
+// Leads to the line of a transcript that an address names, where it is there.
 const reveal = hash => {
   const line = document.getElementById(decodeURIComponent(hash.slice(1)));
   document.querySelector('.found')?.classList.remove('found');
   line?.classList.add('found');
   line?.scrollIntoView({ block: 'center' });
+  return line !== null;
 };
 window.guru = { reveal };
 
