@@ -20,6 +20,7 @@ public sealed class WorldThatRecords : World
 }
 
 /// <summary>A call over two streams, with a barge-in: its sound against what the carrier sent and played, and its course against today's rules.</summary>
+[Collection(InRealTime.Name)]
 public sealed class RecordedCalls(WorldThatRecords world) : IClassFixture<WorldThatRecords>
 {
     private const int HeaderBytes = 58;
