@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -107,13 +108,15 @@ public sealed class Discretion
         }
     }
 
-    /// <summary>Reads beside whoever has the file to itself, such as a node its journal.</summary>
+    /// <summary>Reads also what a node has locked for itself, such as its journal: .NET would ask for a lock of its own.</summary>
     private static async Task<byte[]> ReadAsync(string path)
     {
-        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        var bytes = new byte[file.Length];
-        await file.ReadExactlyAsync(bytes);
-        return bytes;
+        using var cat = Process.Start(new ProcessStartInfo("cat", [path]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        using var bytes = new MemoryStream();
+        await cat.StandardOutput.BaseStream.CopyToAsync(bytes);
+        await cat.WaitForExitAsync();
+        cat.ExitCode.ShouldBe(0);
+        return bytes.ToArray();
     }
 
     private static async Task UntilNoneAsync(NpgsqlDataSource database, string rows)
