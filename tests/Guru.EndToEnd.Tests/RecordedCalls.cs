@@ -84,7 +84,7 @@ public sealed class RecordedCalls(WorldThatRecords world) : IClassFixture<WorldT
         var greeting = Utterance(record, "agent", 0);
         greeting.GetProperty("interrupted").GetBoolean().ShouldBeTrue();
         var startMs = greeting.GetProperty("startMs").GetInt64();
-        (right.AsSpan().IndexOf(spans[0].Audio.AsSpan(0, 400)) / 8.0).ShouldBe(startMs, 100);
+        (right.AsSpan().IndexOf(spans[0].Audio.AsSpan(0, 400)) / 8.0).ShouldBe(startMs, 20);
         var cutMs = greeting.GetProperty("heardMs").GetInt64();
         right.AsSpan((int)(startMs + cutMs + 200) * 8, 1600).IndexOfAnyExcept((byte)0xFF).ShouldBe(-1);
 
