@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Guru.Infrastructure.Tests.Postgres;
 
-/// <summary>One PostgreSQL for all tests, started as Guru starts it, with a migrated database to copy from.</summary>
+/// <summary>One PostgreSQL for all tests of a collection, started as Guru starts it, with a migrated database to copy from.</summary>
 public sealed class PostgresFixture : IAsyncLifetime
 {
     private const string Template = "guru_template";
@@ -53,6 +53,13 @@ public sealed class PostgresFixture : IAsyncLifetime
 public sealed class PostgresCollection : ICollectionFixture<PostgresFixture>
 {
     public const string Name = "PostgreSQL";
+}
+
+/// <summary>Beside the others, on a server of their own: tests that make tables anew, which take as long as all others together.</summary>
+[CollectionDefinition(Name)]
+public sealed class RebuildingCollection : ICollectionFixture<PostgresFixture>
+{
+    public const string Name = "PostgreSQL, rebuilding";
 }
 
 /// <summary>Each test has a database of its own, empty but for the migrations.</summary>
