@@ -107,6 +107,14 @@ public sealed class TestDatabase : IAsyncDisposable
 
     public string Url => _url;
 
+    /// <summary>Those that go by how much was said in a day, which the roll-ups tell them.</summary>
+    internal async Task<(CallQueries Calls, TranscriptQueries Transcripts)> LookingBackAsync(int fewUtterances)
+    {
+        using var follower = new RollupFollower(DataSource, TimeProvider.System, NullLogger<RollupFollower>.Instance);
+        await follower.CatchUpAsync(CancellationToken.None);
+        return (new CallQueries(DataSource, Store, Serializer, Prices, fewUtterances), new TranscriptQueries(DataSource, fewUtterances));
+    }
+
     public static async Task<TestDatabase> NewAsync(PostgresFixture postgres, EventTypes? types = null, Upcasters? upcasters = null) =>
         new(await postgres.NewDatabaseAsync(migrated: true), types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);
 
