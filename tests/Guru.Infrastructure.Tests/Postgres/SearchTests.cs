@@ -155,6 +155,7 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
     [Theory]
     [InlineData(10)]
     [InlineData(300)]
+    [InlineData(600)]
     [InlineData(1_500)]
     public async Task Which_hits_are_the_newest_does_not_depend_on_how_far_back_is_looked_first(int fewUtterances)
     {
@@ -165,14 +166,14 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
             await AppendAsync(
                 CallSid.Parse($"CA000000000000000000000000000000{day:00}"), Noon.AddDays(day * 2),
                 [.. Enumerable.Range(0, 100).Select(number => (object)(Said(
-                    $"the {(random.NextDouble() < share ? string.Concat(Enumerable.Repeat("bill ", random.Next(1, 5))) : "letter ")}{(number == 7 && day % 5 == 0 ? "from the court" : "")}", "en")
+                    $"a call of the {(random.NextDouble() < share ? string.Concat(Enumerable.Repeat("bill ", random.Next(1, 5))) : "letter ")}{(number == 7 && day % 5 == 0 ? "from the court" : "")}", "en")
                     with { At = Noon.AddDays(day * 2).AddMinutes(number * 10) }))]); // Past midnight.
         }
 
         var (_, lookingBack) = await _database.LookingBackAsync(fewUtterances);
         var early = new TimeRange(Noon.AddDays(11), Noon.AddDays(55));
 
-        foreach (var query in (string[])["bill", "letter", "court", "bill court", "\"bill bill bill\"", "l*", "court -bill", "nobody"])
+        foreach (var query in (string[])["call", "bill", "letter", "court", "bill court", "\"bill bill bill\"", "l*", "court -bill", "nobody"])
         {
             foreach (var search in (TranscriptSearch[])[new(TextQuery.Parse(query)), new(TextQuery.Parse(query)) { At = early }])
             {
