@@ -43,7 +43,7 @@ public sealed partial class SqlStatement(string text, params NpgsqlDbType[] colu
         _ => throw new NotSupportedException($"No projection has had a column of type {type} yet."),
     };
 
-    [GeneratedRegex(@"unnest\(\$1(, \$\d+)*\)")]
+    [GeneratedRegex(@"unnest\(\$1[^)]*\)", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex Set();
 }
 
