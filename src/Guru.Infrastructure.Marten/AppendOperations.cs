@@ -1,4 +1,5 @@
 using System.Data.Common;
+using Guru.Infrastructure.Postgres;
 using JasperFx.Events;
 using Npgsql;
 using NpgsqlTypes;
@@ -30,7 +31,7 @@ internal sealed class LockStream(string streamId, IReadOnlyCollection<Guid> keyI
         builder.AppendParameter(streamId, NpgsqlDbType.Varchar);
         builder.Append(" for update) select (select count(*) from stream), (select count(*) from guru_keys.keys where key_id = any (");
         builder.AppendParameter(keyIds.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Uuid);
-        builder.Append(")), set_config('plan_cache_mode', 'force_generic_plan', true)"); // As the default edition has it, for the projections.
+        builder.Append($")), {SqlBatch.Planning}");
     }
 
     public async Task PostprocessAsync(DbDataReader reader, IList<Exception> exceptions, CancellationToken token)

@@ -73,7 +73,7 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
         CallStream.SidOf(@event.StreamId) is not { } callSid ? []
-        : @event.Data is UtteranceTranscribed { Speaker: Speaker.Caller, Language: { } language } ? [new SqlCommand(_spoken, callSid, callSid, language)]
+        : @event.Data is UtteranceTranscribed { Speaker: Speaker.Caller, Language: { } language } ? [new SqlCommand(_spoken, callSid, callSid, language) { Once = true }]
         : @event.Data is CallErased ? [new SqlCommand(_erase, callSid, callSid)]
         : @event.Data is RecordingStored recorded ? [new SqlCommand(_recorded, callSid, callSid, recorded.StartMs + recorded.DurationMs, recorded.Bytes)]
         : Said(@event.Data) is { } said ? [Merge(callSid, said)]

@@ -11,7 +11,7 @@ internal sealed class ConsentProjection(string schema) : IProjection
         $"""
         insert into {schema}.consent (
             caller_id, entry_id, at, type, request_id, grant_id, message_sid, call_sid, expires_at, due_at, reasons, outcome, error_code, note)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) as r
         on conflict do nothing
         """,
         Text, Text, TimestampTz, Text, Text, Text, Text, Text, TimestampTz, TimestampTz, Text, Text, Integer, Text);

@@ -50,7 +50,7 @@ internal sealed class ConversationsProjection(string schema) : IProjection
     private readonly SqlStatement _merge = new(
         $"""
         insert into {schema}.conversations as c (caller_id, agent, agent_at, language, summary, summarized_up_to, summarized_at)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7) as r
         on conflict (caller_id) do update set
             {LaterAgent("c")},
             language = coalesce(excluded.language, c.language),

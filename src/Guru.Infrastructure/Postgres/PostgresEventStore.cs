@@ -18,11 +18,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
 {
     private const int PageSize = 1_000;
 
-    /// <summary>
-    /// Within this transaction prepared statements keep their plans: for the few rows of an append PostgreSQL would plan each of them anew every time.
-    /// </summary>
-    private const string AppendEvents =
-        "select guru.append_events($1, $2, $3, $4, $5, $6, $7) from set_config('plan_cache_mode', 'force_generic_plan', true)";
+    private const string AppendEvents = $"select guru.append_events($1, $2, $3, $4, $5, $6, $7) from (select {SqlBatch.Planning}) planning";
 
     private const string Conflict = "GU001";
     private const string KeyDestroyed = "GU002";

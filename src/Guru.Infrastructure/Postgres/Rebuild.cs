@@ -37,6 +37,9 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
 
     private const string Log = "events.mt_streams";
 
+    /// <summary>As in an append: by index, however large the tables grow after the first plan; and a plan that must do without one is not compiled.</summary>
+    private const string Planning = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
+
     private readonly ShadowTables _shadow = new(live.Tables);
     private readonly Projections _projections = live.In(ShadowTables.Schema);
 
@@ -81,13 +84,13 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
         await _shadow.CreateAsync(connection, cancellationToken);
 
         // The shadow is worth nothing before the swap, and the swap's commit waits for the disk as ever.
-        await ScalarAsync(connection, "set synchronous_commit = off", cancellationToken);
+        await ScalarAsync(connection, $"set synchronous_commit = off; {Planning}", cancellationToken);
         var run = new RebuildRun(store, _projections, progress);
         await CatchUpAsync(run, connection, cancellationToken);
         await _shadow.IndexAsync(connection, cancellationToken);
         await CatchUpAsync(run, connection, cancellationToken); // With what has happened meanwhile.
 
-        await ScalarAsync(connection, "set synchronous_commit = on", cancellationToken);
+        await ScalarAsync(connection, "reset all", cancellationToken);
         await AnalyzeAsync(connection, cancellationToken);
         await using var transaction = await BlockAsync(
             connection, [Log, .. live.Tables.Select(table => $"guru.{table}")], cancellationToken);

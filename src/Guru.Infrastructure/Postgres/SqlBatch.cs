@@ -16,6 +16,16 @@ public sealed class SqlBatch
 
     private readonly Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
 
+    /// <summary>By key, the statement that need not be repeated.</summary>
+    private readonly Dictionary<string, SqlStatement> _done = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// Functions that set, to the end of the transaction, how the statements are planned. Plans are kept, since for the few rows of an append PostgreSQL
+    /// would plan each of them anew every time; and they go by index, since they are kept from when tables may have been small.
+    /// </summary>
+    public const string Planning =
+        "set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true)";
+
     public bool IsEmpty => _groups.Count == 0;
 
     public void Add(IEnumerable<SqlCommand> commands)
@@ -26,7 +36,21 @@ public sealed class SqlBatch
             {
                 _groups.Add((command.Statement, [command.Row]));
                 _first = _groups.Count;
+                _done.Clear();
                 continue;
+            }
+
+            if (!command.Once)
+            {
+                _done.Remove(command.Key);
+            }
+            else if (_done.GetValueOrDefault(command.Key) == command.Statement)
+            {
+                continue;
+            }
+            else
+            {
+                _done[command.Key] = command.Statement;
             }
 
             var group = Math.Max(_first, _turns.GetValueOrDefault(command.Key).Writes);
@@ -59,15 +83,29 @@ public sealed class SqlBatch
     {
         foreach (var (statement, rows) in _groups)
         {
-            var command = new NpgsqlBatchCommand(statement.Text);
+            var command = new NpgsqlBatchCommand(rows.Count == 1 ? statement.OneRow : statement.Text);
             for (var column = 0; column < statement.Columns.Length; column++)
             {
-                command.Parameters.Add(Column(statement.Columns[column], rows, column));
+                command.Parameters.Add(rows.Count == 1
+                    ? One(statement.Columns[column], rows[0][column])
+                    : Column(statement.Columns[column], rows, column));
             }
 
             batch.BatchCommands.Add(command);
         }
     }
+
+    private static NpgsqlParameter One(NpgsqlDbType type, object? value) => new()
+    {
+        Value = value switch
+        {
+            null => DBNull.Value,
+            string text => StorableText.Of(text),
+            DateTimeOffset moment => moment.ToUniversalTime(),
+            _ => value,
+        },
+        NpgsqlDbType = type,
+    };
 
     private static NpgsqlParameter Column(NpgsqlDbType type, List<object?[]> rows, int column) => type switch
     {

@@ -48,7 +48,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
     private readonly SqlStatement _notSent = new(
         $"""
         insert into {schema}.messages (caller_id, source_id, at, channel, speaker, text, call_sid, failure)
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8) as r
         on conflict do nothing
         """,
         Text, Text, TimestampTz, Text, Text, Text, Text, Text);
@@ -68,7 +68,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
     private readonly SqlStatement _part = new(
         $"""
         insert into {schema}.deliveries as d (caller_id, message_sid, source_id)
-        select * from unnest($1, $2, $3)
+        select * from unnest($1, $2, $3) as r
         on conflict (caller_id, message_sid) do update set source_id = coalesce(d.source_id, excluded.source_id)
         """,
         Text, Text, Text);
@@ -76,7 +76,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
     private readonly SqlStatement _delivery = new(
         $"""
         insert into {schema}.deliveries (caller_id, message_sid, status, error_code)
-        select * from unnest($1, $2, $3, $4)
+        select * from unnest($1, $2, $3, $4) as r
         on conflict (caller_id, message_sid) do update set status = excluded.status, error_code = excluded.error_code
         """,
         Text, Text, Text, Integer);

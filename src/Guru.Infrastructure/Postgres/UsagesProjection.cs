@@ -13,7 +13,7 @@ internal sealed class UsagesProjection(string schema, PriceTable prices) : IProj
             insert into {schema}.usages (
                 call_sid, kind, usage_id, model, agent, input_text, input_audio, cached_text, cached_audio, output_text, output_audio, seconds,
                 cost_text, cost_audio, cost_cached, cost_transcription, at)
-            select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) as r
             on conflict do nothing
             returning *)
         update {schema}.calls c set

@@ -30,9 +30,10 @@ internal sealed class UtterancesProjection(string schema) : IProjection
             barge_ins = c.barge_ins + f.barge_ins,
             caller_talk_ms = c.caller_talk_ms + f.caller_talk_ms,
             agent_talk_ms = c.agent_talk_ms + f.agent_talk_ms,
-            latencies_ms = l.latencies_ms,
-            latency_p50_ms = round(l.p50::numeric, 1),
-            latency_p95_ms = round(l.p95::numeric, 1)
+            (latencies_ms, latency_p50_ms, latency_p95_ms) = (
+                select coalesce(array_agg(ms order by ms), '{"{}"}'),
+                    round(percentile_cont(0.5) within group (order by ms)::numeric, 1), round(percentile_cont(0.95) within group (order by ms)::numeric, 1)
+                from unnest(c.latencies_ms || f.latencies_ms) as ms)
         from (
             select call_sid, count(*) as turns,
                 count(*) filter (where speaker = 'agent' and interrupted) as barge_ins,
@@ -40,11 +41,6 @@ internal sealed class UtterancesProjection(string schema) : IProjection
                 coalesce(sum(heard_ms) filter (where speaker = 'agent'), 0) as agent_talk_ms,
                 array_remove(array_agg(case when not interrupted then first_audio_ms end), null) as latencies_ms
             from said group by call_sid) f
-        join {schema}.calls before on before.call_sid = f.call_sid
-        cross join lateral (
-            select coalesce(array_agg(ms order by ms), '{"{}"}') as latencies_ms,
-                percentile_cont(0.5) within group (order by ms) as p50, percentile_cont(0.95) within group (order by ms) as p95
-            from unnest(before.latencies_ms || f.latencies_ms) as ms) l
         where c.call_sid = f.call_sid
         """,
         Text, Text, Text, Text, Text, Text, NpgsqlTypes.NpgsqlDbType.Boolean, Text,

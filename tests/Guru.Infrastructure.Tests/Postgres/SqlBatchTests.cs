@@ -8,6 +8,7 @@ namespace Guru.Infrastructure.Tests.Postgres;
 public sealed class SqlBatchTests
 {
     private static readonly SqlStatement Write = new("write", NpgsqlDbType.Text);
+    private static readonly SqlStatement Once = new("once", NpgsqlDbType.Text);
     private static readonly SqlStatement Look = new("look", NpgsqlDbType.Text);
 
     [Fact]
@@ -27,6 +28,29 @@ public sealed class SqlBatchTests
     public void A_reader_keeps_its_own_order_too() =>
         Joined(Looks("x", "a"), Looks("x", "b"), Writes("b", 1)).ShouldBe(["look x", "look x", "write b1"]);
 
+    [Fact]
+    public void What_has_been_done_once_is_not_repeated_and_separates_nobody() =>
+        Joined(OnceMore("a", 1), Looks("x", "a"), OnceMore("a", 2), Looks("y", "a"), OnceMore("b", 1)).ShouldBe(["once a1 b1", "look x y"]);
+
+    [Fact]
+    public void It_is_done_again_after_something_else_was_written_to_the_key() =>
+        Joined(OnceMore("a", 1), Writes("a", 2), OnceMore("a", 3)).ShouldBe(["once a1", "write a2", "once a3"]);
+
+    [Fact]
+    public void One_row_is_given_as_values()
+    {
+        var batch = new SqlBatch();
+        batch.Add([new SqlCommand(new("insert into t select * from unnest($1, $2) as r", NpgsqlDbType.Text, NpgsqlDbType.Integer), "a", "x\0", null)]);
+        using var joined = new NpgsqlBatch();
+        batch.AppendTo(joined);
+
+        var command = joined.BatchCommands.Cast<NpgsqlBatchCommand>().ShouldHaveSingleItem();
+        command.CommandText.ShouldBe("insert into t select * from (values ($1::text, $2::int)) as r");
+        command.Parameters.Cast<NpgsqlParameter>().Select(parameter => parameter.Value).ShouldBe(["x\uFFFD", DBNull.Value]);
+    }
+
+    private static SqlCommand OnceMore(string key, int number) => Writes(key, number) with { Statement = Once, Once = true };
+
     private static SqlCommand Writes(string key, int number) => new(Write, key, $"{key}{number}");
 
     private static SqlCommand Looks(string key, string reads) => new(Look, key, key) { Reads = reads };
@@ -37,6 +61,6 @@ public sealed class SqlBatchTests
         batch.Add(commands);
         using var joined = new NpgsqlBatch();
         batch.AppendTo(joined);
-        return [.. joined.BatchCommands.Cast<NpgsqlBatchCommand>().Select(command => $"{command.CommandText} {string.Join(' ', (IEnumerable<string>)command.Parameters[0].Value!)}")];
+        return [.. joined.BatchCommands.Cast<NpgsqlBatchCommand>().Select(command => $"{command.CommandText} {string.Join(' ', command.Parameters[0].Value as IEnumerable<string> ?? [(string)command.Parameters[0].Value!])}")];
     }
 }
