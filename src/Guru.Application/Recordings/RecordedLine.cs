@@ -31,16 +31,16 @@ internal sealed class RecordedLine(ICallerLine line, CallRecording recording) : 
         recording.End();
     }
 
-    public void SendMedia(ReadOnlySpan<byte> payload)
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
         recording.Sends(payload);
-        line.SendMedia(payload);
+        line.SendMedia(payload, more);
     }
 
-    public void SendMark(PlaybackMark mark)
+    public void SendMark(PlaybackMark mark, bool more = false)
     {
         recording.Marks(mark);
-        line.SendMark(mark);
+        line.SendMark(mark, more);
     }
 
     public void SendClear()

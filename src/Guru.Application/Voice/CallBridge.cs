@@ -272,10 +272,10 @@ public sealed partial class CallBridge : IAsyncDisposable
             {
                 if (decision.Before is { } before)
                 {
-                    _line.SendMark(before);
+                    _line.SendMark(before, more: true);
                 }
 
-                _line.SendMedia(audio.Payload.Span);
+                _line.SendMedia(audio.Payload.Span, more: decision.After is not null);
                 if (decision.After is { } after)
                 {
                     _line.SendMark(after);

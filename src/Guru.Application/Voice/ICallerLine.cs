@@ -13,11 +13,13 @@ public interface ICallerLine : IAsyncDisposable
     IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken);
 
     /// <summary>Queues audio for playing.</summary>
-    /// <param name="payload">G.711 mu-law at 8 kHz in base64; copied.</param>
-    void SendMedia(ReadOnlySpan<byte> payload);
+    /// <param name="payload">G.711 mu-law at 8 kHz in base64, not empty; copied.</param>
+    /// <param name="more">Another send follows at once, and may go over the wire together with this one.</param>
+    void SendMedia(ReadOnlySpan<byte> payload, bool more = false);
 
     /// <summary>Asks for a receipt when everything sent before has been played.</summary>
-    void SendMark(PlaybackMark mark);
+    /// <param name="more">As for audio.</param>
+    void SendMark(PlaybackMark mark, bool more = false);
 
     /// <summary>Drops what is queued for playing; pending marks come back at once.</summary>
     void SendClear();

@@ -52,11 +52,11 @@ public sealed partial class BrowserLine(
 
     // The audio goes elsewhere.
 
-    public void SendMedia(ReadOnlySpan<byte> payload)
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
     }
 
-    public void SendMark(PlaybackMark mark)
+    public void SendMark(PlaybackMark mark, bool more = false)
     {
     }
 

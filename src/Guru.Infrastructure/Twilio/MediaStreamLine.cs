@@ -35,17 +35,19 @@ public sealed class MediaStreamLine : ICallerLine
     public SocketEnding? Ending => _socket.Ending;
 
     /// <summary>Waits for the start of a stream. Without one in time, or with audio of another format, the socket is closed and there is no line.</summary>
-    /// <param name="socket">Owned from here on.</param>
+    /// <param name="connection">Owned from here on.</param>
     public static async Task<MediaStreamAcceptance> AcceptAsync(
-        WebSocket socket, MediaStreamOptions options, TimeProvider time, CancellationToken cancellationToken)
+        WebSocketConnection connection, MediaStreamOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var limits = new JsonSocketOptions
         {
             MaxMessageBytes = options.MaxMessageBytes,
             MaxQueuedBytes = options.MaxQueuedBytes,
             CloseTimeout = options.CloseTimeout,
+            KeepAliveInterval = options.KeepAliveInterval,
+            KeepAliveTimeout = options.KeepAliveTimeout,
         };
-        var json = new JsonSocket(socket, limits, time);
+        var json = new JsonSocket(connection, limits, time);
         var strings = new JsonStrings();
         try
         {
@@ -107,22 +109,22 @@ public sealed class MediaStreamLine : ICallerLine
         }
     }
 
-    public void SendMedia(ReadOnlySpan<byte> payload)
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
         while (!payload.IsEmpty)
         {
             var part = payload[..Math.Min(payload.Length, MaxPayloadBytes)];
-            _socket.Send(_writer.Media, part, MediaStreamWriter.Suffix);
+            _socket.Send(_writer.Media, part, MediaStreamWriter.Suffix, more || part.Length < payload.Length);
             WireMetrics.FramesOut.Add(1);
             payload = payload[part.Length..];
         }
     }
 
-    public void SendMark(PlaybackMark mark)
+    public void SendMark(PlaybackMark mark, bool more = false)
     {
         Span<byte> name = stackalloc byte[MediaStreamWriter.MaxMarkNameBytes];
         var length = MediaStreamWriter.WriteMarkName(mark, name);
-        _socket.Send(_writer.Mark, name[..length], MediaStreamWriter.Suffix);
+        _socket.Send(_writer.Mark, name[..length], MediaStreamWriter.Suffix, more);
     }
 
     public void SendClear() => _socket.Send(_writer.Clear);

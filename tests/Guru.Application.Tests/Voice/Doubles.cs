@@ -39,9 +39,9 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 
     public IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
 
-    public void SendMedia(ReadOnlySpan<byte> payload) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
 
-    public void SendMark(PlaybackMark mark) => Sent.Enqueue("mark");
+    public void SendMark(PlaybackMark mark, bool more = false) => Sent.Enqueue("mark");
 
     public void SendClear() => Sent.Enqueue("clear");
 

@@ -103,9 +103,9 @@ public sealed class FramePath
             yield return new LineMessage(LineMessageKind.Stop);
         }
 
-        public void SendMedia(ReadOnlySpan<byte> payload) => Received++;
+        public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Received++;
 
-        public void SendMark(PlaybackMark mark)
+        public void SendMark(PlaybackMark mark, bool more = false)
         {
         }
 

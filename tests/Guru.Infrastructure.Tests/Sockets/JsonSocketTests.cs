@@ -14,12 +14,12 @@ namespace Guru.Infrastructure.Tests.Sockets;
 
 public sealed class ReadingASocket : IAsyncLifetime
 {
-    private SocketPair _pair = null!;
+    private SocketPair<WebSocketConnection, ClientWebSocket> _pair = null!;
     private JsonSocket _socket = null!;
 
     public async Task InitializeAsync()
     {
-        _pair = await SocketPair.ConnectAsync();
+        _pair = await SocketPair.OurServerAsync();
         _socket = new JsonSocket(_pair.ServerEnd, new JsonSocketOptions { MaxMessageBytes = 100_000 }, TimeProvider.System);
     }
 
@@ -114,8 +114,8 @@ public sealed class ReadingASocket : IAsyncLifetime
         var ending = new TaskCompletionSource<SocketEnding?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await LoopbackServer.StartAsync(async context =>
         {
-            var keepAlive = new WebSocketAcceptContext { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(100) };
-            await using var socket = new JsonSocket(await context.WebSockets.AcceptWebSocketAsync(keepAlive), new JsonSocketOptions(), TimeProvider.System);
+            var keepAlive = new JsonSocketOptions { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(100) };
+            await using var socket = new JsonSocket(await WebSocketConnection.AcceptAsync(context), keepAlive, TimeProvider.System);
             await socket.ReceiveAsync(CancellationToken.None);
             ending.SetResult(socket.Ending);
         });
@@ -181,12 +181,12 @@ public sealed class ReadingASocket : IAsyncLifetime
 
 public sealed class SendingOnASocket : IAsyncLifetime
 {
-    private SocketPair _pair = null!;
+    private SocketPair<WebSocketConnection, ClientWebSocket> _pair = null!;
     private JsonSocket _socket = null!;
 
     public async Task InitializeAsync()
     {
-        _pair = await SocketPair.ConnectAsync();
+        _pair = await SocketPair.OurServerAsync();
         _socket = new JsonSocket(_pair.ServerEnd, new JsonSocketOptions { MaxQueuedBytes = 200_000 }, TimeProvider.System);
     }
 
@@ -310,7 +310,7 @@ public sealed class SendingOnASocket : IAsyncLifetime
     [Fact]
     public async Task Closing_has_a_time_limit_of_its_own()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurServerAsync();
         await using var socket = new JsonSocket(
             pair.ServerEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromMilliseconds(20) }, TimeProvider.System);
 
@@ -344,7 +344,7 @@ public sealed class ASocketUnderAnyInterleaving
         for (var round = 0; round < 10; round++)
         {
             var random = new Random((seed * 1000) + round);
-            await using var pair = await SocketPair.ConnectAsync();
+            await using var pair = await SocketPair.OursAsync();
             await using var a = new JsonSocket(pair.ServerEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System);
             await using var b = new JsonSocket(pair.ClientEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System);
             using var leave = new CancellationTokenSource();
@@ -413,7 +413,7 @@ public sealed class ASocketInSteadyState
     [Fact]
     public async Task Allocates_nothing_per_message_received()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurClientAsync();
         await using var socket = new JsonSocket(pair.ClientEnd, new JsonSocketOptions(), TimeProvider.System);
         var message = new byte[300];
         using var owner = new CancellationTokenSource();
@@ -435,7 +435,7 @@ public sealed class ASocketInSteadyState
     [Fact]
     public async Task Allocates_nothing_per_message_sent()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurServerAsync();
         await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
         var payload = new byte[216];
         var buffer = new byte[1024];

@@ -22,11 +22,11 @@ public sealed class AMediaStreamLine : IAsyncLifetime
         """;
 
     private readonly MediaStreamOptions _options = new();
-    private SocketPair _pair = null!;
+    private SocketPair<WebSocketConnection, ClientWebSocket> _pair = null!;
 
     private WebSocket Carrier => _pair.ClientEnd;
 
-    public async Task InitializeAsync() => _pair = await SocketPair.ConnectAsync();
+    public async Task InitializeAsync() => _pair = await SocketPair.OurServerAsync();
 
     public async Task DisposeAsync() => await _pair.DisposeAsync();
 
@@ -275,7 +275,7 @@ public sealed class ALineInSteadyState
     [Fact]
     public async Task Allocates_nothing_per_frame_in_either_direction()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurClientAsync();
         await pair.ServerEnd.SendTextAsync("""{"event":"start","streamSid":"MZ00000000000000000000000000000004","start":{"callSid":"CA2"}}""");
         var options = new MediaStreamOptions();
         await using var line = (await MediaStreamLine.AcceptAsync(pair.ClientEnd, options, TimeProvider.System, CancellationToken.None)).Line!;
