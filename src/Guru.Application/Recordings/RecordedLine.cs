@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Guru.Application.Voice;
 
 namespace Guru.Application.Recordings;
@@ -8,26 +7,27 @@ internal sealed class RecordedLine(ICallerLine line, CallRecording recording) : 
 {
     public string StreamSid => line.StreamSid;
 
-    public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public async Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken)
     {
-        await foreach (var message in line.ReadAsync(cancellationToken))
-        {
-            switch (message.Kind)
+        await line.ReadAsync(
+            (in LineMessage message) =>
             {
-                case LineMessageKind.Media:
-                    recording.Said(message.Payload.Span, message.TimestampMs);
-                    break;
-                case LineMessageKind.Mark:
-                    recording.Returns(message.Mark);
-                    break;
-                case LineMessageKind.Stop:
-                    recording.End();
-                    break;
-            }
+                switch (message.Kind)
+                {
+                    case LineMessageKind.Media:
+                        recording.Said(message.Payload.Span, message.TimestampMs);
+                        break;
+                    case LineMessageKind.Mark:
+                        recording.Returns(message.Mark);
+                        break;
+                    case LineMessageKind.Stop:
+                        recording.End();
+                        break;
+                }
 
-            yield return message;
-        }
-
+                return receive(message);
+            },
+            cancellationToken);
         recording.End();
     }
 

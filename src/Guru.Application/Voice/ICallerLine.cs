@@ -8,9 +8,8 @@ public interface ICallerLine : IAsyncDisposable
 {
     string StreamSid { get; }
 
-    /// <summary>What the carrier sends, until its stop or the loss of the socket, which end the sequence.</summary>
-    /// <remarks>A message's payload is valid until the next one is asked for.</remarks>
-    IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken);
+    /// <summary>Reads what the carrier sends, until its stop or the loss of the socket.</summary>
+    Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken);
 
     /// <summary>Queues audio for playing.</summary>
     /// <param name="payload">G.711 mu-law at 8 kHz in base64, not empty; copied.</param>

@@ -14,7 +14,6 @@ internal sealed class DetachableReceive : IValueTaskSource<int?>
     private readonly Action _onArrived;
     private ManualResetValueTaskSourceCore<int?> _waiter;
     private ConfiguredValueTaskAwaitable<int>.ConfiguredValueTaskAwaiter _arriving;
-    private CancellationTokenRegistration _cancellation;
     private bool _underWay;
     private bool _waiting;
     private bool _arrived;
@@ -38,6 +37,10 @@ internal sealed class DetachableReceive : IValueTaskSource<int?>
             }
         }
     }
+
+    /// <summary>From here on, cancelling ends the waiting that goes with the same token; to be disposed when it is over.</summary>
+    public CancellationTokenRegistration LeaveOn(CancellationToken cancellationToken) =>
+        cancellationToken.UnsafeRegister(static (state, token) => ((DetachableReceive)state!).Leave(token), this);
 
     /// <summary>How many bytes the receive under way, or a new one, brought; 0 at the connection's end, null when it is lost.</summary>
     public ValueTask<int?> NextAsync(Memory<byte> buffer, CancellationToken cancellationToken)
@@ -82,10 +85,14 @@ internal sealed class DetachableReceive : IValueTaskSource<int?>
         }
 
         var version = _waiter.Version;
-        _cancellation = cancellationToken.UnsafeRegister(static (state, token) => ((DetachableReceive)state!).Leave(token), this);
         if (begun)
         {
             _arriving.UnsafeOnCompleted(_onArrived);
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+        {
+            Leave(cancellationToken); // It was cancelled before there was a waiter to leave.
         }
 
         return new ValueTask<int?>(this, version);
@@ -108,11 +115,7 @@ internal sealed class DetachableReceive : IValueTaskSource<int?>
         _waiter.SetResult(null);
     }
 
-    int? IValueTaskSource<int?>.GetResult(short token)
-    {
-        _cancellation.Dispose();
-        return _waiter.GetResult(token);
-    }
+    int? IValueTaskSource<int?>.GetResult(short token) => _waiter.GetResult(token);
 
     ValueTaskSourceStatus IValueTaskSource<int?>.GetStatus(short token) => _waiter.GetStatus(token);
 

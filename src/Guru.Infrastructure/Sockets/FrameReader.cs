@@ -26,8 +26,11 @@ internal enum FrameKind
 /// <param name="fromServer">Frames come unmasked; from a client they must be masked.</param>
 internal sealed class FrameReader(bool fromServer, int maxMessageBytes)
 {
-    /// <summary>Enough for a carrier's frame and for most slices of a model's speech.</summary>
-    private const int Small = 2 * 1024;
+    /// <summary>
+    /// Enough for a carrier's frame and for most slices of a model's speech, and as much as the HTTP client would buffer by itself: from less room it would
+    /// read by way of that buffer.
+    /// </summary>
+    private const int Small = 4 * 1024;
 
     /// <summary>A buffer of this size is kept, so that steady traffic of such messages does not grow it each time.</summary>
     private const int Kept = 16 * 1024;

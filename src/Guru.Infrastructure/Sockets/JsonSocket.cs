@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Net.WebSockets;
-using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Unicode;
+using Guru.Application.Voice;
 
 namespace Guru.Infrastructure.Sockets;
 
@@ -59,8 +59,22 @@ public sealed class JsonSocket : IAsyncDisposable
     /// is kept for the next call, and <see cref="CloseAsync"/> can still end the socket politely.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The waiting was cancelled.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<SocketMessage> ReceiveAsync(CancellationToken cancellationToken)
+    {
+        var received = SocketMessage.End;
+        await ReadAsync(
+            (in SocketMessage message) =>
+            {
+                received = message;
+                return false;
+            },
+            cancellationToken);
+        return received;
+    }
+
+    /// <summary>Hands on one message after the other, the last of kind <see cref="SocketMessageKind.End"/>. Cancelled as for one message.</summary>
+    /// <exception cref="OperationCanceledException">The waiting was cancelled.</exception>
+    public async Task ReadAsync(Receiver<SocketMessage> receive, CancellationToken cancellationToken)
     {
         switch (Interlocked.CompareExchange(ref _side, Reading, Free))
         {
@@ -68,20 +82,24 @@ public sealed class JsonSocket : IAsyncDisposable
                 throw new InvalidOperationException("A JsonSocket has one reader.");
             case Draining:
                 await _ended.Task.WaitAsync(cancellationToken);
-                return SocketMessage.End;
+                receive(SocketMessage.End);
+                return;
         }
 
         try
         {
+            await using var leaving = _receive.LeaveOn(cancellationToken);
             while (Ending is null)
             {
                 var kind = _frames.Next(out var payload);
                 if (kind is FrameKind.Text or FrameKind.Binary)
                 {
-                    return kind == FrameKind.Text ? new SocketMessage(SocketMessageKind.Text, payload) : SocketMessage.Binary;
+                    if (!receive(kind == FrameKind.Text ? new SocketMessage(SocketMessageKind.Text, payload) : SocketMessage.Binary))
+                    {
+                        return;
+                    }
                 }
-
-                if (kind != FrameKind.None)
+                else if (kind != FrameKind.None)
                 {
                     Take(kind, payload.Span);
                 }
@@ -100,7 +118,7 @@ public sealed class JsonSocket : IAsyncDisposable
                 _frames.Release();
             }
 
-            return SocketMessage.End;
+            receive(SocketMessage.End);
         }
         finally
         {

@@ -1,5 +1,4 @@
 using System.Net.WebSockets;
-using System.Runtime.CompilerServices;
 using System.Text;
 using Guru.Application.Voice;
 using Guru.Infrastructure.Sockets;
@@ -79,35 +78,8 @@ public sealed class MediaStreamLine : ICallerLine
         }
     }
 
-    public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var received = await _socket.ReceiveAsync(cancellationToken);
-            if (received.Kind == SocketMessageKind.End)
-            {
-                yield break;
-            }
-
-            if (received.Kind == SocketMessageKind.Binary)
-            {
-                Ignore(MediaStreamFault.Binary);
-                continue;
-            }
-
-            var message = MediaStreamReader.Read(received.Text, _strings);
-            if (Line(message) is not { } line)
-            {
-                continue;
-            }
-
-            yield return line;
-            if (line.Kind == LineMessageKind.Stop)
-            {
-                yield break;
-            }
-        }
-    }
+    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) =>
+        _socket.ReadAsync((in SocketMessage received) => Take(received, receive), cancellationToken);
 
     public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
@@ -173,6 +145,20 @@ public sealed class MediaStreamLine : ICallerLine
 
     private static void Ignore(string fault) =>
         WireMetrics.FramesMalformed.Add(1, new KeyValuePair<string, object?>("reason", fault));
+
+    private bool Take(in SocketMessage received, Receiver<LineMessage> receive)
+    {
+        switch (received.Kind)
+        {
+            case SocketMessageKind.End:
+                return false;
+            case SocketMessageKind.Binary:
+                Ignore(MediaStreamFault.Binary);
+                return true;
+            default:
+                return Line(MediaStreamReader.Read(received.Text, _strings)) is not { } line || (receive(line) && line.Kind != LineMessageKind.Stop);
+        }
+    }
 
     private LineMessage? Line(in MediaStreamMessage message)
     {

@@ -11,6 +11,20 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Tests.Voice;
 
+internal static class ScriptedMessages
+{
+    public static async Task ReadAsync<TMessage>(this ChannelReader<TMessage> messages, Receiver<TMessage> receive, CancellationToken cancellationToken)
+    {
+        await foreach (var message in messages.ReadAllAsync(cancellationToken))
+        {
+            if (!receive(message))
+            {
+                return;
+            }
+        }
+    }
+}
+
 /// <summary>A Media Stream whose carrier is the test.</summary>
 internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 {
@@ -37,7 +51,7 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 
     public void Breaks() => _messages.Writer.TryComplete();
 
-    public IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
 
     public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
 
@@ -90,7 +104,7 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
         _messages.Writer.TryComplete();
     }
 
-    public IAsyncEnumerable<ModelMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
 
     public void AppendAudio(ReadOnlySpan<byte> payload) => Told.Enqueue(Encoding.ASCII.GetString(payload));
 

@@ -418,17 +418,27 @@ public sealed class ASocketInSteadyState
         var message = new byte[300];
         using var owner = new CancellationTokenSource();
 
+        using var received = new SemaphoreSlim(0);
+        var reading = socket.ReadAsync(
+            (in SocketMessage _) =>
+            {
+                received.Release();
+                return true;
+            },
+            owner.Token);
+
         var perMessage = await Allocations.PerMessageAsync(async messages =>
         {
             for (var i = 0; i < messages; i++)
             {
                 // One at a time, so that every read has to wait.
-                var read = socket.ReceiveAsync(owner.Token);
                 await pair.ServerEnd.SendAsync(message.AsMemory(), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-                await read;
+                received.Wait();
             }
         });
 
+        await owner.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(reading);
         perMessage.ShouldBeLessThan(Allocations.Noise);
     }
 

@@ -237,16 +237,19 @@ public sealed class AMediaStreamLine : IAsyncLifetime
     {
         var all = new List<string>();
         using var patience = new CancellationTokenSource(RawSockets.Patience);
-        await foreach (var message in line.ReadAsync(patience.Token))
-        {
-            all.Add(message.Kind switch
+        await line.ReadAsync(
+            (in LineMessage message) =>
             {
-                LineMessageKind.Media => $"Media {Encoding.UTF8.GetString(message.Payload.Span)} {message.Bytes} at {message.TimestampMs}",
-                LineMessageKind.Mark => $"Mark {message.Mark.Generation} {message.Mark.Position}",
-                LineMessageKind.Dtmf => $"Dtmf {message.Digit}",
-                _ => "Stop",
-            });
-        }
+                all.Add(message.Kind switch
+                {
+                    LineMessageKind.Media => $"Media {Encoding.UTF8.GetString(message.Payload.Span)} {message.Bytes} at {message.TimestampMs}",
+                    LineMessageKind.Mark => $"Mark {message.Mark.Generation} {message.Mark.Position}",
+                    LineMessageKind.Dtmf => $"Dtmf {message.Digit}",
+                    _ => "Stop",
+                });
+                return true;
+            },
+            patience.Token);
 
         return all;
     }
@@ -282,22 +285,27 @@ public sealed class ALineInSteadyState
         var frame = Encoding.UTF8.GetBytes(AMediaStreamLine.Media(Convert.ToBase64String(new byte[160])));
         var back = new byte[1024];
         using var owner = new CancellationTokenSource();
-        await using var messages = line.ReadAsync(owner.Token).GetAsyncEnumerator(owner.Token);
+        var reading = line.ReadAsync(
+            (in LineMessage message) =>
+            {
+                line.SendMedia(message.Payload.Span, more: true);
+                line.SendMark(new PlaybackMark(1, message.TimestampMs));
+                return true;
+            },
+            owner.Token);
 
         var perFrame = await Allocations.PerMessageAsync(async frames =>
         {
             for (var i = 0; i < frames; i++)
             {
-                var next = messages.MoveNextAsync();
                 await pair.ServerEnd.SendAsync(frame.AsMemory(), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-                await next;
-                line.SendMedia(messages.Current.Payload.Span);
-                line.SendMark(new PlaybackMark(1, i));
                 await pair.ServerEnd.ReceiveAsync(back.AsMemory(), CancellationToken.None);
                 await pair.ServerEnd.ReceiveAsync(back.AsMemory(), CancellationToken.None);
             }
         });
 
+        await owner.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(reading);
         perFrame.ShouldBeLessThan(Allocations.Noise);
     }
 }
