@@ -60,10 +60,16 @@ public sealed class RecordedCalls(WorldThatRecords world) : IClassFixture<WorldT
 
         // Every sample that the carrier played, and none that it dropped.
         var spans = call.Read(playback => playback.Played.Select(span => (span, Audio: playback.Received[(int)span.From..].ToArray())).ToList());
-        var cutAt = call.Read(playback => playback.Cleared[0].From);
+        var cuts = call.Read(playback => playback.Cleared.Select(cleared => cleared.From).ToList());
+        var cutAt = cuts[0];
         var last = 0;
         foreach (var (span, audio) in spans)
         {
+            if (cuts.Contains(span.To) && span.To - span.From < 400)
+            {
+                continue; // Played while the clear of it was on its way: Guru cannot know of it.
+            }
+
             var at = last + right.AsSpan(last).IndexOf(audio.AsSpan(0, (int)Math.Min(400, span.To - span.From)));
             at.ShouldBeGreaterThanOrEqualTo(last);
             var recorded = right.AsSpan(at).CommonPrefixLength(audio);

@@ -8,7 +8,7 @@ namespace Guru.EndToEnd.Tests;
 [Collection(InRealTime.Name)]
 public sealed class Scenarios
 {
-    private const int AtOnce = 4;
+    private const int AtOnce = 8;
     private const int MostTries = 4;
 
     /// <summary>A machine that was later than this has not shown what the scenario is about; it is played again.</summary>
@@ -27,10 +27,13 @@ public sealed class Scenarios
         outcome.Mistakes.ShouldBeEmpty($"{outcome.Lateness.TotalMilliseconds:F0} ms late\n{string.Join('\n', outcome.Log.TakeLast(30))}");
     }
 
-    /// <summary>They are long, and light: several run at once while the tests wait for each in turn.</summary>
+    /// <summary>
+    /// They are long, and light once Guru is up: several run at once, while one at a time starts and the tests wait for each in turn.
+    /// </summary>
     private static ConcurrentDictionary<string, Task<ScenarioOutcome>> Start()
     {
         var gate = new SemaphoreSlim(AtOnce);
+        var starting = new SemaphoreSlim(1);
         return new ConcurrentDictionary<string, Task<ScenarioOutcome>>(ScenarioFile.All().Select(scenario => KeyValuePair.Create(scenario.Name, Run(scenario))));
 
         async Task<ScenarioOutcome> Run(Scenario scenario)
@@ -38,10 +41,10 @@ public sealed class Scenarios
             await gate.WaitAsync();
             try
             {
-                var outcome = await ScenarioRun.RunAsync(scenario);
+                var outcome = await Play(scenario);
                 for (var tries = 1; outcome.Mistakes.Count > 0 && outcome.Lateness > TooLate && tries < MostTries; tries++)
                 {
-                    outcome = await ScenarioRun.RunAsync(scenario);
+                    outcome = await Play(scenario);
                 }
 
                 return outcome;
@@ -49,6 +52,28 @@ public sealed class Scenarios
             finally
             {
                 gate.Release();
+            }
+        }
+
+        async Task<ScenarioOutcome> Play(Scenario scenario)
+        {
+            await starting.WaitAsync();
+            var isUp = 0;
+            void Up()
+            {
+                if (Interlocked.Exchange(ref isUp, 1) == 0)
+                {
+                    starting.Release();
+                }
+            }
+
+            try
+            {
+                return await ScenarioRun.RunAsync(scenario, _ => Up());
+            }
+            finally
+            {
+                Up();
             }
         }
     }

@@ -5,7 +5,8 @@ namespace Guru.Application.Recordings;
 
 /// <summary>
 /// Lays both sides of a stream out on the call's clock, as they were heard: what the caller said where the carrier's timestamps place it, what the
-/// agent said from when the carrier's receipts, or failing those the time of sending, place it, without what a clear dropped. No clock, no files.
+/// agent said from when the carrier's receipts, or failing those the time of sending, place it, without what a clear dropped. A machine that is late
+/// with reading tears nothing apart: the caller's frames, on the same line, are late with it. No clock, no files.
 /// </summary>
 /// <remarks>
 /// Places are counted in bytes, 8 a millisecond. A second of sound is settled when nothing can change it any more: receipts are in, and the caller's
@@ -47,6 +48,8 @@ public sealed class RecordingMix(TimeSpan startsAt)
     private long _anchor;
     private long _anchorAt;
     private bool _returnsMarks;
+    private long _soonest = long.MaxValue; // How long after its place a frame comes that nothing held up.
+    private (long Position, long At)? _pause; // The carrier may have stood still there until then.
 
     private long Sent => _agentFrom + _agentLength;
 
@@ -62,6 +65,8 @@ public sealed class RecordingMix(TimeSpan startsAt)
         }
 
         _callerUntil = Math.Max(_callerUntil, place + audio.Length);
+        _soonest = Math.Min(_soonest, now - place);
+        Pause(timestampMs < 0 ? now : place + _soonest);
         var late = (int)Math.Clamp(_settled - place, 0, audio.Length);
         var room = (int)(place + audio.Length - _settled);
         if (room > _caller.Length)
@@ -116,26 +121,28 @@ public sealed class RecordingMix(TimeSpan startsAt)
         var (now, position) = (AudioLength.ToBytes(at), _marks[index].Position);
         _marks.RemoveRange(0, index + 1);
         _returnsMarks = true;
-        if (position < _anchor)
+        if (position >= _anchor)
         {
-            return; // The clock took it for played already.
+            (_anchor, _anchorAt) = (position, now); // Before it, the clock took it for played already.
         }
 
-        (_anchor, _anchorAt) = (position, now);
-        if (_runs.Count == 0 || position < Math.Max(_runs[^1].From, _agentFrom))
+        var run = _runs.FindLastIndex(run => run.From <= position);
+        if (run < 0 || position < _agentFrom)
         {
             return;
         }
 
-        var (from, begunAt) = _runs[^1];
-        if (position == from)
+        if (position == _runs[run].From)
         {
-            _runs.RemoveAt(_runs.Count - 1);
-            Begin(from, now);
+            Move(run, now);
         }
-        else if (now - (begunAt + position - from) > Jitter && position < Sent)
+        else
         {
-            Begin(position, now);
+            _pause = (position, now);
+            if (_soonest == long.MaxValue)
+            {
+                Pause(now); // A line without frames has nothing else to tell by.
+            }
         }
     }
 
@@ -146,6 +153,7 @@ public sealed class RecordingMix(TimeSpan startsAt)
         var played = Math.Max(Played(now), _agentFrom);
         _agentLength = (int)(played - _agentFrom);
         _marks.Clear();
+        _pause = null;
         _runs.RemoveAll(run => run.From >= played);
         (_anchor, _anchorAt) = (played, now);
     }
@@ -162,7 +170,8 @@ public sealed class RecordingMix(TimeSpan startsAt)
     public void End(TimeSpan at, IBufferWriter<byte> sound)
     {
         Clears(at);
-        SettleUpTo(Math.Max(AudioLength.ToBytes(at), _callerUntil), sound);
+        var agentUntil = _runs.Count > 0 ? _runs[^1].At + Sent - _runs[^1].From : 0; // Behind the end if it was noticed late that it began.
+        SettleUpTo(Math.Max(AudioLength.ToBytes(at), Math.Max(_callerUntil, agentUntil)), sound);
     }
 
     /// <summary>How much has been played, as the session's own ledger reckons it: not past a receipt that is overdue, for a while.</summary>
@@ -179,6 +188,37 @@ public sealed class RecordingMix(TimeSpan startsAt)
     {
         at = Math.Max(at, _settled);
         _runs.Add((from, _runs.Count == 0 ? at : Math.Max(at, _runs[^1].At + from - _runs[^1].From)));
+    }
+
+    /// <summary>A run was heard from another place on; those behind it make room, and what follows closely follows at once.</summary>
+    private void Move(int run, long at)
+    {
+        at = Math.Max(at, _settled);
+        for (var index = run; index < _runs.Count; index++)
+        {
+            var from = _runs[index].From;
+            var end = index == 0 ? _settled : _runs[index - 1].At + from - _runs[index - 1].From;
+            at = index == run ? at : Math.Max(_runs[index].At, end);
+            _runs[index] = (from, index > 0 && at - end <= Jitter ? end : at);
+        }
+    }
+
+    /// <summary>A pause is one if its receipt was late also by the frame that came next: it left the carrier after the receipt.</summary>
+    private void Pause(long frameLeft)
+    {
+        if (_pause is not { } pause)
+        {
+            return;
+        }
+
+        _pause = null;
+        var run = _runs.FindLastIndex(run => run.From <= pause.Position);
+        var at = Math.Min(pause.At, frameLeft);
+        if (run == _runs.Count - 1 && run >= 0 && pause.Position >= _agentFrom && pause.Position < Sent
+            && at - (_runs[run].At + pause.Position - _runs[run].From) > Jitter)
+        {
+            Begin(pause.Position, at);
+        }
     }
 
     private void SettleUpTo(long until, IBufferWriter<byte> sound)

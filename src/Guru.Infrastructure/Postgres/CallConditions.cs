@@ -8,8 +8,11 @@ namespace Guru.Infrastructure.Postgres;
 internal static class CallConditions
 {
     /// <param name="schema">Where the utterances are that a text is looked for in.</param>
-    public static async Task AddAsync(SqlQuery query, CallFilter filter, string schema, NpgsqlConnection connection, CancellationToken cancellationToken)
+    /// <param name="window">Where it is not everything: only calls that began in it.</param>
+    public static async Task AddAsync(
+        SqlQuery query, CallFilter filter, string schema, NpgsqlConnection connection, CancellationToken cancellationToken, SearchWindow? window = null)
     {
+        query.AndWithin("c.started_at", new TimeRange(window?.From, To: null));
         query.AndWithin("c.started_at", filter.StartedAt);
         query.AndOneOf("c.channel", filter.Channels.Select(EnumText.Of));
         query.AndOneOf("c.direction", filter.Directions.Select(EnumText.Of));
@@ -41,7 +44,9 @@ internal static class CallConditions
         if (filter.Text is { } text)
         {
             var search = await TextSearch.ReadAsync(connection, text, cancellationToken);
-            query.And($"c.call_sid in (select u.call_sid from {schema}.utterances u where {search.Matches(query, "u", unheard: false, out _)})");
+            var words = search.Matches(query, "u", unheard: false, out _);
+            var recorded = window?.From is null ? "" : $" and {window.Condition(query, "u", ofCalls: true)}";
+            query.And($"c.call_sid in (select u.call_sid from {schema}.utterances u where {words}{recorded})");
         }
     }
 }

@@ -8,7 +8,9 @@ using NpgsqlTypes;
 
 namespace Guru.Infrastructure.Postgres;
 
-internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStore store, EventSerializer serializer, PriceTable prices) : ICallQueries
+/// <param name="fewUtterances">Of so many or fewer, all are searched at once for the newest calls with a text.</param>
+internal sealed class CallQueries(
+    NpgsqlDataSource dataSource, PostgresEventStore store, EventSerializer serializer, PriceTable prices, int fewUtterances = SearchWindow.FewUtterances) : ICallQueries
 {
     private const int MostRows = 1_000;
 
@@ -42,13 +44,29 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
         CallFilter filter, CallOrder order, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
-        var query = new SqlQuery();
+        var after = cursor is null ? default((string Value, string CallSid)?) : CallCursor.Parse(cursor, order);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        await CallConditions.AddAsync(query, filter, Projections.LiveSchema, connection, cancellationToken);
-        var (by, type) = SortedBy(order.By);
-        if (cursor is not null)
+        var window = filter is { Text: not null, CallerId: null } && order == CallOrder.NewestFirst
+            ? await SearchWindow.ReadAsync(connection, filter.StartedAt, CallCursor.TimeOf(after), fewUtterances, cancellationToken)
+            : SearchWindow.Everything;
+        List<(CallSummary Call, decimal Value)> rows;
+        while ((rows = await RowsAsync(connection, filter, order, limit + 1, after, window, cancellationToken)).Count <= limit && window.From is not null)
         {
-            var (value, callSid) = CallCursor.Parse(cursor, order);
+            window.Widen(rows.Count, limit + 1);
+        }
+
+        var page = Page.Of(rows, limit, row => CallCursor.Of(order, row.Call, row.Value));
+        return new Page<CallSummary>([.. page.Items.Select(row => row.Call)], page.Next);
+    }
+
+    private static async Task<List<(CallSummary Call, decimal Value)>> RowsAsync(
+        NpgsqlConnection connection, CallFilter filter, CallOrder order, int most, (string Value, string CallSid)? after, SearchWindow window, CancellationToken cancellationToken)
+    {
+        var query = new SqlQuery();
+        await CallConditions.AddAsync(query, filter, Projections.LiveSchema, connection, cancellationToken, window);
+        var (by, type) = SortedBy(order.By);
+        if (after is var (value, callSid))
+        {
             query.And($"({by}, c.call_sid) {(order.Descending ? '<' : '>')} ({query.Text(value)}::{type}, {query.Text(callSid)})");
         }
 
@@ -59,7 +77,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
             $"""
             select {Columns}, {(type == "numeric" ? by : "0")} from guru.calls c
             where c.call_sid = any (array(
-                select c.call_sid from guru.calls c {query.Where} {inOrder} limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}))
+                select c.call_sid from guru.calls c {query.Where} {inOrder} limit {query.Parameter(most, NpgsqlDbType.Integer)}))
             {inOrder}
             """,
             cancellationToken);
@@ -69,8 +87,7 @@ internal sealed class CallQueries(NpgsqlDataSource dataSource, PostgresEventStor
             rows.Add((Read(reader), reader.GetDecimal(ColumnCount)));
         }
 
-        var page = Page.Of(rows, limit, row => CallCursor.Of(order, row.Call, row.Value));
-        return new Page<CallSummary>([.. page.Items.Select(row => row.Call)], page.Next);
+        return rows;
     }
 
     public async Task<CallSummary?> FindAsync(CallSid callSid, CancellationToken cancellationToken)
@@ -247,6 +264,10 @@ internal static class CallCursor
     public static string Of(CallOrder order, CallSummary call, decimal value) => Cursor.Of(string.Create(
         CultureInfo.InvariantCulture,
         $"{order.By}{(order.Descending ? '-' : '+')} {(order.By == CallSort.StartedAt ? call.StartedAt.UtcDateTime.ToString("O", CultureInfo.InvariantCulture) : value)} {call.CallSid}"));
+
+    /// <param name="place">In the order of time.</param>
+    public static DateTimeOffset? TimeOf((string Value, string CallSid)? place) =>
+        place is var (value, _) ? DateTimeOffset.ParseExact(value, "O", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal) : null;
 
     /// <exception cref="FormatException">Not a cursor of this order.</exception>
     public static (string Value, string CallSid) Parse(string cursor, CallOrder order)

@@ -7,7 +7,8 @@ using NpgsqlTypes;
 
 namespace Guru.Infrastructure.Postgres;
 
-internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscriptQueries
+/// <param name="fewUtterances">Of so many or fewer, all are searched at once.</param>
+internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtterances = SearchWindow.FewUtterances) : ITranscriptQueries
 {
     private const int MostRows = 200;
 
@@ -30,8 +31,33 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
         limit = Math.Clamp(limit, 1, MostRows);
         var after = cursor is null ? null : SearchCursor.Parse(cursor);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        var text = await TextSearch.ReadAsync(connection, search.Query, cancellationToken);
+        var window = search.CallSid is null && search.CallerId is null
+            ? await SearchWindow.ReadAsync(connection, search.At, after?.Newest.At, fewUtterances, cancellationToken)
+            : SearchWindow.Everything;
+        while (true)
+        {
+            var (page, found) = await SearchAsync(connection, text, search, window, limit, after, cancellationToken);
+            if (window.From is null || found > ITranscriptQueries.MostHits)
+            {
+                return page;
+            }
+
+            window.Widen(found, ITranscriptQueries.MostHits + 1);
+        }
+    }
+
+    /// <returns>The page, which is empty where too few hits were found in the window; and how many there were.</returns>
+    private static async Task<(SearchPage Page, int Found)> SearchAsync(
+        NpgsqlConnection connection, TextSearch textSearch, TranscriptSearch search, SearchWindow window, int limit, SearchPlace? after, CancellationToken cancellationToken)
+    {
         var query = new SqlQuery();
-        query.And((await TextSearch.ReadAsync(connection, search.Query, cancellationToken)).Matches(query, "u", search.Unheard, out var own));
+        query.And(textSearch.Matches(query, "u", search.Unheard, out var own));
+        if (window.From is not null)
+        {
+            query.And(window.Condition(query, "u"));
+        }
+
         query.AndOneOf("u.speaker", search.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
         query.AndOneOf("u.agent", search.Agent is { } agent ? [agent] : []);
         query.AndOneOf("u.search_language", search.Language is { } language ? [language] : []);
@@ -59,7 +85,7 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
         var configuration = search.Query.Terms.Any(term => term.Kind == TermKind.Prefix) ? "'pg_catalog.simple'" : "guru.search_config(u.search_language)";
         var beyond = after is null
             ? ""
-            : $"where (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
+            : $"and (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
         await using var reader = await query.ReadAsync(
             connection,
             $"""
@@ -67,38 +93,43 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource) : ITranscri
                 select u.at, u.call_sid, u.utterance_id, {words} as words, u.search_language
                 from guru.utterances u {query.Where}
                 order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits + 1}),
+            found as (select count(*)::int as hits from newest),
             hits as materialized (
                 select u.at, u.call_sid, u.utterance_id, ts_rank(u.words, {own}) as rank
-                from newest u order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits}),
+                from newest u where {(window.From is null ? "true" : $"(select hits from found) > {ITranscriptQueries.MostHits}")} order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits}),
             page as materialized (
-                select u.* from hits u {beyond}
+                select u.* from hits u where true {beyond}
                 order by u.rank desc, u.at desc, u.call_sid desc, u.utterance_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)})
             select u.call_sid, c.caller_id, u.utterance_id, u.speaker, u.agent, u.search_language, u.at, u.start_ms, u.said, u.heard, u.interrupted,
                 ts_headline({configuration}, guru.spaced(translate({text}, '<>', '{Less}{Greater}')), {own},
                     'StartSel="{HitBegins}", StopSel="{HitEnds}", ' || case when length({text}) <= {MostCharactersWhole}
                         then 'HighlightAll=true' else 'MaxWords=40, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "' end),
-                p.rank,
-                (select count(*) from newest) > {ITranscriptQueries.MostHits},
-                n.at, n.call_sid, n.utterance_id
-            from page p
-            join guru.utterances u on u.call_sid = p.call_sid and u.utterance_id = p.utterance_id
+                p.rank, f.hits, n.at, n.call_sid, n.utterance_id
+            from found f
+            left join page p on true
+            left join guru.utterances u on u.call_sid = p.call_sid and u.utterance_id = p.utterance_id
             left join guru.calls c on c.call_sid = u.call_sid
-            cross join (select at, call_sid, utterance_id from hits order by at desc, call_sid desc, utterance_id desc limit 1) n
+            left join (select at, call_sid, utterance_id from hits order by at desc, call_sid desc, utterance_id desc limit 1) n on true
             order by p.rank desc, p.at desc, p.call_sid desc, p.utterance_id desc
             """,
             cancellationToken);
         var hits = new List<SearchHit>();
-        var (truncated, newest) = (false, default(Place));
+        var (found, newest) = (0, default(Place));
         while (await reader.ReadAsync(cancellationToken))
         {
+            found = reader.GetInt32(13);
+            if (reader.IsDBNull(0))
+            {
+                break; // Not one on this page.
+            }
+
             hits.Add(Read(reader));
-            truncated = reader.GetBoolean(13);
             newest = new Place(reader.GetFieldValue<DateTimeOffset>(14), reader.GetString(15), reader.GetString(16));
         }
 
         var page = Application.Page.Of(hits, limit, hit => SearchCursor.Of(new SearchPlace(
             after?.Newest ?? newest, (float)hit.Rank, new Place(hit.At, hit.CallSid, hit.UtteranceId))));
-        return new SearchPage(page.Items, page.Next, truncated);
+        return (new SearchPage(page.Items, page.Next, found > ITranscriptQueries.MostHits), found);
     }
 
     private static SearchHit Read(NpgsqlDataReader reader) => new(

@@ -96,19 +96,80 @@ public sealed class Mixing
         (_sound.WrittenCount / 16).ShouldBe(2500);
     }
 
-    [Fact]
-    public void A_carrier_that_stood_still_makes_a_pause_where_it_was()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_carrier_that_stood_still_makes_a_pause_where_it_was(bool framesCome)
     {
+        if (framesCome)
+        {
+            Says(1, ms: 0, at: 0);
+        }
+
         Sends(101, bytes: 1600, at: 0, new PlaybackMark(0, 0));
         Returns(new PlaybackMark(0, 0), at: 0);
         _mix.Marks(new PlaybackMark(0, 1600));
         Sends(102, bytes: 1600, at: 10);
         Returns(new PlaybackMark(0, 1600), at: 500);
+        if (framesCome)
+        {
+            Says(1, ms: 500, at: 500);
+        }
+
         End(2000);
 
         Right(0, 200).ShouldAllBe(sample => sample == 101);
         Right(200, 500).ShouldAllBe(sample => sample == Silence);
         Right(500, 700).ShouldAllBe(sample => sample == 102);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(150)] // The first frame was late as well.
+    [InlineData(600)]
+    public void A_machine_that_is_late_with_reading_tears_nothing_apart_and_loses_nothing(int firstIsLate)
+    {
+        var speech = Enumerable.Range(0, 4000 * 8).Select(at => (byte)(at % 251)).ToArray();
+        for (var position = 0; position < speech.Length; position += 1600)
+        {
+            _mix.Marks(new PlaybackMark(0, position));
+            _mix.Sends(speech.AsSpan(position, 1600), TimeSpan.Zero);
+        }
+
+        // The carrier's messages in their order, each read when the machine comes to it.
+        for (var ms = 0; ms < 4020; ms += 20)
+        {
+            var read = ms < firstIsLate ? firstIsLate : ms is > 1000 and < 1900 ? 1900 : ms;
+            _mix.Settle(TimeSpan.FromMilliseconds(read), _sound);
+            if (ms % 200 == 0)
+            {
+                Returns(new PlaybackMark(0, ms * 8), read);
+            }
+
+            Says(1, ms, read);
+        }
+
+        End(4030);
+
+        var right = Side(1, 0, _sound.WrittenCount / 16);
+        var begins = right.AsSpan().IndexOf(speech.AsSpan(0, 800));
+        right.AsSpan(begins).CommonPrefixLength(speech).ShouldBe(speech.Length, $"from {begins / 8} ms on, of {right.Length / 8} ms");
+    }
+
+    [Fact]
+    public void What_begins_to_be_heard_after_more_was_sent_is_heard_in_one_piece()
+    {
+        Sends(101, bytes: 1600, at: 1000, new PlaybackMark(0, 0));
+        _mix.Marks(new PlaybackMark(0, 1600));
+        Sends(102, bytes: 1600, at: 1250); // By the clock, the carrier had run dry. It began later.
+        Returns(new PlaybackMark(0, 0), at: 1400);
+        Returns(new PlaybackMark(0, 1600), at: 1610);
+        End(3000);
+
+        Right(1000, 1400).ShouldAllBe(sample => sample == Silence);
+        Right(1400, 1600).ShouldAllBe(sample => sample == 101);
+        Right(1600, 1800).ShouldAllBe(sample => sample == 102);
+        Right(1800, 3000).ShouldAllBe(sample => sample == Silence);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using Guru.Application.Calls;
 using Guru.Application.Transcripts;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Infrastructure.Postgres;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Postgres;
@@ -76,6 +77,26 @@ public sealed class ListingCallsTests(PostgresFixture postgres, SampleDatabase s
         {
             var transcript = (await sample.Database.Queries.TranscriptAsync(CallSid.Parse(callSid), default))!;
             transcript.Utterances.ShouldContain(line => line.Said.Contains("billing office") && line.Said.Contains("itemized"));
+        }
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(700)]
+    public async Task Which_calls_with_a_text_are_the_newest_does_not_depend_on_how_far_back_is_looked_first(int fewUtterances)
+    {
+        var (lookingBack, _) = await sample.Database.LookingBackAsync(fewUtterances);
+        var random = new Random(11);
+        foreach (var text in (string[])["hospital", "Guru", "Clinic", "Elmhurst", "passport bank", "nobody"])
+        {
+            for (var trial = 0; trial < 4; trial++)
+            {
+                var filter = (trial == 0 ? CallFilter.All : RandomFilter(random).Filter) with { Text = TextQuery.Parse(text) };
+                var limit = random.Next(1, 60);
+
+                (await ListAsync(filter, CallOrder.NewestFirst, limit, lookingBack)).ShouldBe(
+                    (await ListAsync(filter, new CallOrder(CallSort.StartedAt, Descending: false), 500)).AsEnumerable().Reverse(), $"{text}: {filter}");
+            }
         }
     }
 
@@ -163,13 +184,13 @@ public sealed class ListingCallsTests(PostgresFixture postgres, SampleDatabase s
 
     private static T Pick<T>(Random random, IReadOnlyList<T> among) => among[random.Next(among.Count)];
 
-    private async Task<List<string>> ListAsync(CallFilter filter, CallOrder order, int limit)
+    private async Task<List<string>> ListAsync(CallFilter filter, CallOrder order, int limit, CallQueries? queries = null)
     {
         var listed = new List<string>();
         string? cursor = null;
         do
         {
-            var page = await sample.Database.Queries.ListAsync(filter, order, limit, cursor, default);
+            var page = await (queries ?? sample.Database.Queries).ListAsync(filter, order, limit, cursor, default);
             page.Items.Count.ShouldBeLessThanOrEqualTo(limit);
             listed.AddRange(page.Items.Select(call => call.CallSid));
             cursor = page.Next;

@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Guru.Infrastructure.Tests.Postgres;
 
-/// <summary>One PostgreSQL for all tests, started as Guru starts it, with a migrated database to copy from.</summary>
+/// <summary>One PostgreSQL for all tests of a collection, started as Guru starts it, with a migrated database to copy from.</summary>
 public sealed class PostgresFixture : IAsyncLifetime
 {
     private const string Template = "guru_template";
@@ -55,6 +55,13 @@ public sealed class PostgresCollection : ICollectionFixture<PostgresFixture>
     public const string Name = "PostgreSQL";
 }
 
+/// <summary>Beside the others, on a server of their own: tests that make tables anew, which take as long as all others together.</summary>
+[CollectionDefinition(Name)]
+public sealed class RebuildingCollection : ICollectionFixture<PostgresFixture>
+{
+    public const string Name = "PostgreSQL, rebuilding";
+}
+
 /// <summary>Each test has a database of its own, empty but for the migrations.</summary>
 public sealed class TestDatabase : IAsyncDisposable
 {
@@ -99,6 +106,14 @@ public sealed class TestDatabase : IAsyncDisposable
     public PostgresRetention Retention { get; }
 
     public string Url => _url;
+
+    /// <summary>Those that go by how much was said in a day, which the roll-ups tell them.</summary>
+    internal async Task<(CallQueries Calls, TranscriptQueries Transcripts)> LookingBackAsync(int fewUtterances)
+    {
+        using var follower = new RollupFollower(DataSource, TimeProvider.System, NullLogger<RollupFollower>.Instance);
+        await follower.CatchUpAsync(CancellationToken.None);
+        return (new CallQueries(DataSource, Store, Serializer, Prices, fewUtterances), new TranscriptQueries(DataSource, fewUtterances));
+    }
 
     public static async Task<TestDatabase> NewAsync(PostgresFixture postgres, EventTypes? types = null, Upcasters? upcasters = null) =>
         new(await postgres.NewDatabaseAsync(migrated: true), types ?? EventTypes.Shipped, upcasters ?? Upcasters.Shipped);

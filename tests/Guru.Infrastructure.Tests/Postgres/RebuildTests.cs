@@ -8,7 +8,7 @@ using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Postgres;
 
-[Collection(PostgresCollection.Name)]
+[Collection(RebuildingCollection.Name)]
 public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private const string Shape =

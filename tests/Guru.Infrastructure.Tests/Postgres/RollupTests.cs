@@ -11,7 +11,7 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 /// <summary>Figures from roll-ups are those of the calls themselves, whatever of them is added up already.</summary>
-[Collection(PostgresCollection.Name)]
+[Collection(RebuildingCollection.Name)]
 public sealed class RollupTests(PostgresFixture postgres) : IAsyncLifetime
 {
     private static readonly TimeRange Range = new(new(2026, 3, 6, 7, 20, 0, TimeSpan.Zero), new(2026, 3, 21, 16, 45, 30, TimeSpan.Zero));

@@ -1,4 +1,5 @@
 using Guru.Application;
+using Guru.Application.Calls;
 using Guru.Application.Transcripts;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -151,6 +152,44 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
         (await SearchAsync("\"day 0\"")).Truncated.ShouldBeFalse();
     }
 
+    [Theory]
+    [InlineData(10)]
+    [InlineData(300)]
+    [InlineData(1_500)]
+    public async Task Which_hits_are_the_newest_does_not_depend_on_how_far_back_is_looked_first(int fewUtterances)
+    {
+        var random = new Random(5);
+        for (var day = 0; day < 40; day++)
+        {
+            var share = day < 15 ? 0.9 : day < 37 ? 0.2 : 0.6; // Not spread evenly, so that what is promised does not hold.
+            await AppendAsync(
+                CallSid.Parse($"CA000000000000000000000000000000{day:00}"), Noon.AddDays(day * 2),
+                [.. Enumerable.Range(0, 100).Select(number => (object)(Said(
+                    $"the {(random.NextDouble() < share ? string.Concat(Enumerable.Repeat("bill ", random.Next(1, 5))) : "letter ")}{(number == 7 && day % 5 == 0 ? "from the court" : "")}", "en")
+                    with { At = Noon.AddDays(day * 2).AddMinutes(number * 10) }))]); // Past midnight.
+        }
+
+        var (_, lookingBack) = await _database.LookingBackAsync(fewUtterances);
+        var early = new TimeRange(Noon.AddDays(11), Noon.AddDays(55));
+
+        foreach (var query in (string[])["bill", "letter", "court", "bill court", "\"bill bill bill\"", "l*", "court -bill", "nobody"])
+        {
+            foreach (var search in (TranscriptSearch[])[new(TextQuery.Parse(query)), new(TextQuery.Parse(query)) { At = early }])
+            {
+                string? cursor = null;
+                do
+                {
+                    var expected = await _database.Transcripts.SearchAsync(search, 150, cursor, default);
+                    var page = await lookingBack.SearchAsync(search, 150, cursor, default);
+                    page.Items.ShouldBe(expected.Items, $"{query}, {search.At}");
+                    (page.Next, page.Truncated).ShouldBe((expected.Next, expected.Truncated), $"{query}, {search.At}");
+                    cursor = page.Next;
+                }
+                while (cursor is not null);
+            }
+        }
+    }
+
     [Fact]
     public async Task No_query_is_an_error_in_the_database()
     {
@@ -191,11 +230,12 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
         $"sess:item_{++_said:0000}", speaker, "general", said, heard ?? said, Interrupted: heard is not null, TranscriptionOutcome.Completed, _said * 1_000,
         (_said * 1_000) + 500, 500, 500, language, FirstAudioMs: null, FirstHeardMs: null, Noon.AddSeconds(_said));
 
-    private async Task AppendAsync(params object[] events)
+    private Task AppendAsync(params object[] events) => AppendAsync(CallSid.Parse("CA00000000000000000000000000000001"), Noon, events);
+
+    private async Task AppendAsync(CallSid sid, DateTimeOffset at, object[] events)
     {
-        var sid = CallSid.Parse("CA00000000000000000000000000000001");
         var started = new CallStarted(
-            sid, Maria, "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, StreamTokenHash: null, Noon);
+            sid, Maria, "+15550100001", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, StreamTokenHash: null, at);
         await _database.Store.AppendAsync(Call.StreamId(sid), ExpectedVersion.Any, Maria, [started, .. events], default);
     }
 }

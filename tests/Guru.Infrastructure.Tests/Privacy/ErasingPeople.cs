@@ -9,7 +9,7 @@ using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Privacy;
 
-[Collection(PostgresCollection.Name)]
+[Collection(RebuildingCollection.Name)]
 public sealed class ErasingPeople(PostgresFixture postgres) : IAsyncLifetime
 {
     /// <summary>What stays of a person's calls: figures. Their rows name no person.</summary>
