@@ -262,6 +262,7 @@ public sealed class JsonSocket : IAsyncDisposable
             _frames.LeaveBuffer(); // The reader's owner may still be looking at its last message.
         }
 
+        await using var leaving = _receive.LeaveOn(cancellationToken);
         while (Ending is null)
         {
             var kind = _frames.Next(out var payload);

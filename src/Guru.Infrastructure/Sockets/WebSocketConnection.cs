@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -24,9 +23,9 @@ public sealed record WebSocketConnection(Stream Stream, bool IsServer, Action Ab
         headers.SecWebSocketAccept = Accept(context.Request.Headers.SecWebSocketKey.ToString());
         var upgraded = await context.Features.GetRequiredFeature<IHttpUpgradeFeature>().UpgradeAsync();
 
-        // Of the connection where there is one: what belongs to the request is gone once it has been answered, and a write may fail later than that.
-        Action abort = context.Features.Get<IConnectionLifetimeFeature>() is { } connection ? connection.Abort : context.Abort;
-        return new WebSocketConnection(TransportStream.Of(context, upgraded), IsServer: true, abort);
+        // The context is gone once the request has been answered, and a write may fail later than that.
+        var lifetime = context.Features.GetRequiredFeature<IHttpRequestLifetimeFeature>();
+        return new WebSocketConnection(TransportStream.Of(context, upgraded), IsServer: true, lifetime.Abort);
     }
 
     /// <summary>A client's handshake, to be answered with 101.</summary>

@@ -7,7 +7,6 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using Guru.Infrastructure.Sockets;
-using Microsoft.AspNetCore.Http;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Sockets;
@@ -130,6 +129,42 @@ public sealed class ReadingASocket : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Answers_a_ping_with_what_it_held_and_a_broken_frame_with_1002()
+    {
+        await using var pair = await SocketPair.OursAsync();
+        await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
+        var wire = pair.ClientEnd.Stream;
+        var answer = new byte[4];
+
+        var read = socket.ReceiveAsync(CancellationToken.None).AsTask();
+        await wire.WriteAsync((byte[])[0x89, 0x82, 0, 0, 0, 0, (byte)'h', (byte)'i']);
+        await wire.ReadExactlyAsync(answer).AsTask().WaitAsync(RawSockets.Patience);
+        answer.ShouldBe([0x8A, 2, (byte)'h', (byte)'i']);
+
+        await wire.WriteAsync((byte[])[0x81, 0]); // A client masks.
+        await wire.ReadExactlyAsync(answer).AsTask().WaitAsync(RawSockets.Patience);
+        answer.ShouldBe([0x88, 2, 1002 >> 8, 1002 & 0xFF]);
+        (await read.WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 0x03 })]
+    [InlineData(new byte[] { 0x03, 0xE7 })]
+    [InlineData(new byte[] { 0x03, 0xEE })]
+    [InlineData(new byte[] { 0x03, 0xE8, 0xC3 })]
+    public async Task Takes_a_close_frame_with_a_code_or_reason_that_there_cannot_be_for_a_broken_connection(byte[] content)
+    {
+        await using var pair = await SocketPair.OursAsync();
+        await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
+
+        await pair.ClientEnd.Stream.WriteAsync((byte[])[0x88, (byte)(0x80 | content.Length), 0, 0, 0, 0, .. content]);
+
+        (await socket.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+
+    [Fact]
     public async Task Is_not_hurt_by_a_cancelled_wait_which_loses_no_message()
     {
         using var cancel = new CancellationTokenSource();
@@ -204,6 +239,20 @@ public sealed class SendingOnASocket : IAsyncLifetime
 
         (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("{\"a\":\"payload\"}");
         (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("{}");
+    }
+
+    [Fact]
+    public async Task Sends_what_comes_together_in_one_write()
+    {
+        var stream = new CountedWrites();
+        await using var socket = new JsonSocket(new WebSocketConnection(stream, IsServer: true, () => { }), new JsonSocketOptions(), TimeProvider.System);
+
+        socket.Send("one"u8, default, default, more: true);
+        socket.Send("two"u8, default, default, more: true);
+        stream.Writes.ShouldBeEmpty();
+        socket.Send("three"u8);
+
+        stream.Writes.ShouldBe(["\u0081\u0003one\u0081\u0003two\u0081\u0005three"]);
     }
 
     [Fact]
@@ -329,6 +378,17 @@ public sealed class SendingOnASocket : IAsyncLifetime
         await _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None).WaitAsync(RawSockets.Patience);
 
         _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+}
+
+internal sealed class CountedWrites : MemoryStream
+{
+    public List<string> Writes { get; } = [];
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        Writes.Add(Encoding.Latin1.GetString(buffer.Span));
+        return default;
     }
 }
 
