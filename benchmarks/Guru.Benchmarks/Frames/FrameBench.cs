@@ -23,16 +23,18 @@ internal static class FrameBench
     public static async Task<IReadOnlyList<FrameFigures>> RunAsync(int frames)
     {
         var callSid = CallSid.Parse($"CA{1:x32}");
-        var carrier = new ScriptedSocket(
+        var carrier = new ScriptedStream(
+            isServer: true,
             [
                 """{"event":"connected","protocol":"Call","version":"1.0.0"}""",
                 $$$"""{"event":"start","sequenceNumber":"1","streamSid":"MZ01","start":{"streamSid":"MZ01","callSid":"{{{callSid}}}","mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},"customParameters":{"token":"t"} } }""",
             ],
             Caller(), "timestamp\":\"", Warm + frames, """{"event":"stop","streamSid":"MZ01"}""") { Warm = Warm };
-        var vendor = new ScriptedSocket(
+        var vendor = new ScriptedStream(
+            isServer: false,
             ["""{"type":"response.created","response":{"id":"resp_1","metadata":{"purpose":"greeting"} } }"""], Model(), null, Warm + frames, null) { Warm = Warm };
-        await using var model = new RealtimeModel(new JsonSocket(vendor, new JsonSocketOptions(), TimeProvider.System), "sess_1", DateTimeOffset.UtcNow.AddHours(1));
-        var accepted = await MediaStreamLine.AcceptAsync(carrier, new MediaStreamOptions(), TimeProvider.System, CancellationToken.None);
+        await using var model = new RealtimeModel(new JsonSocket(vendor.Connection, new JsonSocketOptions(), TimeProvider.System), "sess_1", DateTimeOffset.UtcNow.AddHours(1));
+        var accepted = await MediaStreamLine.AcceptAsync(carrier.Connection, new MediaStreamOptions(), TimeProvider.System, CancellationToken.None);
         await using var line = accepted.Line!;
 
         var now = DateTimeOffset.UtcNow;

@@ -71,14 +71,9 @@ internal static partial class VoiceWebhookEndpoints
             return Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "This address takes Media Streams only.");
         }
 
-        // Pings find out that the other end of a socket is gone where no packet says so.
-        var socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
-        {
-            KeepAliveInterval = options.Value.KeepAliveInterval,
-            KeepAliveTimeout = options.Value.KeepAliveTimeout,
-        });
+        var connection = await WebSocketConnection.AcceptAsync(context);
         context.Features.Get<IConnectionSocketFeature>()?.Socket.PreferInline();
-        var accepted = await MediaStreamLine.AcceptAsync(socket, options.Value, time, lifetime.ApplicationStopping);
+        var accepted = await MediaStreamLine.AcceptAsync(connection, options.Value, time, lifetime.ApplicationStopping);
         if (accepted.Line is not { } line)
         {
             LogNoStart(logger, accepted.Refusal.ToString());

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Guru.Application.Voice;
 
 namespace Guru.Application.Recordings;
@@ -8,39 +7,40 @@ internal sealed class RecordedLine(ICallerLine line, CallRecording recording) : 
 {
     public string StreamSid => line.StreamSid;
 
-    public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    public async Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken)
     {
-        await foreach (var message in line.ReadAsync(cancellationToken))
-        {
-            switch (message.Kind)
+        await line.ReadAsync(
+            (in LineMessage message) =>
             {
-                case LineMessageKind.Media:
-                    recording.Said(message.Payload.Span, message.TimestampMs);
-                    break;
-                case LineMessageKind.Mark:
-                    recording.Returns(message.Mark);
-                    break;
-                case LineMessageKind.Stop:
-                    recording.End();
-                    break;
-            }
+                switch (message.Kind)
+                {
+                    case LineMessageKind.Media:
+                        recording.Said(message.Payload.Span, message.TimestampMs);
+                        break;
+                    case LineMessageKind.Mark:
+                        recording.Returns(message.Mark);
+                        break;
+                    case LineMessageKind.Stop:
+                        recording.End();
+                        break;
+                }
 
-            yield return message;
-        }
-
+                return receive(message);
+            },
+            cancellationToken);
         recording.End();
     }
 
-    public void SendMedia(ReadOnlySpan<byte> payload)
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
         recording.Sends(payload);
-        line.SendMedia(payload);
+        line.SendMedia(payload, more);
     }
 
-    public void SendMark(PlaybackMark mark)
+    public void SendMark(PlaybackMark mark, bool more = false)
     {
         recording.Marks(mark);
-        line.SendMark(mark);
+        line.SendMark(mark, more);
     }
 
     public void SendClear()

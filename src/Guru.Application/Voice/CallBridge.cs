@@ -131,24 +131,28 @@ public sealed partial class CallBridge : IAsyncDisposable
         CallInput ended = new LineLost();
         try
         {
-            await foreach (var message in _line.ReadAsync(_over.Token))
-            {
-                switch (message.Kind)
+            await _line.ReadAsync(
+                (in LineMessage message) =>
                 {
-                    case LineMessageKind.Media:
-                        OnFrame(message);
-                        break;
-                    case LineMessageKind.Mark:
-                        OnMark(message.Mark);
-                        break;
-                    case LineMessageKind.Dtmf:
-                        Tell(new DigitPressed(message.Digit));
-                        break;
-                    case LineMessageKind.Stop:
-                        ended = new CallerHungUp();
-                        break;
-                }
-            }
+                    switch (message.Kind)
+                    {
+                        case LineMessageKind.Media:
+                            OnFrame(message);
+                            break;
+                        case LineMessageKind.Mark:
+                            OnMark(message.Mark);
+                            break;
+                        case LineMessageKind.Dtmf:
+                            Tell(new DigitPressed(message.Digit));
+                            break;
+                        case LineMessageKind.Stop:
+                            ended = new CallerHungUp();
+                            break;
+                    }
+
+                    return true;
+                },
+                _over.Token);
         }
         catch (OperationCanceledException) when (_over.IsCancellationRequested)
         {
@@ -180,17 +184,8 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         try
         {
-            await foreach (var message in model.ReadAsync(_over.Token))
-            {
-                if (message.Event is null)
-                {
-                    OnSpeech(model, message.Audio);
-                }
-                else if (!Tell(model, message.Event))
-                {
-                    break;
-                }
-            }
+            await model.ReadAsync(
+                (in ModelMessage message) => message.Event is { } @event ? Tell(model, @event) : OnSpeech(model, message.Audio), _over.Token);
         }
         catch (OperationCanceledException) when (_over.IsCancellationRequested)
         {
@@ -254,13 +249,14 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
     }
 
-    private void OnSpeech(IVoiceModel model, in ModelAudio audio)
+    /// <returns>False once another session with the model is in use.</returns>
+    private bool OnSpeech(IVoiceModel model, in ModelAudio audio)
     {
         lock (_gate)
         {
             if (model != _model)
             {
-                return;
+                return false;
             }
 
             var decision = _session.OnModelAudio(audio, Now);
@@ -272,10 +268,10 @@ public sealed partial class CallBridge : IAsyncDisposable
             {
                 if (decision.Before is { } before)
                 {
-                    _line.SendMark(before);
+                    _line.SendMark(before, more: true);
                 }
 
-                _line.SendMedia(audio.Payload.Span);
+                _line.SendMedia(audio.Payload.Span, more: decision.After is not null);
                 if (decision.After is { } after)
                 {
                     _line.SendMark(after);
@@ -283,6 +279,7 @@ public sealed partial class CallBridge : IAsyncDisposable
             }
 
             CarryOut();
+            return true;
         }
     }
 
@@ -351,7 +348,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
     }
 
-    /// <returns>False once another session with the model is in use.</returns>
+    /// <returns>As for speech.</returns>
     private bool Tell(IVoiceModel model, ModelEvent @event)
     {
         lock (_gate)

@@ -8,16 +8,17 @@ public interface ICallerLine : IAsyncDisposable
 {
     string StreamSid { get; }
 
-    /// <summary>What the carrier sends, until its stop or the loss of the socket, which end the sequence.</summary>
-    /// <remarks>A message's payload is valid until the next one is asked for.</remarks>
-    IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken);
+    /// <summary>Reads what the carrier sends, until its stop or the loss of the socket.</summary>
+    Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken);
 
     /// <summary>Queues audio for playing.</summary>
-    /// <param name="payload">G.711 mu-law at 8 kHz in base64; copied.</param>
-    void SendMedia(ReadOnlySpan<byte> payload);
+    /// <param name="payload">G.711 mu-law at 8 kHz in base64, not empty; copied.</param>
+    /// <param name="more">Another send follows at once, and may go over the wire together with this one.</param>
+    void SendMedia(ReadOnlySpan<byte> payload, bool more = false);
 
     /// <summary>Asks for a receipt when everything sent before has been played.</summary>
-    void SendMark(PlaybackMark mark);
+    /// <param name="more">As for audio.</param>
+    void SendMark(PlaybackMark mark, bool more = false);
 
     /// <summary>Drops what is queued for playing; pending marks come back at once.</summary>
     void SendClear();

@@ -19,9 +19,8 @@ public interface IVoiceModel : IAsyncDisposable
     /// <summary>When the model will close the session.</summary>
     DateTimeOffset ExpiresAt { get; }
 
-    /// <summary>What the model sends, until the socket closes. The last message is always a <see cref="ModelClosed"/>.</summary>
-    /// <remarks>A message's audio is valid until the next one is asked for.</remarks>
-    IAsyncEnumerable<ModelMessage> ReadAsync(CancellationToken cancellationToken);
+    /// <summary>Reads what the model sends, until the socket closes. The last message is always a <see cref="ModelClosed"/>.</summary>
+    Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken);
 
     /// <summary>Queues audio of the caller.</summary>
     /// <param name="payload">G.711 mu-law at 8 kHz in base64; copied.</param>

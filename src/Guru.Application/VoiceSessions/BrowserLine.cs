@@ -48,15 +48,24 @@ public sealed partial class BrowserLine(
     /// <summary>Done once a browser listens.</summary>
     public Task Attended => _attended.Task;
 
-    public IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+    public async Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken)
+    {
+        await foreach (var message in _messages.Reader.ReadAllAsync(cancellationToken))
+        {
+            if (!receive(message))
+            {
+                return;
+            }
+        }
+    }
 
     // The audio goes elsewhere.
 
-    public void SendMedia(ReadOnlySpan<byte> payload)
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
     }
 
-    public void SendMark(PlaybackMark mark)
+    public void SendMark(PlaybackMark mark, bool more = false)
     {
     }
 

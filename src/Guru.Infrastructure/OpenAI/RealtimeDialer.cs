@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
-using System.Net.WebSockets;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
@@ -66,18 +65,14 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
         return address.Uri;
     }
 
-    private async Task<ClientWebSocket> ConnectAsync(Uri address, string? safetyIdentifier, CancellationToken cancellationToken)
+    private async Task<WebSocketConnection> ConnectAsync(Uri address, string? safetyIdentifier, CancellationToken cancellationToken)
     {
-        var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Authorization", "Bearer " + options.ApiKey);
+        using var request = WebSocketConnection.Request(address);
+        request.Headers.Add("Authorization", "Bearer " + options.ApiKey);
         if (safetyIdentifier is not null)
         {
-            socket.Options.SetRequestHeader("OpenAI-Safety-Identifier", safetyIdentifier);
+            request.Headers.Add("OpenAI-Safety-Identifier", safetyIdentifier);
         }
-
-        socket.Options.KeepAliveInterval = options.KeepAliveInterval;
-        socket.Options.KeepAliveTimeout = options.KeepAliveTimeout;
-        socket.Options.CollectHttpResponseDetails = true;
 
         // One handler for one connection, so that its socket is known. Once it carries a WebSocket, it outlives the handler.
         Socket? connection = null;
@@ -88,24 +83,26 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
             ConnectTimeout = options.ConnectTimeout,
             ConnectCallback = async (context, token) => new NetworkStream(connection = await ConnectAsync(context.DnsEndPoint, token), ownsSocket: true),
         });
-        using var refusal = new UpgradeRefusal(http);
-        using var invoker = new HttpMessageInvoker(refusal, disposeHandler: false);
         using var limit = new CancellationTokenSource(options.ConnectTimeout, time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await socket.ConnectAsync(address, invoker, patience.Token);
+            var response = await http.SendAsync(request, patience.Token);
+            if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
+            {
+                using (response)
+                {
+                    throw await RealtimeRefusals.OfAsync(response, patience.Token);
+                }
+            }
+
             connection?.PreferInline();
-            return socket;
+            return await WebSocketConnection.OfAsync(response, patience.Token);
         }
-        catch (Exception e)
+        catch (Exception e) when (e is not VoiceModelException)
         {
-            var status = socket.HttpStatusCode;
-            socket.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            throw limit.IsCancellationRequested
-                ? new VoiceModelException("timeout", transient: true, e)
-                : RealtimeRefusals.OfStatus(status, refusal.ErrorType, refusal.ErrorCode, e);
+            throw new VoiceModelException(limit.IsCancellationRequested ? "timeout" : "unreachable", transient: true, e);
         }
     }
 
@@ -184,6 +181,8 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
         MaxMessageBytes = options.MaxMessageBytes,
         MaxQueuedBytes = options.MaxQueuedBytes,
         CloseTimeout = options.CloseTimeout,
+        KeepAliveInterval = options.KeepAliveInterval,
+        KeepAliveTimeout = options.KeepAliveTimeout,
     };
 
     // A refusal is logged where it is known which call it was for, and so is a session that a call uses.

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Net.WebSockets;
-using System.Runtime.CompilerServices;
 using Guru.Application.Voice;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Sockets;
@@ -33,23 +32,8 @@ public sealed class RealtimeModel : IVoiceModel
     /// <summary>How the socket ended; null while it is open.</summary>
     public SocketEnding? Ending => _socket.Ending;
 
-    public async IAsyncEnumerable<ModelMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var received = await _socket.ReceiveAsync(cancellationToken);
-            if (received.Kind == SocketMessageKind.End)
-            {
-                yield return new ModelMessage(new ModelClosed(_socket.Ending?.CloseCode, _socket.Ending?.CloseReason), default);
-                yield break;
-            }
-
-            if (Message(received) is { } message)
-            {
-                yield return message;
-            }
-        }
-    }
+    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) =>
+        _socket.ReadAsync((in SocketMessage received) => Take(received, receive), cancellationToken);
 
     public void AppendAudio(ReadOnlySpan<byte> payload) => _socket.Send(RealtimeWriter.AppendPrefix, payload, RealtimeWriter.AppendSuffix);
 
@@ -74,7 +58,18 @@ public sealed class RealtimeModel : IVoiceModel
         }
     }
 
-    private ModelMessage? Message(SocketMessage received)
+    private bool Take(in SocketMessage received, Receiver<ModelMessage> receive)
+    {
+        if (received.Kind != SocketMessageKind.End)
+        {
+            return Message(received) is not { } message || receive(message);
+        }
+
+        receive(new ModelMessage(new ModelClosed(_socket.Ending?.CloseCode, _socket.Ending?.CloseReason), default));
+        return false;
+    }
+
+    private ModelMessage? Message(in SocketMessage received)
     {
         if (received.Kind == SocketMessageKind.Binary)
         {

@@ -8,6 +8,8 @@ namespace Guru.Infrastructure.OpenAI;
 /// <summary>Which refusals may go away by trying again. Wrong requests, keys and models do not, and neither does a lack of money.</summary>
 internal static class RealtimeRefusals
 {
+    private const int MaxErrorBytes = 16 * 1024;
+
     private static readonly HashSet<string> Lasting = new(StringComparer.Ordinal)
     {
         "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
@@ -17,18 +19,19 @@ internal static class RealtimeRefusals
 
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal) { "server_error", "rate_limit_exceeded", "session_expired" };
 
-    /// <param name="status">Zero when there was no answer.</param>
-    /// <param name="errorType">From the body of the answer, where there was one, like the code.</param>
-    public static VoiceModelException OfStatus(HttpStatusCode status, string? errorType, string? errorCode, Exception? inner = null)
+    /// <summary>An answer that is not an upgrade. A 429 may be about speed or about money: its body tells.</summary>
+    public static async Task<VoiceModelException> OfAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
     {
-        if (status == default)
-        {
-            return new VoiceModelException("unreachable", transient: true, inner);
-        }
+        var (type, code) = await ReadErrorAsync(answer.Content, cancellationToken);
+        return OfStatus(answer.StatusCode, type, code);
+    }
 
+    /// <param name="errorType">From the body of the answer, where there was one, like the code.</param>
+    public static VoiceModelException OfStatus(HttpStatusCode status, string? errorType, string? errorCode)
+    {
         var code = errorCode ?? errorType ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
-        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType), inner) { Status = (int)status };
+        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType)) { Status = (int)status };
     }
 
     /// <summary>The error object of an answer; empty, HTML or cut off, the status says enough.</summary>
@@ -69,41 +72,18 @@ internal static class RealtimeRefusals
 
     /// <summary>Asked of the type as well as of the code: a lack of money has many codes, and new ones come.</summary>
     private static bool IsListed(string? name) => name is not null && Lasting.Contains(name);
-}
 
-/// <summary>Reads why an upgrade was refused: the WebSocket client tells the status only, and a 429 may be about speed or about money.</summary>
-/// <param name="inner">Shared with other dials.</param>
-internal sealed class UpgradeRefusal(HttpMessageInvoker inner) : HttpMessageHandler
-{
-    private const int MaxBytes = 16 * 1024;
-
-    public string? ErrorType { get; private set; }
-
-    public string? ErrorCode { get; private set; }
-
-    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private static async Task<(string? Type, string? Code)> ReadErrorAsync(HttpContent content, CancellationToken cancellationToken)
     {
-        var response = await inner.SendAsync(request, cancellationToken);
-        if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
-        {
-            await ReadAsync(response.Content, cancellationToken);
-        }
-
-        return response;
-    }
-
-    private async Task ReadAsync(HttpContent content, CancellationToken cancellationToken)
-    {
-        var bytes = new byte[MaxBytes];
+        var bytes = new byte[MaxErrorBytes];
         try
         {
             await using var body = await content.ReadAsStreamAsync(cancellationToken);
-            var length = await body.ReadAtLeastAsync(bytes, MaxBytes, throwOnEndOfStream: false, cancellationToken);
-            (ErrorType, ErrorCode) = RealtimeRefusals.ReadError(bytes.AsMemory(0, length));
+            return ReadError(bytes.AsMemory(0, await body.ReadAtLeastAsync(bytes, MaxErrorBytes, throwOnEndOfStream: false, cancellationToken)));
         }
         catch (Exception e) when (e is IOException or HttpRequestException)
         {
-            // Cut off: the status says enough.
+            return default; // Cut off: the status says enough.
         }
     }
 }

@@ -1,30 +1,28 @@
-using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 
 namespace Guru.Infrastructure.Sockets;
 
 /// <summary>
-/// One receive at a time on a WebSocket, whose waiter may leave and another come. A WebSocket's own cancellation would abort
-/// the socket, and a task per receive to wait on instead would be garbage per message.
+/// One receive at a time on a connection, whose waiter may leave and another come. A connection's own cancellation may drop what
+/// arrives, or the connection; a task per receive to wait on instead would be garbage per message.
 /// </summary>
-internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceiveResult?>
+internal sealed class DetachableReceive : IValueTaskSource<int?>
 {
     private readonly Lock _gate = new();
-    private readonly WebSocket _socket;
+    private readonly Stream _stream;
     private readonly Action _onArrived;
-    private ManualResetValueTaskSourceCore<ValueWebSocketReceiveResult?> _waiter;
-    private ConfiguredValueTaskAwaitable<ValueWebSocketReceiveResult>.ConfiguredValueTaskAwaiter _arriving;
-    private CancellationTokenRegistration _cancellation;
+    private ManualResetValueTaskSourceCore<int?> _waiter;
+    private ConfiguredValueTaskAwaitable<int>.ConfiguredValueTaskAwaiter _arriving;
     private bool _underWay;
     private bool _waiting;
     private bool _arrived;
     private bool _abandoned;
-    private ValueWebSocketReceiveResult? _result;
+    private int? _result;
 
-    public DetachableReceive(WebSocket socket)
+    public DetachableReceive(Stream stream)
     {
-        _socket = socket;
+        _stream = stream;
         _onArrived = OnArrived;
     }
 
@@ -40,12 +38,16 @@ internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceive
         }
     }
 
-    /// <summary>The result of the receive under way, or of a new one; null when the connection is lost.</summary>
-    public ValueTask<ValueWebSocketReceiveResult?> NextAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    /// <summary>From here on, cancelling ends the waiting that goes with the same token; to be disposed when it is over.</summary>
+    public CancellationTokenRegistration LeaveOn(CancellationToken cancellationToken) =>
+        cancellationToken.UnsafeRegister(static (state, token) => ((DetachableReceive)state!).Leave(token), this);
+
+    /// <summary>How many bytes the receive under way, or a new one, brought; 0 at the connection's end, null when it is lost.</summary>
+    public ValueTask<int?> NextAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
         {
-            return ValueTask.FromCanceled<ValueWebSocketReceiveResult?>(cancellationToken);
+            return ValueTask.FromCanceled<int?>(cancellationToken);
         }
 
         var begun = false;
@@ -59,7 +61,7 @@ internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceive
             if (_arrived)
             {
                 _arrived = _underWay = false;
-                return new ValueTask<ValueWebSocketReceiveResult?>(_result);
+                return new ValueTask<int?>(_result);
             }
 
             if (!_underWay)
@@ -71,7 +73,7 @@ internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceive
 
                 if (_arriving.IsCompleted)
                 {
-                    return new ValueTask<ValueWebSocketReceiveResult?>(Result(_arriving));
+                    return new ValueTask<int?>(Result(_arriving));
                 }
 
                 _underWay = begun = true;
@@ -83,16 +85,20 @@ internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceive
         }
 
         var version = _waiter.Version;
-        _cancellation = cancellationToken.UnsafeRegister(static (state, token) => ((DetachableReceive)state!).Leave(token), this);
         if (begun)
         {
             _arriving.UnsafeOnCompleted(_onArrived);
         }
 
-        return new ValueTask<ValueWebSocketReceiveResult?>(this, version);
+        if (cancellationToken.IsCancellationRequested)
+        {
+            Leave(cancellationToken); // It was cancelled before there was a waiter to leave.
+        }
+
+        return new ValueTask<int?>(this, version);
     }
 
-    /// <summary>Ends the waiting for good, for a stream under the socket that does not end its reads when it is aborted.</summary>
+    /// <summary>Ends the waiting for good, for a stream that does not end its reads when it is aborted.</summary>
     public void Abandon()
     {
         lock (_gate)
@@ -109,20 +115,16 @@ internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceive
         _waiter.SetResult(null);
     }
 
-    ValueWebSocketReceiveResult? IValueTaskSource<ValueWebSocketReceiveResult?>.GetResult(short token)
-    {
-        _cancellation.Dispose();
-        return _waiter.GetResult(token);
-    }
+    int? IValueTaskSource<int?>.GetResult(short token) => _waiter.GetResult(token);
 
-    ValueTaskSourceStatus IValueTaskSource<ValueWebSocketReceiveResult?>.GetStatus(short token) => _waiter.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<int?>.GetStatus(short token) => _waiter.GetStatus(token);
 
-    void IValueTaskSource<ValueWebSocketReceiveResult?>.OnCompleted(
+    void IValueTaskSource<int?>.OnCompleted(
         Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _waiter.OnCompleted(continuation, state, token, flags);
 
-    private static ValueWebSocketReceiveResult? Result(
-        ConfiguredValueTaskAwaitable<ValueWebSocketReceiveResult>.ConfiguredValueTaskAwaiter receive)
+    private static int? Result(
+        ConfiguredValueTaskAwaitable<int>.ConfiguredValueTaskAwaiter receive)
     {
         try
         {
@@ -139,9 +141,9 @@ internal sealed class DetachableReceive : IValueTaskSource<ValueWebSocketReceive
     {
         try
         {
-            // Never cancelled: that would abort the socket. The one result is taken once, by whoever waits when it comes.
+            // Never cancelled: see above. The one result is taken once, by whoever waits when it comes.
 #pragma warning disable CA2012
-            _arriving = _socket.ReceiveAsync(buffer, CancellationToken.None).ConfigureAwait(false).GetAwaiter();
+            _arriving = _stream.ReadAsync(buffer, CancellationToken.None).ConfigureAwait(false).GetAwaiter();
 #pragma warning restore CA2012
             return true;
         }

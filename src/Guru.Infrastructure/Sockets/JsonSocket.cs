@@ -1,37 +1,53 @@
+using System.Buffers.Binary;
 using System.Net.WebSockets;
-using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Unicode;
+using Guru.Application.Voice;
 
 namespace Guru.Infrastructure.Sockets;
 
 /// <summary>
-/// Owns a WebSocket that carries one JSON document per text message: whole messages in until the end, one send at a time out.
+/// A WebSocket (RFC 6455) that carries one JSON document per text message: whole messages in until the end, one write at a time out.
 /// Receiving and sending are independent; neither allocates per message once its buffers have their size.
 /// </summary>
+/// <remarks>
+/// Not the framework's own, which takes a system call for each message sent, a lock and two asynchronous calls more for each one read, and 8 KB for each
+/// socket: it was a third of what a frame of audio costs outside the kernel (docs/performance.md).
+/// </remarks>
 public sealed class JsonSocket : IAsyncDisposable
 {
     private const int Free = 0;
     private const int Reading = 1;
     private const int Draining = 2;
 
-    private readonly WebSocket _socket;
+    private readonly WebSocketConnection _connection;
     private readonly JsonSocketOptions _options;
     private readonly TimeProvider _time;
     private readonly DetachableReceive _receive;
     private readonly SendQueue _queue;
-    private readonly PooledBuffer _incoming = new();
+    private readonly FrameReader _frames;
+    private readonly ITimer? _keepAlive;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _readerLeft;
     private SocketEnding? _ending;
     private int _side;
+    private bool _heard;
+    private bool _pinged;
 
-    /// <param name="socket">Owned from here on.</param>
-    public JsonSocket(WebSocket socket, JsonSocketOptions options, TimeProvider time)
+    /// <param name="connection">Owned from here on.</param>
+    public JsonSocket(WebSocketConnection connection, JsonSocketOptions options, TimeProvider time)
     {
-        _socket = socket;
+        _connection = connection;
         _options = options;
         _time = time;
-        _receive = new DetachableReceive(socket);
-        _queue = new SendQueue(socket, options.MaxQueuedBytes, Lose);
+        _receive = new DetachableReceive(connection.Stream);
+        _frames = new FrameReader(fromServer: !connection.IsServer, options.MaxMessageBytes);
+        _queue = new SendQueue(connection.Stream, masked: !connection.IsServer, options.MaxQueuedBytes, Lose);
+        if (options.KeepAliveInterval > TimeSpan.Zero)
+        {
+            _keepAlive = time.CreateTimer(static socket => ((JsonSocket)socket!).KeepAlive(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _keepAlive.Change(options.KeepAliveInterval, Timeout.InfiniteTimeSpan);
+        }
     }
 
     /// <summary>How the socket ended; null while it is open.</summary>
@@ -43,8 +59,22 @@ public sealed class JsonSocket : IAsyncDisposable
     /// is kept for the next call, and <see cref="CloseAsync"/> can still end the socket politely.
     /// </remarks>
     /// <exception cref="OperationCanceledException">The waiting was cancelled.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<SocketMessage> ReceiveAsync(CancellationToken cancellationToken)
+    {
+        var received = SocketMessage.End;
+        await ReadAsync(
+            (in SocketMessage message) =>
+            {
+                received = message;
+                return false;
+            },
+            cancellationToken);
+        return received;
+    }
+
+    /// <summary>Hands on one message after the other, the last of kind <see cref="SocketMessageKind.End"/>. Cancelled as for one message.</summary>
+    /// <exception cref="OperationCanceledException">The waiting was cancelled.</exception>
+    public async Task ReadAsync(Receiver<SocketMessage> receive, CancellationToken cancellationToken)
     {
         switch (Interlocked.CompareExchange(ref _side, Reading, Free))
         {
@@ -52,34 +82,43 @@ public sealed class JsonSocket : IAsyncDisposable
                 throw new InvalidOperationException("A JsonSocket has one reader.");
             case Draining:
                 await _ended.Task.WaitAsync(cancellationToken);
-                return SocketMessage.End;
+                receive(SocketMessage.End);
+                return;
         }
 
         try
         {
+            await using var leaving = _receive.LeaveOn(cancellationToken);
             while (Ending is null)
             {
-                if (!_receive.IsUnderWay)
+                var kind = _frames.Next(out var payload);
+                if (kind is FrameKind.Text or FrameKind.Binary)
                 {
-                    _incoming.MakeRoom(_options.MaxMessageBytes + 1);
+                    if (!receive(kind == FrameKind.Text ? new SocketMessage(SocketMessageKind.Text, payload) : SocketMessage.Binary))
+                    {
+                        return;
+                    }
                 }
-
-                if (await _receive.NextAsync(_incoming.Room, cancellationToken) is not { } received)
+                else if (kind != FrameKind.None)
+                {
+                    Take(kind, payload.Span);
+                }
+                else if (await _receive.NextAsync(_receive.IsUnderWay ? default : _frames.Room(), cancellationToken) is > 0 and var bytes)
+                {
+                    Filled(bytes);
+                }
+                else
                 {
                     Lose(SocketEndReason.Lost);
-                }
-                else if (Take(received) is { } message)
-                {
-                    return message;
                 }
             }
 
             if (!_receive.IsUnderWay)
             {
-                _incoming.Release();
+                _frames.Release();
             }
 
-            return SocketMessage.End;
+            receive(SocketMessage.End);
         }
         finally
         {
@@ -89,10 +128,12 @@ public sealed class JsonSocket : IAsyncDisposable
     }
 
     /// <summary>Queues a message, copied; never waits. Dropped once the socket is closing or has ended.</summary>
-    public void Send(ReadOnlySpan<byte> message) => _queue.Send(message, default, default);
+    public void Send(ReadOnlySpan<byte> message) => _queue.Send(Opcode.Text, message, default, default);
 
     /// <summary>Queues a message of three parts, so that a payload can be put into its envelope without a copy of its own.</summary>
-    public void Send(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> suffix) => _queue.Send(prefix, payload, suffix);
+    /// <param name="more">Another is sent at once, which goes into the same write.</param>
+    public void Send(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> suffix, bool more = false) =>
+        _queue.Send(Opcode.Text, prefix, payload, suffix, more);
 
     /// <summary>
     /// Writes what is queued, then a close frame, waits for the other side's, and aborts when the time limit or the cancellation comes first.
@@ -118,40 +159,88 @@ public sealed class JsonSocket : IAsyncDisposable
     /// <summary>Aborts what has not been closed; a read under way ends.</summary>
     public ValueTask DisposeAsync()
     {
-        Lose(SocketEndReason.Disposed);
-        _socket.Dispose();
+        _keepAlive?.Dispose();
+        if (Ending is not { Reason: SocketEndReason.PeerClosed } || !_queue.IsClosed)
+        {
+            Lose(SocketEndReason.Disposed);
+        }
+        else if (!_connection.IsServer)
+        {
+            _connection.Abort(); // A server's connection ends with its request.
+        }
+
         return ValueTask.CompletedTask;
     }
 
-    private SocketMessage? Take(ValueWebSocketReceiveResult received)
+    private void Filled(int bytes)
     {
-        if (received.MessageType == WebSocketMessageType.Close)
-        {
-            PeerClosed();
-            return null;
-        }
-
-        _incoming.Advance(received.Count);
-        if (_incoming.Length > _options.MaxMessageBytes)
-        {
-            End(new SocketEnding(SocketEndReason.MessageTooBig));
-            _ = _queue.CloseAsync(WebSocketCloseStatus.MessageTooBig, "message too big");
-            return null;
-        }
-
-        if (!received.EndOfMessage)
-        {
-            return null;
-        }
-
-        var text = _incoming.TakeAll();
-        return received.MessageType == WebSocketMessageType.Text ? new SocketMessage(SocketMessageKind.Text, text) : SocketMessage.Binary;
+        _frames.Filled(bytes);
+        Volatile.Write(ref _heard, true);
     }
 
-    private void PeerClosed()
+    /// <summary>What is not a message.</summary>
+    private void Take(FrameKind kind, ReadOnlySpan<byte> payload)
     {
-        End(new SocketEnding(SocketEndReason.PeerClosed, (int?)_socket.CloseStatus, _socket.CloseStatusDescription));
-        _ = _queue.CloseAsync(WebSocketCloseStatus.NormalClosure, ""); // Its task never fails; nobody needs to know when the answer is out.
+        switch (kind)
+        {
+            case FrameKind.Ping:
+                _queue.Send(Opcode.Pong, payload, default, default);
+                break;
+            case FrameKind.Close when TryReadClose(payload, out var code, out var reason):
+                // Its task never fails; nobody needs to know when the answer is out.
+                End(new SocketEnding(SocketEndReason.PeerClosed, code, reason));
+                _ = _queue.CloseAsync(WebSocketCloseStatus.NormalClosure, "");
+                break;
+            case FrameKind.TooBig:
+                End(new SocketEnding(SocketEndReason.MessageTooBig));
+                _ = _queue.CloseAsync(WebSocketCloseStatus.MessageTooBig, "message too big");
+                break;
+            case FrameKind.Broken or FrameKind.Close:
+                End(new SocketEnding(SocketEndReason.Lost));
+                _ = _queue.CloseAsync(WebSocketCloseStatus.ProtocolError, "");
+                break;
+        }
+    }
+
+    /// <summary>RFC 6455, sections 5.5.1 and 7.4; without a code it counts as 1005.</summary>
+    private static bool TryReadClose(ReadOnlySpan<byte> payload, out int code, out string reason)
+    {
+        (code, reason) = ((int)WebSocketCloseStatus.Empty, "");
+        if (payload.IsEmpty)
+        {
+            return true;
+        }
+
+        if (!BinaryPrimitives.TryReadUInt16BigEndian(payload, out var number) || number is < 1000 or >= 5000 or 1004 or 1005 or 1006 or 1015
+            || !Utf8.IsValid(payload[sizeof(ushort)..]))
+        {
+            return false;
+        }
+
+        (code, reason) = (number, Encoding.UTF8.GetString(payload[sizeof(ushort)..]));
+        return true;
+    }
+
+    /// <summary>Pings a side that has been silent for an interval, and gives it up when it stays so. Anything that arrives is an answer.</summary>
+    private void KeepAlive()
+    {
+        var heard = Interlocked.Exchange(ref _heard, value: false);
+        if (!heard && _pinged)
+        {
+            Lose(SocketEndReason.Lost);
+            return;
+        }
+
+        _pinged = !heard;
+        if (_pinged)
+        {
+            _queue.Send(Opcode.Ping, default, default, default);
+        }
+
+        if (Ending is null)
+        {
+            _keepAlive!.Change(_pinged ? _options.KeepAliveTimeout : _options.KeepAliveInterval, Timeout.InfiniteTimeSpan);
+        }
     }
 
     /// <summary>Reads until the other side's close frame, in place of the reader as soon as that is not waiting for a message.</summary>
@@ -168,17 +257,26 @@ public sealed class JsonSocket : IAsyncDisposable
             }
         }
 
-        // The reader's owner may still be looking at its last message, so that buffer is left alone.
-        var scrap = new byte[1024];
+        if (!_receive.IsUnderWay)
+        {
+            _frames.LeaveBuffer(); // The reader's owner may still be looking at its last message.
+        }
+
+        await using var leaving = _receive.LeaveOn(cancellationToken);
         while (Ending is null)
         {
-            if (await _receive.NextAsync(scrap, cancellationToken) is not { } received)
+            var kind = _frames.Next(out var payload);
+            if (kind != FrameKind.None)
+            {
+                Take(kind, payload.Span);
+            }
+            else if (await _receive.NextAsync(_receive.IsUnderWay ? default : _frames.Room(), cancellationToken) is > 0 and var bytes)
+            {
+                Filled(bytes);
+            }
+            else
             {
                 Lose(SocketEndReason.Lost);
-            }
-            else if (received.MessageType == WebSocketMessageType.Close)
-            {
-                PeerClosed();
             }
         }
     }
@@ -186,7 +284,7 @@ public sealed class JsonSocket : IAsyncDisposable
     private void Lose(SocketEndReason reason)
     {
         End(new SocketEnding(reason));
-        _socket.Abort();
+        _connection.Abort();
         _queue.Stop();
         _receive.Abandon();
     }

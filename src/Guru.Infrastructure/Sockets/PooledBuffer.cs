@@ -1,13 +1,12 @@
 using System.Buffers;
-using System.Diagnostics;
 
 namespace Guru.Infrastructure.Sockets;
 
 /// <summary>Bytes in an array of the pool, which grows as it must and shrinks back when it is empty.</summary>
 internal sealed class PooledBuffer
 {
-    /// <summary>Enough for a carrier's frame and for most slices of a model's speech.</summary>
-    private const int Small = 4 * 1024;
+    /// <summary>Enough for a frame of audio with its marks.</summary>
+    private const int Small = 1024;
 
     /// <summary>A buffer of this size is kept, so that steady traffic of such messages does not grow it each time.</summary>
     private const int Kept = 16 * 1024;
@@ -16,36 +15,20 @@ internal sealed class PooledBuffer
 
     public int Length { get; private set; }
 
-    public Memory<byte> Room => _bytes.AsMemory(Length);
-
     public ReadOnlyMemory<byte> Written => _bytes.AsMemory(0, Length);
 
-    public void Advance(int count) => Length += count;
+    public void Append(ReadOnlySpan<byte> bytes) => bytes.CopyTo(Add(bytes.Length));
 
-    /// <summary>Makes room for at least one more byte, without growing past what is needed for <paramref name="most"/>.</summary>
-    public void MakeRoom(int most)
+    /// <summary>So many bytes more, to be written by the caller at once.</summary>
+    public Span<byte> Add(int count)
     {
-        if (Length == 0 && _bytes.Length > Kept)
+        if (count > _bytes.Length - Length)
         {
-            Release();
+            Resize(Math.Max(Math.Max(Small, _bytes.Length * 2), Length + count));
         }
 
-        if (Length == _bytes.Length)
-        {
-            Debug.Assert(Length < most, "A full buffer of the greatest size is refused by its owner.");
-            Resize(Math.Max(Math.Min(Math.Max(Small, Length * 2), most), Length + 1));
-        }
-    }
-
-    public void Append(ReadOnlySpan<byte> bytes)
-    {
-        if (bytes.Length > _bytes.Length - Length)
-        {
-            Resize(Math.Max(Math.Max(Small, _bytes.Length * 2), Length + bytes.Length));
-        }
-
-        bytes.CopyTo(_bytes.AsSpan(Length));
-        Length += bytes.Length;
+        Length += count;
+        return _bytes.AsSpan(Length - count, count);
     }
 
     /// <summary>What was written, which stays in place until something is written again.</summary>

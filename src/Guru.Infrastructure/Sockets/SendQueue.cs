@@ -1,42 +1,51 @@
 using System.Buffers.Binary;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
 
 namespace Guru.Infrastructure.Sockets;
 
 /// <summary>
-/// The sending half of a socket. Senders copy into the pending buffer under a short lock; whoever finds no writing under way
-/// starts it, and it goes on by itself, one WebSocket message at a time, swapping the two buffers until nothing is pending.
+/// The sending half of a socket. Senders put whole frames into the pending buffer under a short lock; whoever finds no writing under way
+/// starts it, and it goes on by itself, swapping the two buffers until nothing is pending: all that has come together meanwhile is one write.
 /// </summary>
 internal sealed class SendQueue
 {
-    private const int HeaderBytes = sizeof(int);
+    private const int MaskKeys = 64;
 
     private readonly Lock _gate = new();
-    private readonly WebSocket _socket;
+    private readonly Stream _stream;
     private readonly int _maxQueuedBytes;
     private readonly Action<SocketEndReason> _onFailed;
     private readonly Action _onSent;
+    private readonly uint[]? _maskKeys;
     private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _sending;
     private PooledBuffer _pending = new();
     private PooledBuffer _writing = new();
-    private int _written;
+    private int _maskKeysUsed = MaskKeys;
     private bool _active;
     private bool _closing;
     private bool _stopped;
-    private WebSocketCloseStatus _closeCode;
-    private string _closeReason = "";
 
-    public SendQueue(WebSocket socket, int maxQueuedBytes, Action<SocketEndReason> onFailed)
+    /// <param name="masked">A client's frames are; the keys cannot be foreseen by who chose what is sent (RFC 6455, section 5.3).</param>
+    public SendQueue(Stream stream, bool masked, int maxQueuedBytes, Action<SocketEndReason> onFailed)
     {
-        _socket = socket;
+        _stream = stream;
+        _maskKeys = masked ? new uint[MaskKeys] : null;
         _maxQueuedBytes = maxQueuedBytes;
         _onFailed = onFailed;
         _onSent = OnSent;
     }
 
-    public void Send(ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> suffix)
+    /// <summary>The close frame was written, and nothing can be lost any more by letting go of the connection.</summary>
+    public bool IsClosed => _closed.Task.IsCompleted;
+
+    /// <summary>Queues a message of three parts.</summary>
+    /// <param name="more">Another follows at once, which is going to start the writing.</param>
+    public void Send(Opcode opcode, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> suffix, bool more = false)
     {
         bool tooMuch;
         lock (_gate)
@@ -46,17 +55,10 @@ internal sealed class SendQueue
                 return;
             }
 
-            var length = prefix.Length + payload.Length + suffix.Length;
-            tooMuch = _pending.Length + (_writing.Length - _written) + length > _maxQueuedBytes;
+            tooMuch = !TryAdd(opcode, prefix, payload, suffix);
             if (!tooMuch)
             {
-                Span<byte> header = stackalloc byte[HeaderBytes];
-                BinaryPrimitives.WriteInt32LittleEndian(header, length);
-                _pending.Append(header);
-                _pending.Append(prefix);
-                _pending.Append(payload);
-                _pending.Append(suffix);
-                if (_active)
+                if (_active || more)
                 {
                     return;
                 }
@@ -76,8 +78,12 @@ internal sealed class SendQueue
     }
 
     /// <summary>A close frame after what is queued. The task ends when it is written, or can no longer be; it never fails.</summary>
+    /// <param name="reason">At most 123 bytes.</param>
     public Task CloseAsync(WebSocketCloseStatus code, string reason)
     {
+        Span<byte> text = stackalloc byte[FrameHead.MaxControlBytes];
+        BinaryPrimitives.WriteUInt16BigEndian(text, (ushort)code);
+        var length = sizeof(ushort) + Encoding.UTF8.GetBytes(reason, text[sizeof(ushort)..]);
         lock (_gate)
         {
             if (_closing || _stopped)
@@ -85,7 +91,8 @@ internal sealed class SendQueue
                 return _closed.Task;
             }
 
-            (_closing, _closeCode, _closeReason) = (true, code, reason);
+            _closing = true;
+            Add(Opcode.Close, text[..length], default, default);
             if (_active)
             {
                 return _closed.Task;
@@ -107,7 +114,7 @@ internal sealed class SendQueue
             _pending.Release();
             if (!_active)
             {
-                // While a send is under way the socket reads from this buffer.
+                // While a write is under way the connection reads from this buffer.
                 _writing.Release();
             }
         }
@@ -115,22 +122,61 @@ internal sealed class SendQueue
         _closed.TrySetResult();
     }
 
-    /// <summary>Runs on one thread at a time: by the sender that set <see cref="_active"/>, then wherever a send completes.</summary>
+    private bool TryAdd(Opcode opcode, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> suffix)
+    {
+        if (_pending.Length + _writing.Length + prefix.Length + payload.Length + suffix.Length > _maxQueuedBytes)
+        {
+            return false;
+        }
+
+        Add(opcode, prefix, payload, suffix);
+        return true;
+    }
+
+    private void Add(Opcode opcode, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> suffix)
+    {
+        var length = prefix.Length + payload.Length + suffix.Length;
+        var head = FrameHead.BytesFor(length, _maskKeys is not null);
+        var frame = _pending.Add(head + length);
+        var key = _maskKeys is null ? 0 : NextMaskKey(_maskKeys);
+        FrameHead.Write(frame[..head], opcode, length, _maskKeys is not null, key);
+        var content = frame[head..];
+        prefix.CopyTo(content);
+        payload.CopyTo(content[prefix.Length..]);
+        suffix.CopyTo(content[(prefix.Length + payload.Length)..]);
+        if (_maskKeys is not null)
+        {
+            FrameHead.Mask(content, key);
+        }
+    }
+
+    private uint NextMaskKey(uint[] keys)
+    {
+        if (_maskKeysUsed == MaskKeys)
+        {
+            RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(keys.AsSpan()));
+            _maskKeysUsed = 0;
+        }
+
+        return keys[_maskKeysUsed++];
+    }
+
+    /// <summary>Runs on one thread at a time: by the sender that set <see cref="_active"/>, then wherever a write completes.</summary>
     private void Write()
     {
         try
         {
-            while (TakeNext(out var message))
+            while (TakeNext(out var frames))
             {
-                var send = _socket.SendAsync(message, WebSocketMessageType.Text, WebSocketMessageFlags.EndOfMessage, CancellationToken.None);
-                if (!send.IsCompleted)
+                var write = _stream.WriteAsync(frames, CancellationToken.None);
+                if (!write.IsCompleted)
                 {
-                    _sending = send.ConfigureAwait(false).GetAwaiter();
+                    _sending = write.ConfigureAwait(false).GetAwaiter();
                     _sending.UnsafeOnCompleted(_onSent);
                     return;
                 }
 
-                send.GetAwaiter().GetResult();
+                write.GetAwaiter().GetResult();
             }
         }
         catch (Exception)
@@ -154,60 +200,32 @@ internal sealed class SendQueue
         Write();
     }
 
-    private bool TakeNext(out ReadOnlyMemory<byte> message)
+    private bool TakeNext(out ReadOnlyMemory<byte> frames)
     {
-        message = default;
         lock (_gate)
         {
-            if (_written == _writing.Length)
+            _writing.Clear();
+            if (_pending.Length > 0 && !_stopped)
             {
-                _written = 0;
-                _writing.Clear();
                 (_writing, _pending) = (_pending, _writing);
-            }
-
-            if (_writing.Length == 0 || _stopped)
-            {
-                if (!_closing || _stopped)
-                {
-                    _active = false;
-                    return false;
-                }
-
-                // Left active: nothing is written after a close frame.
-            }
-            else
-            {
-                var length = BinaryPrimitives.ReadInt32LittleEndian(_writing.Written.Span[_written..]);
-                message = _writing.Written.Slice(_written + HeaderBytes, length);
-                _written += HeaderBytes + length;
+                frames = _writing.Written;
                 return true;
             }
-        }
 
-        _ = WriteCloseAsync();
-        return false;
-    }
+            frames = default;
+            _active = false;
+            if (!_closing || _stopped)
+            {
+                return false;
+            }
 
-    private async Task WriteCloseAsync()
-    {
-        try
-        {
-            await _socket.CloseOutputAsync(_closeCode, _closeReason, CancellationToken.None);
-        }
-        catch (Exception)
-        {
-            _onFailed(SocketEndReason.Lost);
-        }
-
-        lock (_gate)
-        {
             _stopped = true;
             _pending.Release();
             _writing.Release();
         }
 
         _closed.TrySetResult();
+        return false;
     }
 
     private void Fail()

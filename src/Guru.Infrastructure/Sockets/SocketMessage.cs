@@ -26,7 +26,7 @@ public enum SocketEndReason
     /// <summary>The other side sent a close frame, by itself or in answer to ours.</summary>
     PeerClosed,
 
-    /// <summary>The connection broke.</summary>
+    /// <summary>The connection broke, or the protocol was broken on it.</summary>
     Lost,
 
     /// <summary>A message outgrew its bound.</summary>
@@ -57,4 +57,10 @@ public sealed record JsonSocketOptions
 
     /// <summary>How long a close may take, with the writing of what is queued.</summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long the other side may be silent before it is pinged; zero for ever.</summary>
+    public TimeSpan KeepAliveInterval { get; init; }
+
+    /// <summary>How long it may go on to be silent before the connection is taken for lost.</summary>
+    public TimeSpan KeepAliveTimeout { get; init; }
 }

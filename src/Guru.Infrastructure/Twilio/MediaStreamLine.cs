@@ -1,5 +1,4 @@
 using System.Net.WebSockets;
-using System.Runtime.CompilerServices;
 using System.Text;
 using Guru.Application.Voice;
 using Guru.Infrastructure.Sockets;
@@ -35,17 +34,19 @@ public sealed class MediaStreamLine : ICallerLine
     public SocketEnding? Ending => _socket.Ending;
 
     /// <summary>Waits for the start of a stream. Without one in time, or with audio of another format, the socket is closed and there is no line.</summary>
-    /// <param name="socket">Owned from here on.</param>
+    /// <param name="connection">Owned from here on.</param>
     public static async Task<MediaStreamAcceptance> AcceptAsync(
-        WebSocket socket, MediaStreamOptions options, TimeProvider time, CancellationToken cancellationToken)
+        WebSocketConnection connection, MediaStreamOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var limits = new JsonSocketOptions
         {
             MaxMessageBytes = options.MaxMessageBytes,
             MaxQueuedBytes = options.MaxQueuedBytes,
             CloseTimeout = options.CloseTimeout,
+            KeepAliveInterval = options.KeepAliveInterval,
+            KeepAliveTimeout = options.KeepAliveTimeout,
         };
-        var json = new JsonSocket(socket, limits, time);
+        var json = new JsonSocket(connection, limits, time);
         var strings = new JsonStrings();
         try
         {
@@ -77,52 +78,25 @@ public sealed class MediaStreamLine : ICallerLine
         }
     }
 
-    public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            var received = await _socket.ReceiveAsync(cancellationToken);
-            if (received.Kind == SocketMessageKind.End)
-            {
-                yield break;
-            }
+    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) =>
+        _socket.ReadAsync((in SocketMessage received) => Take(received, receive), cancellationToken);
 
-            if (received.Kind == SocketMessageKind.Binary)
-            {
-                Ignore(MediaStreamFault.Binary);
-                continue;
-            }
-
-            var message = MediaStreamReader.Read(received.Text, _strings);
-            if (Line(message) is not { } line)
-            {
-                continue;
-            }
-
-            yield return line;
-            if (line.Kind == LineMessageKind.Stop)
-            {
-                yield break;
-            }
-        }
-    }
-
-    public void SendMedia(ReadOnlySpan<byte> payload)
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false)
     {
         while (!payload.IsEmpty)
         {
             var part = payload[..Math.Min(payload.Length, MaxPayloadBytes)];
-            _socket.Send(_writer.Media, part, MediaStreamWriter.Suffix);
+            _socket.Send(_writer.Media, part, MediaStreamWriter.Suffix, more || part.Length < payload.Length);
             WireMetrics.FramesOut.Add(1);
             payload = payload[part.Length..];
         }
     }
 
-    public void SendMark(PlaybackMark mark)
+    public void SendMark(PlaybackMark mark, bool more = false)
     {
         Span<byte> name = stackalloc byte[MediaStreamWriter.MaxMarkNameBytes];
         var length = MediaStreamWriter.WriteMarkName(mark, name);
-        _socket.Send(_writer.Mark, name[..length], MediaStreamWriter.Suffix);
+        _socket.Send(_writer.Mark, name[..length], MediaStreamWriter.Suffix, more);
     }
 
     public void SendClear() => _socket.Send(_writer.Clear);
@@ -171,6 +145,20 @@ public sealed class MediaStreamLine : ICallerLine
 
     private static void Ignore(string fault) =>
         WireMetrics.FramesMalformed.Add(1, new KeyValuePair<string, object?>("reason", fault));
+
+    private bool Take(in SocketMessage received, Receiver<LineMessage> receive)
+    {
+        switch (received.Kind)
+        {
+            case SocketMessageKind.End:
+                return false;
+            case SocketMessageKind.Binary:
+                Ignore(MediaStreamFault.Binary);
+                return true;
+            default:
+                return Line(MediaStreamReader.Read(received.Text, _strings)) is not { } line || (receive(line) && line.Kind != LineMessageKind.Stop);
+        }
+    }
 
     private LineMessage? Line(in MediaStreamMessage message)
     {

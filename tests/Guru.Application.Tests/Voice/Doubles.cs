@@ -11,6 +11,20 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Tests.Voice;
 
+internal static class ScriptedMessages
+{
+    public static async Task ReadAsync<TMessage>(this ChannelReader<TMessage> messages, Receiver<TMessage> receive, CancellationToken cancellationToken)
+    {
+        await foreach (var message in messages.ReadAllAsync(cancellationToken))
+        {
+            if (!receive(message))
+            {
+                return;
+            }
+        }
+    }
+}
+
 /// <summary>A Media Stream whose carrier is the test.</summary>
 internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 {
@@ -37,11 +51,11 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 
     public void Breaks() => _messages.Writer.TryComplete();
 
-    public IAsyncEnumerable<LineMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
 
-    public void SendMedia(ReadOnlySpan<byte> payload) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
+    public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
 
-    public void SendMark(PlaybackMark mark) => Sent.Enqueue("mark");
+    public void SendMark(PlaybackMark mark, bool more = false) => Sent.Enqueue("mark");
 
     public void SendClear() => Sent.Enqueue("clear");
 
@@ -90,7 +104,7 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
         _messages.Writer.TryComplete();
     }
 
-    public IAsyncEnumerable<ModelMessage> ReadAsync(CancellationToken cancellationToken) => _messages.Reader.ReadAllAsync(cancellationToken);
+    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
 
     public void AppendAudio(ReadOnlySpan<byte> payload) => Told.Enqueue(Encoding.ASCII.GetString(payload));
 

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Text;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
@@ -90,22 +89,22 @@ public sealed class FramePath
 
         public string StreamSid => "MZ0";
 
-        public async IAsyncEnumerable<LineMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        public async Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken)
         {
             await meter.ModelIsDone.Task;
             for (var frame = 0; frame < Frames + Warm; frame++)
             {
                 meter.FromCaller.At(frame);
-                yield return new LineMessage(LineMessageKind.Media, _payload, 160, frame * 20);
+                receive(new LineMessage(LineMessageKind.Media, _payload, 160, frame * 20));
             }
 
             meter.FromCaller.At(Frames + Warm);
-            yield return new LineMessage(LineMessageKind.Stop);
+            receive(new LineMessage(LineMessageKind.Stop));
         }
 
-        public void SendMedia(ReadOnlySpan<byte> payload) => Received++;
+        public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Received++;
 
-        public void SendMark(PlaybackMark mark)
+        public void SendMark(PlaybackMark mark, bool more = false)
         {
         }
 
@@ -128,15 +127,15 @@ public sealed class FramePath
 
         public DateTimeOffset ExpiresAt => ManualTime.Start.AddHours(1);
 
-        public async IAsyncEnumerable<ModelMessage> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+        public async Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken)
         {
             await Task.Yield();
-            yield return new ModelMessage(new ResponseCreated("r1", "greeting"), default);
+            receive(new ModelMessage(new ResponseCreated("r1", "greeting"), default));
             var audio = new ModelAudio("r1"u8.ToArray(), "a1"u8.ToArray(), 0, _payload, 400);
             for (var slice = 0; slice < Frames + Warm; slice++)
             {
                 meter.FromModel.At(slice);
-                yield return new ModelMessage(null, audio);
+                receive(new ModelMessage(null, audio));
             }
 
             meter.FromModel.At(Frames + Warm);

@@ -256,16 +256,19 @@ public sealed class ASessionWithTheModel
             socket.Abort();
         });
         await using var model = await server.DialAsync();
-        await using var messages = model.ReadAsync(CancellationToken.None).GetAsyncEnumerator();
+        var read = new List<ModelEvent?>();
 
-        // Read before the server is made to break off: a reset throws away what was not read yet.
-        (await messages.MoveNextAsync()).ShouldBeTrue();
-        messages.Current.Event.ShouldBeNull();
-        model.AppendAudio("AAAA"u8);
+        await model.ReadAsync(
+            (in ModelMessage message) =>
+            {
+                // Read before the server is made to break off: a reset throws away what was not read yet.
+                model.AppendAudio("AAAA"u8);
+                read.Add(message.Event);
+                return true;
+            },
+            CancellationToken.None).WaitAsync(RawSockets.Patience);
 
-        (await messages.MoveNextAsync()).ShouldBeTrue();
-        messages.Current.Event.ShouldBe(new ModelClosed(Code: null, Reason: null));
-        (await messages.MoveNextAsync()).ShouldBeFalse();
+        read.ShouldBe([null, new ModelClosed(Code: null, Reason: null)]);
         await server.Script.Task.WaitAsync(RawSockets.Patience);
         model.AppendAudio("AAAA"u8); // Dropped.
     }
@@ -371,11 +374,14 @@ public sealed class ASessionWithTheModel
     {
         var all = new List<string>();
         using var patience = new CancellationTokenSource(RawSockets.Patience);
-        await foreach (var message in model.ReadAsync(patience.Token))
-        {
-            all.Add(message.Event?.ToString()
-                ?? $"{Text(message.Audio.ResponseId)} {Text(message.Audio.ItemId)} {Text(message.Audio.Payload)} {message.Audio.Bytes}");
-        }
+        await model.ReadAsync(
+            (in ModelMessage message) =>
+            {
+                all.Add(message.Event?.ToString()
+                    ?? $"{Text(message.Audio.ResponseId)} {Text(message.Audio.ItemId)} {Text(message.Audio.Payload)} {message.Audio.Bytes}");
+                return true;
+            },
+            patience.Token);
 
         return all;
     }

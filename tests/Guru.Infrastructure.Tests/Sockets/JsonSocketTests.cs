@@ -7,19 +7,18 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
 using Guru.Infrastructure.Sockets;
-using Microsoft.AspNetCore.Http;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Sockets;
 
 public sealed class ReadingASocket : IAsyncLifetime
 {
-    private SocketPair _pair = null!;
+    private SocketPair<WebSocketConnection, ClientWebSocket> _pair = null!;
     private JsonSocket _socket = null!;
 
     public async Task InitializeAsync()
     {
-        _pair = await SocketPair.ConnectAsync();
+        _pair = await SocketPair.OurServerAsync();
         _socket = new JsonSocket(_pair.ServerEnd, new JsonSocketOptions { MaxMessageBytes = 100_000 }, TimeProvider.System);
     }
 
@@ -114,8 +113,8 @@ public sealed class ReadingASocket : IAsyncLifetime
         var ending = new TaskCompletionSource<SocketEnding?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var server = await LoopbackServer.StartAsync(async context =>
         {
-            var keepAlive = new WebSocketAcceptContext { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(100) };
-            await using var socket = new JsonSocket(await context.WebSockets.AcceptWebSocketAsync(keepAlive), new JsonSocketOptions(), TimeProvider.System);
+            var keepAlive = new JsonSocketOptions { KeepAliveInterval = TimeSpan.FromMilliseconds(50), KeepAliveTimeout = TimeSpan.FromMilliseconds(100) };
+            await using var socket = new JsonSocket(await WebSocketConnection.AcceptAsync(context), keepAlive, TimeProvider.System);
             await socket.ReceiveAsync(CancellationToken.None);
             ending.SetResult(socket.Ending);
         });
@@ -127,6 +126,42 @@ public sealed class ReadingASocket : IAsyncLifetime
             "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray());
 
         (await ending.Task.WaitAsync(RawSockets.Patience)).ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+
+    [Fact]
+    public async Task Answers_a_ping_with_what_it_held_and_a_broken_frame_with_1002()
+    {
+        await using var pair = await SocketPair.OursAsync();
+        await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
+        var wire = pair.ClientEnd.Stream;
+        var answer = new byte[4];
+
+        var read = socket.ReceiveAsync(CancellationToken.None).AsTask();
+        await wire.WriteAsync((byte[])[0x89, 0x82, 0, 0, 0, 0, (byte)'h', (byte)'i']);
+        await wire.ReadExactlyAsync(answer).AsTask().WaitAsync(RawSockets.Patience);
+        answer.ShouldBe([0x8A, 2, (byte)'h', (byte)'i']);
+
+        await wire.WriteAsync((byte[])[0x81, 0]); // A client masks.
+        await wire.ReadExactlyAsync(answer).AsTask().WaitAsync(RawSockets.Patience);
+        answer.ShouldBe([0x88, 2, 1002 >> 8, 1002 & 0xFF]);
+        (await read.WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+    }
+
+    [Theory]
+    [InlineData(new byte[] { 0x03 })]
+    [InlineData(new byte[] { 0x03, 0xE7 })]
+    [InlineData(new byte[] { 0x03, 0xEE })]
+    [InlineData(new byte[] { 0x03, 0xE8, 0xC3 })]
+    public async Task Takes_a_close_frame_with_a_code_or_reason_that_there_cannot_be_for_a_broken_connection(byte[] content)
+    {
+        await using var pair = await SocketPair.OursAsync();
+        await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
+
+        await pair.ClientEnd.Stream.WriteAsync((byte[])[0x88, (byte)(0x80 | content.Length), 0, 0, 0, 0, .. content]);
+
+        (await socket.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
     }
 
     [Fact]
@@ -181,12 +216,12 @@ public sealed class ReadingASocket : IAsyncLifetime
 
 public sealed class SendingOnASocket : IAsyncLifetime
 {
-    private SocketPair _pair = null!;
+    private SocketPair<WebSocketConnection, ClientWebSocket> _pair = null!;
     private JsonSocket _socket = null!;
 
     public async Task InitializeAsync()
     {
-        _pair = await SocketPair.ConnectAsync();
+        _pair = await SocketPair.OurServerAsync();
         _socket = new JsonSocket(_pair.ServerEnd, new JsonSocketOptions { MaxQueuedBytes = 200_000 }, TimeProvider.System);
     }
 
@@ -204,6 +239,20 @@ public sealed class SendingOnASocket : IAsyncLifetime
 
         (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("{\"a\":\"payload\"}");
         (await _pair.ClientEnd.ReceiveTextAsync()).ShouldBe("{}");
+    }
+
+    [Fact]
+    public async Task Sends_what_comes_together_in_one_write()
+    {
+        var stream = new CountedWrites();
+        await using var socket = new JsonSocket(new WebSocketConnection(stream, IsServer: true, () => { }), new JsonSocketOptions(), TimeProvider.System);
+
+        socket.Send("one"u8, default, default, more: true);
+        socket.Send("two"u8, default, default, more: true);
+        stream.Writes.ShouldBeEmpty();
+        socket.Send("three"u8);
+
+        stream.Writes.ShouldBe(["\u0081\u0003one\u0081\u0003two\u0081\u0005three"]);
     }
 
     [Fact]
@@ -310,7 +359,7 @@ public sealed class SendingOnASocket : IAsyncLifetime
     [Fact]
     public async Task Closing_has_a_time_limit_of_its_own()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurServerAsync();
         await using var socket = new JsonSocket(
             pair.ServerEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromMilliseconds(20) }, TimeProvider.System);
 
@@ -332,6 +381,17 @@ public sealed class SendingOnASocket : IAsyncLifetime
     }
 }
 
+internal sealed class CountedWrites : MemoryStream
+{
+    public List<string> Writes { get; } = [];
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        Writes.Add(Encoding.Latin1.GetString(buffer.Span));
+        return default;
+    }
+}
+
 public sealed class ASocketUnderAnyInterleaving
 {
     [Theory]
@@ -344,7 +404,7 @@ public sealed class ASocketUnderAnyInterleaving
         for (var round = 0; round < 10; round++)
         {
             var random = new Random((seed * 1000) + round);
-            await using var pair = await SocketPair.ConnectAsync();
+            await using var pair = await SocketPair.OursAsync();
             await using var a = new JsonSocket(pair.ServerEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System);
             await using var b = new JsonSocket(pair.ClientEnd, new JsonSocketOptions { CloseTimeout = TimeSpan.FromSeconds(1) }, TimeProvider.System);
             using var leave = new CancellationTokenSource();
@@ -413,29 +473,39 @@ public sealed class ASocketInSteadyState
     [Fact]
     public async Task Allocates_nothing_per_message_received()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurClientAsync();
         await using var socket = new JsonSocket(pair.ClientEnd, new JsonSocketOptions(), TimeProvider.System);
         var message = new byte[300];
         using var owner = new CancellationTokenSource();
+
+        using var received = new SemaphoreSlim(0);
+        var reading = socket.ReadAsync(
+            (in SocketMessage _) =>
+            {
+                received.Release();
+                return true;
+            },
+            owner.Token);
 
         var perMessage = await Allocations.PerMessageAsync(async messages =>
         {
             for (var i = 0; i < messages; i++)
             {
                 // One at a time, so that every read has to wait.
-                var read = socket.ReceiveAsync(owner.Token);
                 await pair.ServerEnd.SendAsync(message.AsMemory(), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-                await read;
+                received.Wait();
             }
         });
 
+        await owner.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(reading);
         perMessage.ShouldBeLessThan(Allocations.Noise);
     }
 
     [Fact]
     public async Task Allocates_nothing_per_message_sent()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurServerAsync();
         await using var socket = new JsonSocket(pair.ServerEnd, new JsonSocketOptions(), TimeProvider.System);
         var payload = new byte[216];
         var buffer = new byte[1024];

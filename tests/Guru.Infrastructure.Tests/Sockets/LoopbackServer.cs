@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.WebSockets;
 using System.Text;
+using Guru.Infrastructure.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -42,44 +43,72 @@ internal sealed class LoopbackServer : IAsyncDisposable
     }
 }
 
-/// <summary>The two ends of one WebSocket over a real connection.</summary>
-internal sealed class SocketPair : IAsyncDisposable
+/// <summary>A WebSocket over a real connection; at least one of its ends is Guru's own.</summary>
+internal sealed class SocketPair<TServer, TClient> : IAsyncDisposable
 {
     private readonly LoopbackServer _server;
     private readonly TaskCompletionSource _done;
+    private readonly Action _drop;
 
-    private SocketPair(LoopbackServer server, TaskCompletionSource done, WebSocket serverEnd, ClientWebSocket clientEnd)
+    private SocketPair(LoopbackServer server, TaskCompletionSource done, TServer serverEnd, TClient clientEnd, Action drop)
     {
         _server = server;
         _done = done;
+        _drop = drop;
         ServerEnd = serverEnd;
         ClientEnd = clientEnd;
     }
 
-    public WebSocket ServerEnd { get; }
+    public TServer ServerEnd { get; }
 
-    public ClientWebSocket ClientEnd { get; }
+    public TClient ClientEnd { get; }
 
-    public static async Task<SocketPair> ConnectAsync()
+    public static async Task<SocketPair<TServer, TClient>> ConnectAsync(Func<HttpContext, Task<TServer>> accept, Func<Uri, Task<TClient>> connect, Action<TClient> drop)
     {
-        var accepted = new TaskCompletionSource<WebSocket>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var accepted = new TaskCompletionSource<TServer>(TaskCreationOptions.RunContinuationsAsynchronously);
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var server = await LoopbackServer.StartAsync(async context =>
         {
-            accepted.SetResult(await context.WebSockets.AcceptWebSocketAsync());
+            accepted.SetResult(await accept(context));
             await done.Task;
         });
 
-        var client = new ClientWebSocket();
-        await client.ConnectAsync(new UriBuilder(server.Address) { Scheme = "ws" }.Uri, CancellationToken.None);
-        return new SocketPair(server, done, await accepted.Task, client);
+        var client = await connect(new UriBuilder(server.Address) { Scheme = "ws" }.Uri);
+        return new SocketPair<TServer, TClient>(server, done, await accepted.Task, client, () => drop(client));
     }
 
     public async ValueTask DisposeAsync()
     {
-        ClientEnd.Dispose();
+        _drop();
         _done.TrySetResult();
         await _server.DisposeAsync();
+    }
+}
+
+/// <summary>Which end is Guru's, and which the framework's.</summary>
+internal static class SocketPair
+{
+    public static Task<SocketPair<WebSocketConnection, ClientWebSocket>> OurServerAsync() =>
+        SocketPair<WebSocketConnection, ClientWebSocket>.ConnectAsync(WebSocketConnection.AcceptAsync, FrameworkClientAsync, client => client.Dispose());
+
+    public static Task<SocketPair<WebSocket, WebSocketConnection>> OurClientAsync() =>
+        SocketPair<WebSocket, WebSocketConnection>.ConnectAsync(context => context.WebSockets.AcceptWebSocketAsync(), OurClientAsync, client => client.Abort());
+
+    public static Task<SocketPair<WebSocketConnection, WebSocketConnection>> OursAsync() =>
+        SocketPair<WebSocketConnection, WebSocketConnection>.ConnectAsync(WebSocketConnection.AcceptAsync, OurClientAsync, client => client.Abort());
+
+    private static async Task<ClientWebSocket> FrameworkClientAsync(Uri address)
+    {
+        var client = new ClientWebSocket();
+        await client.ConnectAsync(address, CancellationToken.None);
+        return client;
+    }
+
+    private static async Task<WebSocketConnection> OurClientAsync(Uri address)
+    {
+        using var request = WebSocketConnection.Request(address);
+        using var http = new HttpMessageInvoker(new SocketsHttpHandler());
+        return await WebSocketConnection.OfAsync(await http.SendAsync(request, CancellationToken.None), CancellationToken.None);
     }
 }
 

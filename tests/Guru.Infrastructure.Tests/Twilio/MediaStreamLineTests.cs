@@ -22,11 +22,11 @@ public sealed class AMediaStreamLine : IAsyncLifetime
         """;
 
     private readonly MediaStreamOptions _options = new();
-    private SocketPair _pair = null!;
+    private SocketPair<WebSocketConnection, ClientWebSocket> _pair = null!;
 
     private WebSocket Carrier => _pair.ClientEnd;
 
-    public async Task InitializeAsync() => _pair = await SocketPair.ConnectAsync();
+    public async Task InitializeAsync() => _pair = await SocketPair.OurServerAsync();
 
     public async Task DisposeAsync() => await _pair.DisposeAsync();
 
@@ -237,16 +237,19 @@ public sealed class AMediaStreamLine : IAsyncLifetime
     {
         var all = new List<string>();
         using var patience = new CancellationTokenSource(RawSockets.Patience);
-        await foreach (var message in line.ReadAsync(patience.Token))
-        {
-            all.Add(message.Kind switch
+        await line.ReadAsync(
+            (in LineMessage message) =>
             {
-                LineMessageKind.Media => $"Media {Encoding.UTF8.GetString(message.Payload.Span)} {message.Bytes} at {message.TimestampMs}",
-                LineMessageKind.Mark => $"Mark {message.Mark.Generation} {message.Mark.Position}",
-                LineMessageKind.Dtmf => $"Dtmf {message.Digit}",
-                _ => "Stop",
-            });
-        }
+                all.Add(message.Kind switch
+                {
+                    LineMessageKind.Media => $"Media {Encoding.UTF8.GetString(message.Payload.Span)} {message.Bytes} at {message.TimestampMs}",
+                    LineMessageKind.Mark => $"Mark {message.Mark.Generation} {message.Mark.Position}",
+                    LineMessageKind.Dtmf => $"Dtmf {message.Digit}",
+                    _ => "Stop",
+                });
+                return true;
+            },
+            patience.Token);
 
         return all;
     }
@@ -275,29 +278,34 @@ public sealed class ALineInSteadyState
     [Fact]
     public async Task Allocates_nothing_per_frame_in_either_direction()
     {
-        await using var pair = await SocketPair.ConnectAsync();
+        await using var pair = await SocketPair.OurClientAsync();
         await pair.ServerEnd.SendTextAsync("""{"event":"start","streamSid":"MZ00000000000000000000000000000004","start":{"callSid":"CA2"}}""");
         var options = new MediaStreamOptions();
         await using var line = (await MediaStreamLine.AcceptAsync(pair.ClientEnd, options, TimeProvider.System, CancellationToken.None)).Line!;
         var frame = Encoding.UTF8.GetBytes(AMediaStreamLine.Media(Convert.ToBase64String(new byte[160])));
         var back = new byte[1024];
         using var owner = new CancellationTokenSource();
-        await using var messages = line.ReadAsync(owner.Token).GetAsyncEnumerator(owner.Token);
+        var reading = line.ReadAsync(
+            (in LineMessage message) =>
+            {
+                line.SendMedia(message.Payload.Span, more: true);
+                line.SendMark(new PlaybackMark(1, message.TimestampMs));
+                return true;
+            },
+            owner.Token);
 
         var perFrame = await Allocations.PerMessageAsync(async frames =>
         {
             for (var i = 0; i < frames; i++)
             {
-                var next = messages.MoveNextAsync();
                 await pair.ServerEnd.SendAsync(frame.AsMemory(), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
-                await next;
-                line.SendMedia(messages.Current.Payload.Span);
-                line.SendMark(new PlaybackMark(1, i));
                 await pair.ServerEnd.ReceiveAsync(back.AsMemory(), CancellationToken.None);
                 await pair.ServerEnd.ReceiveAsync(back.AsMemory(), CancellationToken.None);
             }
         });
 
+        await owner.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(reading);
         perFrame.ShouldBeLessThan(Allocations.Noise);
     }
 }

@@ -1,0 +1,72 @@
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http;
+
+namespace Guru.Infrastructure.Sockets;
+
+/// <summary>
+/// A server's connection after an upgrade, without the layers of HTTP between: they cost a third of what the connection itself costs. Reads come from
+/// the server's pipe; writes go to the socket, or, where it is encrypted, through the pipe as well.
+/// </summary>
+internal sealed class TransportStream(PipeReader input, Stream output) : Stream
+{
+    public override bool CanRead => true;
+
+    public override bool CanWrite => true;
+
+    public override bool CanSeek => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+    /// <param name="upgraded">What the server gave for the upgrade; used where it does not show its connection.</param>
+    /// <remarks>Once the other side has sent something, it has read the answer to the upgrade, so that nothing of the server's is left to be written.</remarks>
+    public static Stream Of(HttpContext context, Stream upgraded)
+    {
+        if (context.Features.Get<IConnectionTransportFeature>()?.Transport is not { } transport)
+        {
+            return upgraded;
+        }
+
+        var socket = context.Features.Get<ITlsHandshakeFeature>() is null ? context.Features.Get<IConnectionSocketFeature>()?.Socket : null;
+        return new TransportStream(transport.Input, socket is null ? upgraded : new NetworkStream(socket, ownsSocket: false));
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        input.TryRead(out var result) ? ValueTask.FromResult(Take(result, buffer.Span)) : WaitAsync(buffer, cancellationToken);
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => output.WriteAsync(buffer, cancellationToken);
+
+    public override void Flush()
+    {
+    }
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> WaitAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
+        Take(await input.ReadAsync(cancellationToken).ConfigureAwait(false), buffer.Span);
+
+    private int Take(ReadResult result, Span<byte> buffer)
+    {
+        var taken = 0;
+        foreach (var segment in result.Buffer)
+        {
+            var part = segment.Span[..Math.Min(segment.Length, buffer.Length - taken)];
+            part.CopyTo(buffer[taken..]);
+            taken += part.Length;
+        }
+
+        input.AdvanceTo(result.Buffer.GetPosition(taken));
+        return taken;
+    }
+}
