@@ -1,3 +1,4 @@
+using System.Net;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
@@ -23,5 +24,39 @@ public sealed class Stopping
         await call.Completion;
         call.Heard.Count.ShouldBe(2);
         call.Events.Of<StreamEnded>().ShouldHaveSingleItem().CloseCode.ShouldBe(1000);
+    }
+
+    [Fact]
+    public async Task A_guru_that_is_asked_to_stop_is_not_ready_any_more_while_its_calls_go_on()
+    {
+        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
+        await using var twilio = await TwilioStandIn.StartAsync();
+        var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Calls__DrainSeconds"] = "60" });
+        twilio.AppUrl = guru.Address;
+        using var http = new HttpClient { BaseAddress = guru.Address };
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        var call = twilio.PlaceCall(new CallOptions());
+        await call.WaitForAgentTurnAsync(1);
+        (await ReadinessAsync()).ShouldBe(HttpStatusCode.OK);
+
+        var stopping = guru.DisposeAsync().AsTask();
+        while (await ReadinessAsync() == HttpStatusCode.OK)
+        {
+            // The signal is on its way.
+        }
+
+        (await ReadinessAsync()).ShouldBe(HttpStatusCode.ServiceUnavailable);
+        call.Completion.IsCompleted.ShouldBeFalse();
+        call.Heard.Count.ShouldBe(1);
+        call.HangUp();
+        await call.Completion;
+        await stopping;
+        guru.ExitCode.ShouldBe(0, string.Join('\n', guru.Log.TakeLast(20)));
+
+        async Task<HttpStatusCode> ReadinessAsync()
+        {
+            using var answer = await http.GetAsync(new Uri("/health/ready", UriKind.Relative), limit.Token);
+            return answer.StatusCode;
+        }
     }
 }

@@ -10,10 +10,7 @@ namespace Guru.Infrastructure.Sockets;
 /// A WebSocket (RFC 6455) that carries one JSON document per text message: whole messages in until the end, one write at a time out.
 /// Receiving and sending are independent; neither allocates per message once its buffers have their size.
 /// </summary>
-/// <remarks>
-/// Not the framework's own, which takes a system call for each message sent, a lock and two asynchronous calls more for each one read, and 8 KB for each
-/// socket: it was a third of what a frame of audio costs outside the kernel (docs/performance.md).
-/// </remarks>
+/// <remarks>Why not the framework's own: docs/decisions/0007-frames-of-our-own.md.</remarks>
 public sealed class JsonSocket : IAsyncDisposable
 {
     private const int Free = 0;

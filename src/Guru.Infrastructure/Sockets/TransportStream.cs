@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Http;
 namespace Guru.Infrastructure.Sockets;
 
 /// <summary>
-/// A server's connection after an upgrade, without the layers of HTTP between: they cost a third of what the connection itself costs. Reads come from
-/// the server's pipe; writes go to the socket, or, where it is encrypted, through the pipe as well.
+/// A server's connection after an upgrade, without the layers of HTTP between. Reads come from the server's pipe; writes go to the socket, or, where it is
+/// encrypted, through the server's stream.
 /// </summary>
 internal sealed class TransportStream(PipeReader input, Stream output) : Stream
 {
