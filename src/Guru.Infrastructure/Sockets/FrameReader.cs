@@ -91,7 +91,7 @@ internal sealed class FrameReader(bool fromServer, int maxMessageBytes)
                 return FrameKind.Broken;
             }
 
-            if (!head.IsControl && head.PayloadBytes + (_fragments == FrameKind.None ? 0 : _joined.Length) > maxMessageBytes)
+            if (!head.IsControl && head.PayloadBytes > maxMessageBytes - (_fragments == FrameKind.None ? 0 : _joined.Length))
             {
                 return FrameKind.TooBig;
             }

@@ -143,8 +143,14 @@ public sealed class JsonSocket : IAsyncDisposable
         try
         {
             // The other side may have stopped reading, which blocks the writing, or may never answer the close frame. Where it has
-            // closed already there is nothing to wait for; a client's close would wait for the connection to go as well.
-            await Task.WhenAny(_queue.CloseAsync(code, reason), _ended.Task).WaitAsync(patience.Token);
+            // closed already, only the answer to that is left to be written.
+            var written = _queue.CloseAsync(code, reason);
+            await Task.WhenAny(written, _ended.Task).WaitAsync(patience.Token);
+            if (Ending is { Reason: SocketEndReason.PeerClosed })
+            {
+                await written.WaitAsync(patience.Token);
+            }
+
             await DrainAsync(patience.Token);
         }
         catch (OperationCanceledException)
@@ -221,7 +227,8 @@ public sealed class JsonSocket : IAsyncDisposable
     /// <summary>Pings a side that has been silent for an interval, and gives it up when it stays so. Anything that arrives is an answer.</summary>
     private void KeepAlive()
     {
-        var heard = Interlocked.Exchange(ref _heard, value: false);
+        // Where nobody reads, an answer may lie unread: that is no sign of the other side's.
+        var heard = Interlocked.Exchange(ref _heard, value: false) || Volatile.Read(ref _side) == Free;
         if (!heard && _pinged)
         {
             Lose(SocketEndReason.Lost);
@@ -243,8 +250,14 @@ public sealed class JsonSocket : IAsyncDisposable
     /// <summary>Reads until the other side's close frame, in place of the reader as soon as that is not waiting for a message.</summary>
     private async Task DrainAsync(CancellationToken cancellationToken)
     {
-        while (Interlocked.CompareExchange(ref _side, Draining, Free) == Reading)
+        while (Interlocked.CompareExchange(ref _side, Draining, Free) is var side and not Free)
         {
+            if (side == Draining)
+            {
+                await _ended.Task.WaitAsync(cancellationToken); // Another close reads to the end.
+                return;
+            }
+
             var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             Volatile.Write(ref _readerLeft, left);
             Interlocked.MemoryBarrier();
@@ -281,9 +294,22 @@ public sealed class JsonSocket : IAsyncDisposable
     private void Lose(SocketEndReason reason)
     {
         End(new SocketEnding(reason));
-        _connection.Abort();
+        _ = TryAbort();
         _queue.Stop();
         _receive.Abandon();
+    }
+
+    private bool TryAbort()
+    {
+        try
+        {
+            _connection.Abort();
+            return true;
+        }
+        catch (Exception)
+        {
+            return false; // It is going already, on another thread; and this one may be a timer's, where nobody would catch it.
+        }
     }
 
     private void End(SocketEnding ending)

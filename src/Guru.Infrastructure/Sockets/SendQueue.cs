@@ -214,6 +214,11 @@ internal sealed class SendQueue
 
             frames = default;
             _active = false;
+            if (_stopped)
+            {
+                _writing.Release();
+            }
+
             if (!_closing || _stopped)
             {
                 return false;

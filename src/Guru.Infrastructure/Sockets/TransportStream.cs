@@ -36,7 +36,7 @@ internal sealed class TransportStream(PipeReader input, Stream output) : Stream
     }
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        input.TryRead(out var result) ? ValueTask.FromResult(Take(result, buffer.Span)) : WaitAsync(buffer, cancellationToken);
+        input.TryRead(out var result) && !IsWoken(result) ? ValueTask.FromResult(Take(result, buffer.Span)) : WaitAsync(buffer, cancellationToken);
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => output.WriteAsync(buffer, cancellationToken);
 
@@ -53,8 +53,29 @@ internal sealed class TransportStream(PipeReader input, Stream output) : Stream
     public override void SetLength(long value) => throw new NotSupportedException();
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> WaitAsync(Memory<byte> buffer, CancellationToken cancellationToken) =>
-        Take(await input.ReadAsync(cancellationToken).ConfigureAwait(false), buffer.Span);
+    private async ValueTask<int> WaitAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var result = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            if (!IsWoken(result))
+            {
+                return Take(result, buffer.Span);
+            }
+        }
+    }
+
+    /// <summary>A server that stops wakes its readers, so that no further request is read. This connection has none to come, and goes on until it is ended.</summary>
+    private bool IsWoken(ReadResult result)
+    {
+        if (!result.IsCanceled || result.IsCompleted || !result.Buffer.IsEmpty)
+        {
+            return false;
+        }
+
+        input.AdvanceTo(result.Buffer.Start);
+        return true;
+    }
 
     private int Take(ReadResult result, Span<byte> buffer)
     {

@@ -79,6 +79,21 @@ public sealed class AFrameReader
         reader.Room().Length.ShouldBeLessThan(16 * 1024);
     }
 
+    [Theory]
+    [InlineData(0x7FFFFFFF_FFFFFFFFUL)]
+    [InlineData(0x7FFFFFFF_FFFFFFCDUL)]
+    [InlineData(0x7FFFFFFF_FFFFFF00UL)]
+    public void Knows_a_fragment_that_is_too_long_whatever_came_before_it(ulong length)
+    {
+        var claim = new byte[14];
+        (claim[0], claim[1]) = (0x80, 0xFF);
+        BinaryPrimitives.WriteUInt64BigEndian(claim.AsSpan(2), length);
+        var reader = new FrameReader(fromServer: false, Most);
+        Fill(reader, [.. Frame(Opcode.Text, final: false, new byte[100], maskKey: 7), .. claim]);
+
+        reader.Next(out _).ShouldBe(FrameKind.TooBig);
+    }
+
     /// <summary>Against a list of what was sent: messages of every length in any fragments, with pings between them, in pieces of any size.</summary>
     [Theory]
     [InlineData(1, true)]
