@@ -97,15 +97,12 @@ public sealed class ForEveryEye(BrowserWorld world)
     public async Task Every_page_is_used_with_the_keyboard_alone(string path)
     {
         var page = await world.Dashboard.OpenAsync(path);
-        var reachable = await page.EvaluateAsync<int>(
-            """
-            () => {
-              const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, audio[controls], [tabindex]')]
-                .filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility());
-              all[0].focus();
-              return all.length;
-            }
-            """);
+        var reachable = await FocusFirstAsync(page);
+        if ((await page.Locator(".skip").BoundingBoxAsync())!.Y < 0)
+        {
+            reachable = await FocusFirstAsync(page); // The router moves the focus to the heading, once, after the page has become interactive.
+        }
+
         await Expect(page.Locator(".skip")).ToBeFocusedAsync();
         (await page.Locator(".skip").BoundingBoxAsync())!.Y.ShouldBeGreaterThanOrEqualTo(0); // It is seen while it has the focus.
 
@@ -138,6 +135,17 @@ public sealed class ForEveryEye(BrowserWorld world)
         passed.Count.ShouldBeLessThanOrEqualTo(reachable + 20, path);
         await page.Context.CloseAsync();
     }
+
+    /// <returns>How many places the keyboard can reach.</returns>
+    private static Task<int> FocusFirstAsync(IPage page) => page.EvaluateAsync<int>(
+        """
+        () => {
+          const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, audio[controls], [tabindex]')]
+            .filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility());
+          all[0].focus();
+          return all.length;
+        }
+        """);
 
     public static TheoryData<string> Pages => [.. DashboardPages.Pages];
 

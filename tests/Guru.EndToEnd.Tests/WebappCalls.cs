@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Guru.Application.Traces;
 using Guru.Domain.Calls;
 using Guru.Sandbox.OpenAI;
@@ -90,10 +91,19 @@ public sealed class WebappCalls(WebappWorld world) : IClassFixture<WebappWorld>
         ofWebapp.Remove("model");
         ofPhone["audio"]!["input"]!.AsObject().Remove("format");
         ofPhone["audio"]!["output"]!.AsObject().Remove("format");
-        ofWebapp.ToJsonString().ShouldBe(ofPhone.ToJsonString());
+        WithoutMinute(ofWebapp).ShouldBe(WithoutMinute(ofPhone));
         var afterwards = events.First(e => e.Type == "conversation.item.create").Json["item"]!["content"]![0]!["text"]!.GetValue<string>();
         afterwards.ShouldStartWith(context);
         afterwards[context.Length..].ShouldContain("You in the web app: Hello, this is Guru.");
+    }
+
+    /// <summary>The two calls are seconds apart, and a minute may begin between them.</summary>
+    private static string WithoutMinute(JsonObject session)
+    {
+        var text = session.ToJsonString();
+        var told = Regex.Match(text, @"It is \w+, \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", RegexOptions.None, TimeSpan.FromSeconds(1));
+        told.Success.ShouldBeTrue();
+        return text.Replace(told.Value, "", StringComparison.Ordinal);
     }
 
     [Fact]
