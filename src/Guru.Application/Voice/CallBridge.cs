@@ -41,6 +41,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private IVoiceModel? _model;
     private IVoiceModel? _dialed;
     private TimeSpan? _timerSetTo;
+    private bool _disposed;
 
     /// <param name="zero">The wall time at which the call's clock stands at 0.</param>
     /// <param name="heardLate">Told of a turn that was transcribed after the line was gone.</param>
@@ -106,6 +107,8 @@ public sealed partial class CallBridge : IAsyncDisposable
         Task[] beside;
         lock (_gate)
         {
+            // From here on nothing is taken in, so that nothing is begun that would not be waited for, or on what has been let go.
+            _disposed = true;
             beside = [.. _beside];
         }
 
@@ -239,6 +242,11 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
+            if (_disposed)
+            {
+                return;
+            }
+
             var frame = _session.PlaceFrame(message.Bytes, message.TimestampMs, Now);
             if (frame.GapMs > 0)
             {
@@ -249,12 +257,12 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
     }
 
-    /// <returns>False once another session with the model is in use.</returns>
+    /// <returns>False once another session with the model is in use, or none.</returns>
     private bool OnSpeech(IVoiceModel model, in ModelAudio audio)
     {
         lock (_gate)
         {
-            if (model != _model)
+            if (model != _model || _disposed)
             {
                 return false;
             }
@@ -287,8 +295,11 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            _session.OnMark(mark, Now);
-            CarryOut();
+            if (!_disposed)
+            {
+                _session.OnMark(mark, Now);
+                CarryOut();
+            }
         }
     }
 
@@ -340,6 +351,11 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
+            if (_disposed)
+            {
+                return;
+            }
+
             Guarded(() =>
             {
                 _session.Handle(input, Now);
@@ -353,7 +369,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (model != _model)
+            if (model != _model || _disposed)
             {
                 return false;
             }

@@ -39,6 +39,9 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 
     public bool IsDisposed { get; private set; }
 
+    /// <summary>Done while the line is closed.</summary>
+    public Action WhileClosing { get; set; } = () => { };
+
     public void Frame(string payload, long timestampMs) => Comes(new LineMessage(LineMessageKind.Media, Encoding.ASCII.GetBytes(payload), 160, timestampMs));
 
     public void Comes(LineMessage message) => _messages.Writer.TryWrite(message);
@@ -62,6 +65,7 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
     public Task CloseAsync(CancellationToken cancellationToken)
     {
         IsClosed = true;
+        WhileClosing();
         Breaks();
         return Task.CompletedTask;
     }
@@ -108,7 +112,17 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
 
     public void AppendAudio(ReadOnlySpan<byte> payload) => Told.Enqueue(Encoding.ASCII.GetString(payload));
 
-    public void Send(ModelCommand command) => Told.Enqueue(command);
+    /// <summary>What every command meets while it is set.</summary>
+    public Exception? Fails { get; set; }
+
+    public void Send(ModelCommand command)
+    {
+        Told.Enqueue(command);
+        if (Fails is { } error)
+        {
+            throw error;
+        }
+    }
 
     public ValueTask DisposeAsync()
     {
