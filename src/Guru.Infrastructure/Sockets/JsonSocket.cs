@@ -25,11 +25,14 @@ public sealed class JsonSocket : IAsyncDisposable
     private readonly FrameReader _frames;
     private readonly ITimer? _keepAlive;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource? _readerLeft;
     private SocketEnding? _ending;
     private int _side;
     private bool _heard;
     private bool _pinged;
+    private bool _refused; // What the other side sends is not frames any more; it is told so, and read past until it has left.
+    private bool _otherSideLeft;
 
     /// <param name="connection">Owned from here on.</param>
     public JsonSocket(WebSocketConnection connection, JsonSocketOptions options, TimeProvider time)
@@ -134,7 +137,7 @@ public sealed class JsonSocket : IAsyncDisposable
 
     /// <summary>
     /// Writes what is queued, then a close frame, waits for the other side's, and aborts when the time limit or the cancellation comes first.
-    /// Messages that arrive meanwhile are dropped.
+    /// Messages that arrive meanwhile are dropped. A side that broke the protocol has been told so already: it is waited for until it leaves.
     /// </summary>
     public async Task CloseAsync(WebSocketCloseStatus code, string reason, CancellationToken cancellationToken)
     {
@@ -143,14 +146,8 @@ public sealed class JsonSocket : IAsyncDisposable
         try
         {
             // The other side may have stopped reading, which blocks the writing, or may never answer the close frame. Where it has
-            // closed already, only the answer to that is left to be written.
-            var written = _queue.CloseAsync(code, reason);
-            await Task.WhenAny(written, _ended.Task).WaitAsync(patience.Token);
-            if (Ending is { Reason: SocketEndReason.PeerClosed })
-            {
-                await written.WaitAsync(patience.Token);
-            }
-
+            // closed already, only the answer to that is left to be written; where the connection is lost, nothing.
+            await _queue.CloseAsync(code, reason).WaitAsync(patience.Token);
             await DrainAsync(patience.Token);
         }
         catch (OperationCanceledException)
@@ -159,20 +156,24 @@ public sealed class JsonSocket : IAsyncDisposable
         }
     }
 
-    /// <summary>Aborts what has not been closed; a read under way ends.</summary>
-    public ValueTask DisposeAsync()
+    /// <summary>Aborts what has not been closed; a read under way ends. Only a side that is being told what it did wrong is given the time of a close.</summary>
+    public async ValueTask DisposeAsync()
     {
         _keepAlive?.Dispose();
-        if (Ending is not { Reason: SocketEndReason.PeerClosed } || !_queue.IsClosed)
+        if (Volatile.Read(ref _refused))
+        {
+            // A connection that is let go with something unread takes what was sent to the other side back with it, the reason included.
+            await CloseAsync(WebSocketCloseStatus.ProtocolError, "", CancellationToken.None);
+        }
+
+        if (!_queue.IsClosed || (Ending is not { Reason: SocketEndReason.PeerClosed } && !Volatile.Read(ref _otherSideLeft)))
         {
             Lose(SocketEndReason.Disposed);
         }
         else if (!_connection.IsServer)
         {
-            _connection.Abort(); // A server's connection ends with its request.
+            _ = TryAbort(); // A server's connection ends with its request.
         }
-
-        return ValueTask.CompletedTask;
     }
 
     private void Filled(int bytes)
@@ -195,14 +196,19 @@ public sealed class JsonSocket : IAsyncDisposable
                 _ = _queue.CloseAsync(WebSocketCloseStatus.NormalClosure, "");
                 break;
             case FrameKind.TooBig:
-                End(new SocketEnding(SocketEndReason.MessageTooBig));
-                _ = _queue.CloseAsync(WebSocketCloseStatus.MessageTooBig, "message too big");
+                Refuse(SocketEndReason.MessageTooBig, WebSocketCloseStatus.MessageTooBig, "message too big");
                 break;
             case FrameKind.Broken or FrameKind.Close:
-                End(new SocketEnding(SocketEndReason.Lost));
-                _ = _queue.CloseAsync(WebSocketCloseStatus.ProtocolError, "");
+                Refuse(SocketEndReason.Lost, WebSocketCloseStatus.ProtocolError, "");
                 break;
         }
+    }
+
+    private void Refuse(SocketEndReason ending, WebSocketCloseStatus code, string reason)
+    {
+        Volatile.Write(ref _refused, true);
+        End(new SocketEnding(ending));
+        _ = _queue.CloseAsync(code, reason);
     }
 
     /// <summary>RFC 6455, sections 5.5.1 and 7.4; without a code it counts as 1005.</summary>
@@ -247,14 +253,14 @@ public sealed class JsonSocket : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads until the other side's close frame, in place of the reader as soon as that is not waiting for a message.</summary>
+    /// <summary>Reads until the other side's close frame, or until it leaves, in place of the reader as soon as that is not waiting for a message.</summary>
     private async Task DrainAsync(CancellationToken cancellationToken)
     {
         while (Interlocked.CompareExchange(ref _side, Draining, Free) is var side and not Free)
         {
             if (side == Draining)
             {
-                await _ended.Task.WaitAsync(cancellationToken); // Another close reads to the end.
+                await Task.WhenAll(_ended.Task, _drained.Task).WaitAsync(cancellationToken); // Another close reads to the end.
                 return;
             }
 
@@ -267,26 +273,50 @@ public sealed class JsonSocket : IAsyncDisposable
             }
         }
 
-        if (!_receive.IsUnderWay)
+        try
         {
-            _frames.LeaveBuffer(); // The reader's owner may still be looking at its last message.
-        }
+            if (!_receive.IsUnderWay)
+            {
+                _frames.LeaveBuffer(); // The reader's owner may still be looking at its last message.
+            }
 
-        await using var leaving = _receive.LeaveOn(cancellationToken);
-        while (Ending is null)
+            await using var leaving = _receive.LeaveOn(cancellationToken);
+            await ReadOutAsync(cancellationToken);
+        }
+        finally
         {
-            var kind = _frames.Next(out var payload);
-            if (kind != FrameKind.None)
+            _drained.TrySetResult();
+        }
+    }
+
+    private async Task ReadOutAsync(CancellationToken cancellationToken)
+    {
+        while (Ending is null || _refused)
+        {
+            if (!_refused && _frames.Next(out var payload) is var kind and not FrameKind.None)
             {
                 Take(kind, payload.Span);
+                continue;
             }
-            else if (await _receive.NextAsync(_receive.IsUnderWay ? default : _frames.Room(), cancellationToken) is > 0 and var bytes)
+
+            var bytes = await _receive.NextAsync(_receive.IsUnderWay ? default : _frames.Room(), cancellationToken);
+            if (bytes is not > 0)
             {
-                Filled(bytes);
+                if (_refused && bytes == 0)
+                {
+                    Volatile.Write(ref _otherSideLeft, true);
+                }
+                else
+                {
+                    Lose(SocketEndReason.Lost);
+                }
+
+                return;
             }
-            else
+
+            if (!_refused)
             {
-                Lose(SocketEndReason.Lost);
+                Filled(bytes.Value);
             }
         }
     }

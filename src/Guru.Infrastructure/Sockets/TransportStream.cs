@@ -23,7 +23,10 @@ internal sealed class TransportStream(PipeReader input, Stream output) : Stream
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <param name="upgraded">What the server gave for the upgrade; used where it does not show its connection.</param>
-    /// <remarks>Once the other side has sent something, it has read the answer to the upgrade, so that nothing of the server's is left to be written.</remarks>
+    /// <remarks>
+    /// Once the other side has sent something, it has read the answer to the upgrade, so that nothing of the server's is left to be written. One that did not
+    /// wait for that answer, as it must, is written to by way of the server: what the server has not written yet goes first.
+    /// </remarks>
     public static Stream Of(HttpContext context, Stream upgraded)
     {
         if (context.Features.Get<IConnectionTransportFeature>()?.Transport is not { } transport)
@@ -31,8 +34,19 @@ internal sealed class TransportStream(PipeReader input, Stream output) : Stream
             return upgraded;
         }
 
-        var socket = context.Features.Get<ITlsHandshakeFeature>() is null ? context.Features.Get<IConnectionSocketFeature>()?.Socket : null;
+        var socket = context.Features.Get<ITlsHandshakeFeature>() is null && !HasSent(transport.Input) ? context.Features.Get<IConnectionSocketFeature>()?.Socket : null;
         return new TransportStream(transport.Input, socket is null ? upgraded : new NetworkStream(socket, ownsSocket: false));
+    }
+
+    private static bool HasSent(PipeReader input)
+    {
+        if (!input.TryRead(out var result))
+        {
+            return false;
+        }
+
+        input.AdvanceTo(result.Buffer.Start);
+        return !result.Buffer.IsEmpty;
     }
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>

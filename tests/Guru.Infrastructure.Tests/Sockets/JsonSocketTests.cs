@@ -147,6 +147,7 @@ public sealed class ReadingASocket : IAsyncLifetime
         answer.ShouldBe([0x88, 2, 1002 >> 8, 1002 & 0xFF]);
         (await read.WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
         socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+        pair.ClientEnd.Abort(); // It need not be waited for.
     }
 
     [Theory]
@@ -163,6 +164,7 @@ public sealed class ReadingASocket : IAsyncLifetime
 
         (await socket.ReceiveAsync(CancellationToken.None).AsTask().WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
         socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+        pair.ClientEnd.Abort();
     }
 
     [Fact]
