@@ -63,7 +63,7 @@ internal sealed class VirtualModel
         _core.Advance(now - _startedAt);
         while (_core.TryTake(out var said))
         {
-            if (said.Kind is ServerMessageKind.Close or ServerMessageKind.Reset)
+            if (said.Kind is ServerMessageKind.Close or ServerMessageKind.Reset or ServerMessageKind.Mute)
             {
                 var closed = new ModelClosed(said.Kind == ServerMessageKind.Close ? said.CloseCode : null, said.CloseReason);
                 Refused = IsReady ? null : closed;

@@ -138,25 +138,12 @@ public sealed class Endurance(ITestOutputHelper output)
     private static int Number(string variable, int standard) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : standard;
 
-    /// <summary>A call's record, once it tells of all that the line and the model saw.</summary>
     private static async Task<CallRecord> CompleteAsync(Uri guru, PlacedCall call)
     {
-        using var analyst = World.ClientFor(guru, GuruProcess.AnalystKey);
-        for (var started = Stopwatch.GetTimestamp(); ; await Task.Delay(100))
-        {
-            var record = new CallRecord(
-                await GetAsync(analyst, $"/api/calls/{call.CallSid}"), await GetAsync(analyst, $"/api/calls/{call.CallSid}/transcript"), await GetAsync(analyst, $"/api/calls/{call.CallSid}/events?limit=200"));
-            if (record.EndReason is not null && record.Utterances.Count >= call.CallerSaid.Count + call.Heard.Count)
-            {
-                record.ShouldTellOf(call);
-                return record;
-            }
-
-            Stopwatch.GetElapsedTime(started).ShouldBeLessThan(TimeSpan.FromMinutes(1), $"{call.CallSid}\n{record.Conversation}");
-        }
+        var record = await CallRecord.WhenCompleteAsync(guru, call);
+        record.ShouldTellOf(call);
+        return record;
     }
-
-    private static async Task<JsonElement> GetAsync(HttpClient client, string path) => JsonElement.Parse(await client.GetStringAsync(path));
 
     private static async Task<IReadOnlyList<(double Minutes, long Kib)>> SampleAsync(int process, long started, CancellationToken over)
     {

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using Guru.Api.Hosting;
+using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.Configuration;
@@ -118,6 +120,25 @@ public class World : IAsyncLifetime
 /// <summary>A call as an analyst reads it.</summary>
 internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, JsonElement Events)
 {
+    /// <summary>A call's record at a Guru that is a process of its own, once it has as much to tell as the line saw.</summary>
+    public static async Task<CallRecord> WhenCompleteAsync(Uri guru, PlacedCall call)
+    {
+        using var analyst = World.ClientFor(guru, GuruProcess.AnalystKey);
+        for (var started = Stopwatch.GetTimestamp(); ; await Task.Delay(100))
+        {
+            var record = new CallRecord(
+                await GetAsync($"/api/calls/{call.CallSid}"), await GetAsync($"/api/calls/{call.CallSid}/transcript"), await GetAsync($"/api/calls/{call.CallSid}/events?limit=200"));
+            if (record.EndReason is not null && record.Utterances.Count >= call.CallerSaid.Count + call.Heard.Count)
+            {
+                return record;
+            }
+
+            Stopwatch.GetElapsedTime(started).ShouldBeLessThan(TimeSpan.FromMinutes(1), $"{call.CallSid}\n{record.Conversation}");
+        }
+
+        async Task<JsonElement> GetAsync(string path) => JsonElement.Parse(await analyst.GetStringAsync(path));
+    }
+
     public string? EndReason => Call.GetProperty("endReason").GetString();
 
     public IReadOnlyList<JsonElement> Utterances => [.. Transcript.GetProperty("utterances").EnumerateArray()];

@@ -10,7 +10,7 @@ namespace Guru.Sandbox.OpenAI;
 
 /// <summary>A message that went over the wire.</summary>
 /// <param name="At">Since the session began.</param>
-/// <param name="Type">Of the event; close and reset for the ends of a session.</param>
+/// <param name="Type">Of the event; close, reset and mute for the ends of a session.</param>
 /// <param name="Utf8">The message; empty for slices of audio, which are many.</param>
 public sealed record WireEvent(TimeSpan At, bool FromClient, string Type, ReadOnlyMemory<byte> Utf8)
 {
@@ -33,6 +33,7 @@ public sealed class RealtimeConnection : IPaced
     readonly Channel<ServerMessage> _outgoing = Channel.CreateUnbounded<ServerMessage>(new UnboundedChannelOptions { SingleReader = true });
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly TimeSpan _startedAt;
+    bool _isMute;
 
     internal RealtimeConnection(int number, RealtimeSession session, RealtimeFaults faults, WebSocket socket, HttpRequest request,
         Pacer pacer, bool journals)
@@ -117,6 +118,7 @@ public sealed class RealtimeConnection : IPaced
         var message = new ArrayBufferWriter<byte>(16 * 1024);
         while (true)
         {
+            bool mute;
             var received = await _socket.ReceiveAsync(message.GetMemory(8 * 1024), cancellationToken);
             if (received.MessageType == WebSocketMessageType.Close)
             {
@@ -135,6 +137,13 @@ public sealed class RealtimeConnection : IPaced
             {
                 _session.Receive(message.WrittenMemory, _pacer.Now - _startedAt);
                 Drain();
+                mute = _isMute;
+            }
+
+            if (mute)
+            {
+                // A read that waits would answer pings.
+                await Task.Delay(Timeout.Infinite, cancellationToken);
             }
 
             message.ResetWrittenCount();
@@ -155,6 +164,8 @@ public sealed class RealtimeConnection : IPaced
                         break;
                     case ServerMessageKind.Reset:
                         context.Abort();
+                        return;
+                    case ServerMessageKind.Mute:
                         return;
                     default:
                         await SendAsync(message.Utf8);
@@ -193,9 +204,11 @@ public sealed class RealtimeConnection : IPaced
             {
                 ServerMessageKind.Close => "close",
                 ServerMessageKind.Reset => "reset",
+                ServerMessageKind.Mute => "mute",
                 ServerMessageKind.Garbage => "garbage",
                 _ => message.Type,
             };
+            _isMute |= message.Kind == ServerMessageKind.Mute;
             Note(fromClient: false, type, type == "response.output_audio.delta" ? default : message.Utf8);
             _outgoing.Writer.TryWrite(message);
         }

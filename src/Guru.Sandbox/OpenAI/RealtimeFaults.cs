@@ -25,6 +25,21 @@ public sealed record RealtimeFaults
     /// <summary>The connection breaks in place of the audio delta with this number, from 1, counted over the session.</summary>
     public int? ResetAtDelta { get; init; }
 
+    /// <summary>
+    /// The connection is half open from the audio delta with this number on, from 1, counted over the session: nothing comes, no ping is answered, and what is
+    /// sent is not read, while nobody closes anything. In virtual time the client notices at once.
+    /// </summary>
+    public int? MuteAtDelta { get; init; }
+
+    /// <summary>The same, from where the caller's turn with this number was noticed, from 1.</summary>
+    public int? MuteAtTurn { get; init; }
+
+    /// <summary>In place of the audio delta with this number, from 1, counted over the session, its response says nothing more.</summary>
+    public int? StallAtDelta { get; init; }
+
+    /// <summary>From this response on, from 1, speech comes at two thirds of the speed at which it plays.</summary>
+    public int? SlowFromResponse { get; init; }
+
     /// <summary>Responses that fail, by their number in the session, from 1, with the error's code: server_error, rate_limit_exceeded, insufficient_quota.</summary>
     public ImmutableDictionary<int, string> FailResponses { get; init; } = ImmutableDictionary<int, string>.Empty;
 

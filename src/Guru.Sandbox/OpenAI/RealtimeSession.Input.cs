@@ -18,6 +18,7 @@ public sealed partial class RealtimeSession
     string? _turnId;
     long _turnFrom;
     int _turns;
+    int _noticed;
     int _idle;
 
     /// <summary>The audio clock: all that was appended in this session, at 8 bytes a millisecond.</summary>
@@ -67,6 +68,11 @@ public sealed partial class RealtimeSession
 
         foreach (var edge in _voice.Feed(audio))
         {
+            if (Closed)
+            {
+                return;
+            }
+
             if (edge.Started)
             {
                 SpeechStarted(edge.Position);
@@ -88,6 +94,12 @@ public sealed partial class RealtimeSession
         _idle++;
         (_turnId, _turnFrom) = (NewId("item"), from);
         Send("input_audio_buffer.speech_started", new JsonObject { ["audio_start_ms"] = from / MuLaw.BytesPerMs, ["item_id"] = _turnId });
+        if (++_noticed == _options.Faults.MuteAtTurn)
+        {
+            BreakOff(ServerMessageKind.Mute);
+            return;
+        }
+
         if (_options.WebRtc && Configuration.TurnDetection is { InterruptResponse: true })
         {
             ClearOutput();

@@ -7,6 +7,7 @@ namespace Guru.Sandbox.OpenAI;
 public sealed partial class RealtimeSession
 {
     const int HugeDeltaBytes = 60_000;
+    const double Slow = 2.0 / 3;
 
     static readonly string[] ResponseMembers =
     [
@@ -174,12 +175,12 @@ public sealed partial class RealtimeSession
         }
 
         var to = SendDelta(generation, sample, from);
-        if (Closed)
+        if (to == from)
         {
             return;
         }
 
-        In(MuLaw.Duration(to - from) / _options.Speed, () =>
+        In(MuLaw.Duration(to - from) / (_options.Faults.SlowFromResponse <= generation.Number ? Slow : _options.Speed), () =>
         {
             if (generation.Stopped)
             {
@@ -199,9 +200,15 @@ public sealed partial class RealtimeSession
 
     int SendDelta(Generation generation, Sample sample, int from)
     {
-        if (++_deltas == _options.Faults.ResetAtDelta)
+        _deltas++;
+        if (_deltas == _options.Faults.ResetAtDelta || _deltas == _options.Faults.MuteAtDelta)
         {
-            Reset();
+            BreakOff(_deltas == _options.Faults.ResetAtDelta ? ServerMessageKind.Reset : ServerMessageKind.Mute);
+            return from;
+        }
+
+        if (_deltas == _options.Faults.StallAtDelta)
+        {
             return from;
         }
 

@@ -16,6 +16,9 @@ public enum ServerMessageKind
 
     /// <summary>The connection breaks without a close.</summary>
     Reset,
+
+    /// <summary>The connection is there, and nothing comes or goes on it any more.</summary>
+    Mute,
 }
 
 /// <summary>What the server does next.</summary>
@@ -136,7 +139,7 @@ public sealed partial class RealtimeSession
         });
         if (faults.ResetAfter is { } reset)
         {
-            In(reset, Reset);
+            In(reset, () => BreakOff(ServerMessageKind.Reset));
         }
     }
 
@@ -294,10 +297,10 @@ public sealed partial class RealtimeSession
         _outbox.Enqueue(new ServerMessage(ServerMessageKind.Close, _now, "", [], code, reason));
     }
 
-    void Reset()
+    void BreakOff(ServerMessageKind how)
     {
         Closed = true;
-        _outbox.Enqueue(new ServerMessage(ServerMessageKind.Reset, _now, "", []));
+        _outbox.Enqueue(new ServerMessage(how, _now, "", []));
     }
 
     string NewId(string prefix)

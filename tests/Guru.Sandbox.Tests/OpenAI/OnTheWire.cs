@@ -104,6 +104,27 @@ public sealed class OnTheWire : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_session_that_is_mute_answers_no_ping_and_is_not_closed()
+    {
+        _openai.FailNext(new RealtimeFaults { MuteAtTurn = 1 });
+        using var socket = Socket("sk-right");
+        socket.Options.KeepAliveInterval = TimeSpan.FromMilliseconds(100);
+        socket.Options.KeepAliveTimeout = TimeSpan.FromMilliseconds(200);
+        await socket.ConnectAsync(Address("?model=m"), CancellationToken.None);
+        var speech = Convert.ToBase64String(MuLaw.ToPcm24k(SampleLibrary.Shipped["bill-en"].Audio.AsSpan()));
+        await SendAsync(socket, $$"""{"type":"input_audio_buffer.append","audio":"{{speech}}"}""");
+        while ((string?)(await ReadAsync(socket))!["type"] != "input_audio_buffer.speech_started")
+        {
+            // It is said that the session is there.
+        }
+
+        await Should.ThrowAsync<Exception>(() => ReadAsync(socket)); // The client has given it up.
+        var session = _openai.Sessions.Entries[^1];
+        await session.Ended.WaitAsync(TimeSpan.FromSeconds(20));
+        session.Events.Entries[^2].Type.ShouldBe("mute");
+    }
+
+    [Fact]
     public async Task Text_is_routed_by_schema_and_answered_by_rule()
     {
         var routed = await PostAsync("responses", """

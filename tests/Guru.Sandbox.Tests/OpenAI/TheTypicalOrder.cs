@@ -213,6 +213,51 @@ public sealed class TheTypicalOrder
     }
 
     [Fact]
+    public void A_session_may_fall_mute_in_the_middle_of_an_answer_or_where_the_caller_begins()
+    {
+        var answering = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { MuteAtDelta = 3 } });
+        answering.Send(Greet);
+        answering.Wait(10_000);
+        answering.Of("response.output_audio.delta").Count.ShouldBe(2);
+        answering.End.ShouldNotBeNull().Kind.ShouldBe(ServerMessageKind.Mute);
+
+        var listening = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { MuteAtTurn = 1 } });
+        listening.Say("bill-en");
+        listening.Quiet(5_000);
+        listening.Of("input_audio_buffer.speech_started").Count.ShouldBe(1);
+        listening.Of("input_audio_buffer.speech_stopped").ShouldBeEmpty();
+        listening.End.ShouldNotBeNull().Kind.ShouldBe(ServerMessageKind.Mute);
+    }
+
+    [Fact]
+    public void A_response_may_stall_and_can_be_cancelled_then()
+    {
+        var client = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { StallAtDelta = 3 } });
+        client.Send(Greet);
+        client.Wait(10_000);
+        client.Of("response.output_audio.delta").Count.ShouldBe(2);
+        client.Of("response.done").ShouldBeEmpty();
+
+        client.Send("""{"type":"response.cancel"}""");
+        client.Send(Greet);
+        client.Wait(10_000);
+        client.Of("response.done").Select(done => (string?)done["response"]!["status"]).ShouldBe(["cancelled", "completed"]);
+    }
+
+    [Fact]
+    public void A_response_may_come_slower_than_it_plays()
+    {
+        var client = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { SlowFromResponse = 1 } });
+        var plays = (int)SampleLibrary.Shipped["greeting-en"].Duration.TotalMilliseconds;
+        client.Send(Greet);
+        client.Wait(plays);
+        client.Of("response.done").ShouldBeEmpty();
+
+        client.Wait(plays);
+        client.Of("response.done").Count.ShouldBe(1);
+    }
+
+    [Fact]
     public void Ten_minutes_of_talk_take_no_time_and_cost_what_was_said()
     {
         var client = VirtualClient.OnThePhone();
