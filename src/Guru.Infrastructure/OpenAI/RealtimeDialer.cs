@@ -1,6 +1,4 @@
 using System.Buffers;
-using System.Net;
-using System.Net.Sockets;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Calls;
@@ -67,57 +65,24 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
 
     private async Task<WebSocketConnection> ConnectAsync(Uri address, string? safetyIdentifier, CancellationToken cancellationToken)
     {
-        using var request = WebSocketConnection.Request(address);
+        using var request = WebSocketDial.Request(address);
         request.Headers.Add("Authorization", "Bearer " + options.ApiKey);
         if (safetyIdentifier is not null)
         {
             request.Headers.Add("OpenAI-Safety-Identifier", safetyIdentifier);
         }
 
-        // One handler for one connection, so that its socket is known. Once it carries a WebSocket, it outlives the handler.
-        Socket? connection = null;
-        using var http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            ConnectTimeout = options.ConnectTimeout,
-            ConnectCallback = async (context, token) => new NetworkStream(connection = await ConnectAsync(context.DnsEndPoint, token), ownsSocket: true),
-        });
         using var limit = new CancellationTokenSource(options.ConnectTimeout, time);
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var response = await http.SendAsync(request, patience.Token);
-            if (response.StatusCode != HttpStatusCode.SwitchingProtocols)
-            {
-                using (response)
-                {
-                    throw await RealtimeRefusals.OfAsync(response, patience.Token);
-                }
-            }
-
-            connection?.PreferInline();
-            return await WebSocketConnection.OfAsync(response, patience.Token);
+            return await WebSocketDial.DialAsync(
+                request, options.ConnectTimeout, async (response, token) => await RealtimeRefusals.OfAsync(response, token), patience.Token);
         }
         catch (Exception e) when (e is not VoiceModelException)
         {
             cancellationToken.ThrowIfCancellationRequested();
             throw new VoiceModelException(limit.IsCancellationRequested ? "timeout" : "unreachable", transient: true, e);
-        }
-    }
-
-    private static async ValueTask<Socket> ConnectAsync(DnsEndPoint address, CancellationToken cancellationToken)
-    {
-        var connection = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await connection.ConnectAsync(address, cancellationToken);
-            return connection;
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
@@ -28,37 +26,8 @@ public sealed record WebSocketConnection(Stream Stream, bool IsServer, Action Ab
         return new WebSocketConnection(TransportStream.Of(context, upgraded), IsServer: true, lifetime.Abort);
     }
 
-    /// <summary>A client's handshake, to be answered with 101.</summary>
-    public static HttpRequestMessage Request(Uri address)
-    {
-        var request = new HttpRequestMessage(HttpMethod.Get, address) { Version = HttpVersion.Version11, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        request.Headers.TryAddWithoutValidation("Connection", "Upgrade");
-        request.Headers.TryAddWithoutValidation("Upgrade", "websocket");
-        request.Headers.TryAddWithoutValidation("Sec-WebSocket-Version", "13");
-        request.Headers.TryAddWithoutValidation("Sec-WebSocket-Key", Convert.ToBase64String(RandomNumberGenerator.GetBytes(16)));
-        return request;
-    }
-
-    /// <param name="response">The answer to such a request, of status 101; owned from here on.</param>
-    /// <exception cref="WebSocketException">It does not fit the request.</exception>
-    public static async Task<WebSocketConnection> OfAsync(HttpResponseMessage response, CancellationToken cancellationToken)
-    {
-        var key = response.RequestMessage!.Headers.GetValues("Sec-WebSocket-Key").Single();
-        if (!Says("Upgrade", "websocket") || !Says("Connection", "Upgrade") || !Says("Sec-WebSocket-Accept", Accept(key), StringComparison.Ordinal)
-            || response.Headers.Contains("Sec-WebSocket-Extensions"))
-        {
-            response.Dispose();
-            throw new WebSocketException(WebSocketError.HeaderError);
-        }
-
-        return new WebSocketConnection(await response.Content.ReadAsStreamAsync(cancellationToken), IsServer: false, response.Dispose);
-
-        bool Says(string header, string value, StringComparison comparison = StringComparison.OrdinalIgnoreCase) =>
-            response.Headers.TryGetValues(header, out var values) && values.Any(said => string.Equals(said, value, comparison));
-    }
-
     // SHA-1 is what the protocol prescribes here; it protects nothing.
 #pragma warning disable CA5350
-    private static string Accept(string key) => Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + AcceptSuffix)));
+    internal static string Accept(string key) => Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + AcceptSuffix)));
 #pragma warning restore CA5350
 }

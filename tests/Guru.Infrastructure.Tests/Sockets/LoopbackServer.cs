@@ -106,9 +106,8 @@ internal static class SocketPair
 
     private static async Task<WebSocketConnection> OurClientAsync(Uri address)
     {
-        using var request = WebSocketConnection.Request(address);
-        using var http = new HttpMessageInvoker(new SocketsHttpHandler());
-        return await WebSocketConnection.OfAsync(await http.SendAsync(request, CancellationToken.None), CancellationToken.None);
+        using var request = WebSocketDial.Request(address);
+        return await WebSocketDial.DialAsync(request, RawSockets.Patience, (answer, _) => throw new WebSocketException($"{answer.StatusCode}"), CancellationToken.None);
     }
 }
 
