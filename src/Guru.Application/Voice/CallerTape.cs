@@ -5,7 +5,8 @@ namespace Guru.Application.Voice;
 
 /// <summary>
 /// The caller's frames that the model, or the next one, still needs: those that came while no model listened, and those of a turn
-/// that has not been answered, in case the session breaks off. In order, in one pooled buffer, without an object per frame.
+/// that has not been answered, in case the session breaks off. In order, in pooled segments, without an object per frame: a call
+/// holds as many segments as it has frames for, and between turns a few.
 /// </summary>
 /// <remarks>Beyond the bound the oldest are dropped. Not safe for concurrent use.</remarks>
 internal sealed class CallerTape : IDisposable
@@ -15,14 +16,18 @@ internal sealed class CallerTape : IDisposable
 
     /// <summary>What a turn may begin before the model notices: its padding, and the time it takes.</summary>
     private const long PreRollMs = 700;
-    private const int FirstSize = 16 * 1024;
+
+    private const int SegmentBytes = 4 * 1024;
 
     private static readonly int HeaderSize = Marshal.SizeOf<Header>();
 
-    private byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstSize);
-    private int _head;
-    private int _next;
-    private int _tail;
+    /// <summary>A ring: a segment's place is its number, modulo the length, which is a power of two.</summary>
+    private Segment[] _segments = new Segment[4];
+    private int _first;
+    private int _count;
+    private Position _head;
+    private Position _next;
+    private Position _tail;
     private long _bytes;
 
     /// <summary>Keeps a frame behind the others, not yet delivered.</summary>
@@ -31,18 +36,25 @@ internal sealed class CallerTape : IDisposable
     public int Add(ReadOnlySpan<byte> payload, int bytes, long callMs, bool keepAll)
     {
         var dropped = 0;
-        while (_head < _tail && (_bytes + bytes > MostBytes || (!keepAll && _head < _next && At(_head).CallMs < callMs - PreRollMs)))
+        for (_head = Frame(_head); _head < _tail; _head = Frame(_head))
         {
-            dropped += _head >= _next ? 1 : 0;
-            _bytes -= At(_head).Bytes;
-            _head += HeaderSize + At(_head).Length;
-            _next = Math.Max(_next, _head);
+            var oldest = At(_head);
+            var delivered = _head < _next;
+            if (_bytes + bytes <= MostBytes && (keepAll || !delivered || oldest.CallMs >= callMs - PreRollMs))
+            {
+                break;
+            }
+
+            dropped += delivered ? 0 : 1;
+            _bytes -= oldest.Bytes;
+            _head = _head.Behind(oldest);
         }
 
-        MakeRoom(HeaderSize + payload.Length);
-        MemoryMarshal.Write(_buffer.AsSpan(_tail), new Header(callMs, bytes, payload.Length));
-        payload.CopyTo(_buffer.AsSpan(_tail + HeaderSize));
-        _tail += HeaderSize + payload.Length;
+        _next = _next < _head ? _head : _next;
+        ReleaseBefore(_head);
+        var room = Room(HeaderSize + payload.Length);
+        MemoryMarshal.Write(room, new Header(callMs, bytes, payload.Length));
+        payload.CopyTo(room[HeaderSize..]);
         _bytes += bytes;
         return dropped;
     }
@@ -50,6 +62,7 @@ internal sealed class CallerTape : IDisposable
     /// <summary>The next frame to be delivered; its payload is valid until the next is added.</summary>
     public bool TryDeliver(out ReadOnlySpan<byte> payload, out int bytes, out long callMs)
     {
+        _next = Frame(_next);
         if (_next == _tail)
         {
             payload = default;
@@ -58,19 +71,19 @@ internal sealed class CallerTape : IDisposable
         }
 
         var header = At(_next);
-        payload = _buffer.AsSpan(_next + HeaderSize, header.Length);
+        payload = SegmentOf(_next).Bytes.AsSpan(_next.Offset + HeaderSize, header.Length);
         (bytes, callMs) = (header.Bytes, header.CallMs);
-        _next += HeaderSize + header.Length;
+        _next = _next.Behind(header);
         return true;
     }
 
     /// <summary>What was said from then on is to be delivered once more.</summary>
     public void Rewind(long fromMs)
     {
-        var at = _head;
-        while (at < _next && At(at).CallMs < fromMs)
+        var at = Frame(_head);
+        while (at < _next && At(at) is var header && header.CallMs < fromMs)
         {
-            at += HeaderSize + At(at).Length;
+            at = Frame(at.Behind(header));
         }
 
         _next = at;
@@ -78,37 +91,76 @@ internal sealed class CallerTape : IDisposable
 
     public void Dispose()
     {
-        ArrayPool<byte>.Shared.Return(_buffer);
-        _buffer = [];
-        (_head, _next, _tail) = (0, 0, 0);
+        ReleaseBefore(new Position(_first + _count, Offset: 0));
+        _head = _next = _tail = new Position(_first, Offset: 0);
+        _bytes = 0;
     }
 
-    private Header At(int position) => MemoryMarshal.Read<Header>(_buffer.AsSpan(position));
+    private ref Segment SegmentOf(Position position) => ref _segments[position.Segment & (_segments.Length - 1)];
 
-    private void MakeRoom(int size)
+    private Header At(Position frame) => MemoryMarshal.Read<Header>(SegmentOf(frame).Bytes.AsSpan(frame.Offset));
+
+    /// <summary>Behind a segment's last frame, the next one begins the segment after it.</summary>
+    private Position Frame(Position position) =>
+        position < _tail && position.Offset == SegmentOf(position).Used ? new Position(position.Segment + 1, Offset: 0) : position;
+
+    /// <summary>Room at the end, in a further segment if the last has too little left.</summary>
+    private Span<byte> Room(int size)
     {
-        if (_tail + size <= _buffer.Length)
+        if (_count == 0 || SegmentOf(_tail).Bytes.Length - _tail.Offset < size)
         {
-            return;
+            if (_count == _segments.Length)
+            {
+                Grow();
+            }
+
+            _tail = new Position(_first + _count++, Offset: 0);
+            SegmentOf(_tail) = new Segment(ArrayPool<byte>.Shared.Rent(Math.Max(size, SegmentBytes)));
         }
 
-        // Frames leave at the head, so that most often moving the rest to the front is enough.
-        var used = _tail - _head;
-        var target = _buffer;
-        if (used + size > _buffer.Length / 4 * 3 || (_buffer.Length > FirstSize && used + size < FirstSize / 2))
+        ref var segment = ref SegmentOf(_tail);
+        var room = segment.Bytes.AsSpan(segment.Used, size);
+        segment.Used += size;
+        _tail = _tail with { Offset = segment.Used };
+        return room;
+    }
+
+    private void Grow()
+    {
+        var segments = new Segment[_segments.Length * 2];
+        for (var number = _first; number < _first + _count; number++)
         {
-            target = ArrayPool<byte>.Shared.Rent(Math.Max(FirstSize, (used + size) * 2));
+            segments[number & (segments.Length - 1)] = _segments[number & (_segments.Length - 1)];
         }
 
-        _buffer.AsSpan(_head, used).CopyTo(target);
-        if (target != _buffer)
-        {
-            ArrayPool<byte>.Shared.Return(_buffer);
-            _buffer = target;
-        }
+        _segments = segments;
+    }
 
-        (_next, _tail, _head) = (_next - _head, used, 0);
+    private void ReleaseBefore(Position position)
+    {
+        for (; _count > 0 && _first < position.Segment; _first++, _count--)
+        {
+            ref var segment = ref _segments[_first & (_segments.Length - 1)];
+            ArrayPool<byte>.Shared.Return(segment.Bytes);
+            segment = default;
+        }
     }
 
     private readonly record struct Header(long CallMs, int Bytes, int Length);
+
+    /// <param name="Segment">Its number, counted from the call's begin.</param>
+    private readonly record struct Position(int Segment, int Offset)
+    {
+        public static bool operator <(Position one, Position other) => one.Segment < other.Segment || (one.Segment == other.Segment && one.Offset < other.Offset);
+
+        public static bool operator >(Position one, Position other) => other < one;
+
+        public Position Behind(Header frame) => this with { Offset = Offset + HeaderSize + frame.Length };
+    }
+
+    private struct Segment(byte[] bytes)
+    {
+        public readonly byte[] Bytes = bytes;
+        public int Used;
+    }
 }

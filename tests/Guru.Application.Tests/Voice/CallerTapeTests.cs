@@ -76,6 +76,57 @@ public sealed class CallerTapeTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Whatever_is_kept_delivered_and_rewound_the_tape_does_what_a_list_of_frames_would(int seed)
+    {
+        var random = new Random(seed);
+        var kept = new List<(int Ms, byte[] Payload, bool Delivered)>();
+        for (var (step, ms) = (0, 0); step < 20_000; step++)
+        {
+            switch (random.Next(10))
+            {
+                case < 6:
+                    var payload = new byte[random.Next(20) == 0 ? random.Next(20_000) : random.Next(400)];
+                    random.NextBytes(payload);
+                    var keepAll = ms % 8000 < 4000;
+                    var before = kept.Count;
+                    var outdated = kept.FindIndex(frame => keepAll || !frame.Delivered || frame.Ms >= ms - 700);
+                    kept.RemoveRange(0, outdated < 0 ? before : outdated);
+                    var tooMany = Math.Max(0, kept.Count - 1499);
+                    var dropped = kept.Take(tooMany).Count(frame => !frame.Delivered);
+                    kept.RemoveRange(0, tooMany);
+                    kept.Add((ms, payload, Delivered: false));
+                    _tape.Add(payload, bytes: FrameMs * AudioLength.BytesPerMs, ms, keepAll).ShouldBe(dropped);
+                    ms += FrameMs;
+                    break;
+                case < 9:
+                    for (var most = random.Next(20); most > 0; most--)
+                    {
+                        var next = kept.FindIndex(frame => !frame.Delivered);
+                        _tape.TryDeliver(out var delivered, out _, out var at).ShouldBe(next >= 0);
+                        if (next < 0)
+                        {
+                            break;
+                        }
+
+                        at.ShouldBe(kept[next].Ms);
+                        delivered.SequenceEqual(kept[next].Payload).ShouldBeTrue();
+                        kept[next] = kept[next] with { Delivered = true };
+                    }
+
+                    break;
+                default:
+                    var from = ms - random.Next(2000);
+                    _tape.Rewind(from);
+                    kept = [.. kept.Select(frame => frame.Delivered && frame.Ms >= from ? frame with { Delivered = false } : frame)];
+                    break;
+            }
+        }
+    }
+
     private int Add(int frames, bool keepAll)
     {
         var dropped = 0;
