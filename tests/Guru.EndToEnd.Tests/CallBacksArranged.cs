@@ -64,6 +64,36 @@ public sealed class CallBacksArranged(CallingWorld world)
     }
 
     [Fact]
+    public async Task Who_takes_back_on_the_phone_what_was_arranged_in_writing_is_told_so_and_is_not_called()
+    {
+        const string Person = "+233200000035";
+        var callerId = await world.People.AskedAsync(Person, accepts: true);
+        await world.WriteAsync(Person, "Can you call me tomorrow?");
+        await world.WriteAsync(Person, "Yes");
+        var id = Callable.Entry(await world.People.LedgerWithAsync(callerId, "CallBackConfirmed"), "CallBackConfirmed").GetProperty("requestId").GetString();
+
+        var call = await world.Twilio.PlaceCallAsync(new CallOptions
+        {
+            From = $"whatsapp:{Person}",
+            Script =
+            [
+                new CallerTurn(new AgentSpeaking(TimeSpan.FromMilliseconds(500)), new Say("sorry-en")),
+                new CallerTurn(new AgentSpeaking(TimeSpan.FromMilliseconds(500)), new HangUp()),
+            ],
+        });
+
+        var cancelled = Callable.Entry(await world.People.LedgerWithAsync(callerId, "CallBackCancelled"), "CallBackCancelled");
+        (cancelled.GetProperty("requestId").GetString(), Callable.Reasons(cancelled).ShouldHaveSingleItem()).ShouldBe((id, "caller"));
+        var told = world.OpenAI.Sessions.Entries.Last(session => session.Events.Entries.Any(e => e.Type == "conversation.item.create" && e.Json["item"]!["type"]!.GetValue<string>() == "function_call_output"))
+            .Events.Entries.Last(e => e.Type == "conversation.item.create").Json["item"]!["output"]!.GetValue<string>();
+        told.ShouldContain("cancelled");
+        call.Heard[^1].Sample.Id.ShouldBe("tell-me-more-en"); // The agent went on once it had been told.
+        (await world.People.CancelAsync(callerId, id!)).ShouldBe(HttpStatusCode.NoContent);
+        Callable.Types(await world.People.LedgerWithAsync(callerId, "CallBackCancelled")).Count(type => type == "CallBackCancelled").ShouldBe(1);
+        world.People.CallsTo(Person).ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task An_operator_can_cancel_what_was_arranged_and_the_person_is_told()
     {
         const string Person = "+233200000032";

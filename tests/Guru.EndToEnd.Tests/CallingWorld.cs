@@ -67,7 +67,7 @@ public sealed class CallingWorld : World
         }
     }
 
-    /// <summary>Who thanks the agent wants a call at once, and says yes to it.</summary>
+    /// <summary>Who thanks the agent wants a call at once, and says yes to it; who asks for something to be said again wants none any more.</summary>
     private static Reply CallingBackOnThePhone(ReplyContext context)
     {
         var said = context.Items.LastOrDefault(item => item is { Type: "message", Role: "user" })?.Text ?? "";
@@ -76,6 +76,7 @@ public sealed class CallingWorld : World
         {
             { Purpose: null } when said.Contains("Thank you", StringComparison.Ordinal) => new Reply(
                 Sample: null, new ToolUse(VoiceTools.CallBack, $$"""{"action":"propose","at":"{{DateTimeOffset.UtcNow.AddSeconds(2):yyyy-MM-ddTHH:mm:ss}}Z","about":"the visa"}""")),
+            { Purpose: null } when said.Contains("say that again", StringComparison.Ordinal) => new Reply(Sample: null, new ToolUse(VoiceTools.CallBack, """{"action":"cancel"}""")),
             { Purpose: null } when isAsked && said.Contains("Yes", StringComparison.Ordinal) => new Reply(Sample: null, new ToolUse(VoiceTools.CallBack, """{"action":"confirm"}""")),
             { Purpose: "tool" } => new Reply(Brain.Shipped.Samples["tell-me-more-en"]),
             _ => Brain.Shipped.Reply(context),

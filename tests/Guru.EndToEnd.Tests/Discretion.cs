@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Net;
-using System.Text;
 using System.Text.Json;
 using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.Commands;
@@ -17,7 +15,7 @@ public sealed class Discretion
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <summary>What the person wrote and said, and how they are reached.</summary>
-    private static readonly string[] Marks = [Number, "Zebedee", "ochocientos", "factura", "landlord"];
+    private static readonly Marks Marks = new(Number, "Zebedee", "ochocientos", "factura", "landlord");
 
     private static readonly string[] Secrets =
     [
@@ -81,7 +79,7 @@ public sealed class Discretion
     {
         await UntilNoneAsync(database, "guru.calls where ended_at is null");
         await UntilNoneAsync(database, "guru.work where kind in ('reply', 'summary')");
-        (await MarkedAsync(database)).ShouldContain("guru.messages");
+        (await Marks.InTablesAsync(database)).ShouldContain("guru.messages");
         using var http = World.ClientFor(guru, GuruProcess.OperatorKey);
         using var nobody = await http.DeleteAsync("/api/callers/%2B15550509877");
         using var nothing = await http.DeleteAsync("/api/callers/landlord");
@@ -98,25 +96,10 @@ public sealed class Discretion
         certificate.GetProperty("calls").GetInt32().ShouldBe(1);
         again.GetProperty("event").ToString().ShouldBe(certificate.GetProperty("event").ToString());
         certificate.ToString().ShouldNotContain(Number);
-        (await MarkedAsync(database)).ShouldBeEmpty();
+        (await Marks.InTablesAsync(database)).ShouldBeEmpty();
         var list = Directory.GetFiles(Path.Combine(data, "erasures")).ShouldHaveSingleItem();
         (await File.ReadAllTextAsync(list)).ShouldStartWith(certificate.GetProperty("callerId").GetString()!);
-        foreach (var file in Directory.GetFiles(data, "*", SearchOption.AllDirectories))
-        {
-            var text = Encoding.Latin1.GetString(await ReadAsync(file));
-            Marks.Where(mark => text.Contains(mark, StringComparison.OrdinalIgnoreCase)).ShouldBeEmpty(file);
-        }
-    }
-
-    /// <summary>Reads also what a node has locked for itself, such as its journal: .NET would ask for a lock of its own.</summary>
-    private static async Task<byte[]> ReadAsync(string path)
-    {
-        using var cat = Process.Start(new ProcessStartInfo("cat", [path]) { RedirectStandardOutput = true, UseShellExecute = false })!;
-        using var bytes = new MemoryStream();
-        await cat.StandardOutput.BaseStream.CopyToAsync(bytes);
-        await cat.WaitForExitAsync();
-        cat.ExitCode.ShouldBe(0);
-        return bytes.ToArray();
+        await Marks.ShouldBeInNoFileOfAsync(data);
     }
 
     private static async Task UntilNoneAsync(NpgsqlDataSource database, string rows)
@@ -126,20 +109,6 @@ public sealed class Discretion
         {
             limit.Token.ThrowIfCancellationRequested();
         }
-    }
-
-    /// <summary>The tables that hold a mark, as text or as bytes.</summary>
-    private static async Task<IReadOnlyList<string>> MarkedAsync(NpgsqlDataSource database)
-    {
-        var marks = Marks.Concat(Marks.Select(mark => Convert.ToHexStringLower(Encoding.UTF8.GetBytes(mark)))).ToList();
-        var marked = new List<string>();
-        foreach (var table in await TextsAsync(database, "select schemaname || '.' || tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"))
-        {
-            var found = await TextsAsync(database, $"select t::text from {table} t where t::text ~* '{string.Join('|', marks)}' limit 1");
-            marked.AddRange(found.Select(_ => table));
-        }
-
-        return marked;
     }
 
     private static async Task<List<string>> TextsAsync(NpgsqlDataSource database, string sql)

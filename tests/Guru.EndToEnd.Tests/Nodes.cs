@@ -29,6 +29,7 @@ public class Nodes : IAsyncLifetime
     /// <summary>The node that Twilio speaks to.</summary>
     public Uri Address => _running[0].Address;
 
+    /// <summary>With an AppUrl the nodes are behind one address; else each call stays with the address that it began with.</summary>
     protected virtual TwilioStandInOptions TwilioOptions => new();
 
     /// <summary>Of every node.</summary>
@@ -75,7 +76,7 @@ public class Nodes : IAsyncLifetime
     public async Task AddAsync()
     {
         _running.Add(await GuruProcess.StartAsync(OpenAI, Twilio, Settings));
-        Twilio.AppUrl = _running[0].Address;
+        SpeakTo(_running[0]);
     }
 
     /// <summary>Runs a command beside the nodes.</summary>
@@ -87,7 +88,17 @@ public class Nodes : IAsyncLifetime
         await using var killed = _running[0];
         await killed.KillAsync();
         _running.RemoveAt(0);
-        Twilio.AppUrl = _running.FirstOrDefault()?.Address ?? Twilio.AppUrl;
+        SpeakTo(_running.FirstOrDefault());
+    }
+
+    /// <summary>SIGTERM for the one that Twilio speaks to; it speaks to the next from then on.</summary>
+    public async Task StopAsync()
+    {
+        var stopping = _running[0];
+        _running.RemoveAt(0);
+        SpeakTo(_running[0]);
+        await stopping.DisposeAsync();
+        stopping.ExitCode.ShouldBe(0, string.Join('\n', stopping.Log.TakeLast(20)));
     }
 
     /// <summary>Waits until nothing is left to do for anybody, and reads what was answered by what.</summary>
@@ -108,6 +119,18 @@ public class Nodes : IAsyncLifetime
             await RowsAsync($"select data ->> 'answers', data ->> 'replySids', type from events.mt_events where stream_id = 'conversation-{callerId}' and type in ('message_replied', 'message_reply_failed') order by version"),
             [.. timeline.GetProperty("items").EnumerateArray()],
             [.. Twilio.Rest.Messages.Entries.Where(sent => sent.To == person)]);
+    }
+
+    private void SpeakTo(GuruProcess? node)
+    {
+        if (TwilioOptions.AppUrl is not null)
+        {
+            Twilio.ConnectTo = node?.Address ?? Twilio.ConnectTo;
+        }
+        else
+        {
+            Twilio.AppUrl = node?.Address ?? Twilio.AppUrl;
+        }
     }
 
     internal async Task<IReadOnlyList<string>> RowsAsync(string sql)

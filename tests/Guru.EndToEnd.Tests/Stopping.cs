@@ -60,3 +60,50 @@ public sealed class Stopping
         }
     }
 }
+
+/// <summary>Two nodes that end calls at once when they are stopped, however the goodbye goes.</summary>
+public sealed class NodesInAHurry : Nodes
+{
+    protected override Dictionary<string, string> Settings => new(base.Settings, StringComparer.Ordinal)
+    {
+        ["BASE_URL"] = World.PublicAddress,
+        ["Guru__Calls__DrainSeconds"] = "0",
+        ["Guru__Calls__GoodbyeSeconds"] = "0.2",
+    };
+
+    protected override TwilioStandInOptions TwilioOptions => base.TwilioOptions with { AppUrl = new Uri(World.PublicAddress), VerbSpeed = 50 };
+
+    public override async Task InitializeAsync()
+    {
+        await base.InitializeAsync();
+        await AddAsync();
+    }
+}
+
+public sealed class CutOffByAShutdown(NodesInAHurry world) : IClassFixture<NodesInAHurry>
+{
+    [Fact]
+    public async Task Somebody_hears_why_and_gets_a_message_and_goes_on_in_writing()
+    {
+        const string Person = "whatsapp:+15550400004";
+        var call = world.Twilio.PlaceCall(new CallOptions { From = Person });
+        await call.WaitForPlayedAsync(TimeSpan.FromSeconds(1));
+
+        await world.StopAsync();
+        await call.Completion;
+
+        call.Events.Of<SentenceSaid>().ShouldHaveSingleItem().Text.ShouldStartWith("We are sorry, we have to end this call now.");
+        var record = await CallRecord.WhenCompleteAsync(world.Address, call);
+        record.EndReason.ShouldBe("shuttingDown");
+        record.EventTypes.Count(type => type == "CallEnded").ShouldBe(1);
+        var greeting = record.Utterances[0];
+        greeting.GetProperty("said").GetString()!.Length.ShouldBeGreaterThan(greeting.GetProperty("heard").GetString()!.Length);
+        var message = await world.Twilio.WaitForMessageAsync(Person, message => message.Body.StartsWith("Sorry, our call could not go on", StringComparison.Ordinal));
+
+        await world.Twilio.WriteAsync(InboundMessage.Text("My rent went up.") with { From = Person });
+        var reply = await world.Twilio.WaitForMessageAsync(Person, sent => sent.Sid != message.Sid);
+
+        reply.Body.ShouldNotBe(message.Body);
+        world.Twilio.Rest.Messages.Entries.Count(sent => sent.To == Person && sent.Body == message.Body).ShouldBe(1);
+    }
+}
