@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using Guru.Benchmarks;
@@ -14,9 +15,13 @@ var at = new Option<string>("--at") { Description = "How many calls at once, in 
 var pace = new Option<int>("--pace") { Description = "Calls that begin in a second.", DefaultValueFactory = _ => 40 };
 var warm = new Option<int>("--warm") { Description = "Seconds that the first calls talk before anything is measured.", DefaultValueFactory = _ => 20 };
 var only = new Option<string?>("--only") { Description = "relay or guru; without it, both." };
-var calls = new Command("calls", "Many calls at once through Guru on one core, beside the least that a relay does.") { at, seconds, pace, warm, only };
+var set = new Option<string[]>("--set") { Description = "NAME=VALUE, a variable for Guru; may be given again.", AllowMultipleArgumentsPerToken = false, DefaultValueFactory = _ => [] };
+var calls = new Command("calls", "Many calls at once through Guru on one core, beside the least that a relay does.") { at, seconds, pace, warm, only, set };
 calls.SetAction(parsed => CallsAsync(
-    new CallsPlan(Numbers(parsed.GetValue(at)!), parsed.GetValue(seconds), parsed.GetValue(pace), parsed.GetValue(warm), parsed.GetValue(only)), new History(parsed.GetValue(history))));
+    new CallsPlan(
+        Numbers(parsed.GetValue(at)!), parsed.GetValue(seconds), parsed.GetValue(pace), parsed.GetValue(warm), parsed.GetValue(only),
+        parsed.GetValue(set)!.Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair.ElementAtOrDefault(1) ?? "", StringComparer.Ordinal)),
+    new History(parsed.GetValue(history))));
 
 var frames = new Command("frames", "One frame through Guru's own code in each direction: time and allocations.");
 frames.SetAction(parsed => FramesAsync(new History(parsed.GetValue(history))));
@@ -67,7 +72,7 @@ root.SetAction(async parsed =>
     var code = await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);
 
     // Last, since it leaves this process one core.
-    await CallsAsync(new CallsPlan([50, 200, 600, 700, 800, 900], Seconds: 8, PerSecond: 40, WarmSeconds: 20, Only: null), kept);
+    await CallsAsync(new CallsPlan([50, 200, 600, 700, 800, 900], Seconds: 8, PerSecond: 40, WarmSeconds: 20, Only: null, Variables: ImmutableDictionary<string, string>.Empty), kept);
     return code;
 });
 return await root.Parse(args).InvokeAsync();
@@ -78,7 +83,10 @@ static async Task CallsAsync(CallsPlan plan, History kept)
 {
     var figures = await CallsBench.RunAsync(plan);
     CallsBench.Print(figures);
-    kept.Add(figures);
+    if (plan.Variables.Count == 0)
+    {
+        kept.Add(figures); // The history is of Guru as it comes.
+    }
 }
 
 static async Task FramesAsync(History kept)

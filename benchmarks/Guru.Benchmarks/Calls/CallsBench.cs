@@ -13,7 +13,8 @@ namespace Guru.Benchmarks.Calls;
 /// <param name="PerSecond">How many calls begin in a second.</param>
 /// <param name="WarmSeconds">How long the first of them talk before anything is measured: the code they run is compiled anew as it proves hot.</param>
 /// <param name="Only">What alone is measured; null for both.</param>
-internal sealed record CallsPlan(IReadOnlyList<int> Calls, int Seconds, int PerSecond, int WarmSeconds, string? Only);
+/// <param name="Variables">Guru's, besides those that it needs.</param>
+internal sealed record CallsPlan(IReadOnlyList<int> Calls, int Seconds, int PerSecond, int WarmSeconds, string? Only, IReadOnlyDictionary<string, string> Variables);
 
 /// <summary>
 /// Whole processes: many calls at once at the pace of their audio, through Guru on a core of its own, and through the least that a relay does. The load and
@@ -73,7 +74,7 @@ internal static class CallsBench
         try
         {
             await using var postgres = await EmbeddedPostgres.StartAsync(directory, NullLogger.Instance, CancellationToken.None);
-            await using var guru = await StartGuruAsync(postgres, directory);
+            await using var guru = await StartGuruAsync(postgres, directory, plan.Variables);
             await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
             var figures = Measure(Guru, plan, guru);
             guru.Load.End();
@@ -133,13 +134,13 @@ internal static class CallsBench
         return ReadyAsync(new Measured(load, process, () => 0), target);
     }
 
-    private static Task<Measured> StartGuruAsync(EmbeddedPostgres postgres, string directory)
+    private static Task<Measured> StartGuruAsync(EmbeddedPostgres postgres, string directory, IReadOnlyDictionary<string, string> variables)
     {
         var target = FreeAddress();
         var load = new Load(target);
         var process = PinnedProcess.Start(
             MeasuredCore, Path.Combine(Path.GetTempPath(), "guru-bench-guru.log"),
-            new Dictionary<string, string>(StringComparer.Ordinal)
+            new Dictionary<string, string>(variables, StringComparer.Ordinal)
             {
                 ["DATABASE_URL"] = postgres.ConnectionString,
                 ["GURU_SECRET"] = "a-secret-of-the-bench-that-protects-nothing",
