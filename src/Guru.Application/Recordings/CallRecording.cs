@@ -19,12 +19,16 @@ public sealed partial class CallRecording : IAsyncDisposable
     /// <summary>What a note costs besides its audio.</summary>
     private const int NoteBytes = 64;
 
+    /// <summary>What is handed over at once, half a second: to wake a thread for each frame would cost more than all that is done with it.</summary>
+    private const int BatchNotes = 64;
+
     /// <summary>What is written at once: a second.</summary>
     private const int Slice = 16_000;
 
     private static readonly TimeSpan LastWrites = TimeSpan.FromSeconds(10);
 
-    private readonly Channel<Note> _notes = Channel.CreateUnbounded<Note>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<ArraySegment<Note>> _batches = Channel.CreateUnbounded<ArraySegment<Note>>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Lock _gate = new();
     private readonly IRecordingStore _store;
     private readonly RecordedStream _stream;
     private readonly string _node;
@@ -34,6 +38,8 @@ public sealed partial class CallRecording : IAsyncDisposable
     private readonly Task<RecordingStored?> _stored;
     private readonly long _started;
     private readonly TimeSpan _startedAt;
+    private Note[] _batch = ArrayPool<Note>.Shared.Rent(BatchNotes);
+    private int _batched;
     private int _waiting;
     private volatile bool _closed;
 
@@ -62,12 +68,8 @@ public sealed partial class CallRecording : IAsyncDisposable
     /// <summary>Nothing more is heard on the line.</summary>
     public void End()
     {
-        if (!_closed)
-        {
-            Take(NoteKind.Ends);
-            _closed = true;
-            _notes.Writer.TryComplete();
-        }
+        Take(NoteKind.Ends);
+        Close();
     }
 
     /// <summary>Waits until the recording is stored; for a while.</summary>
@@ -100,8 +102,7 @@ public sealed partial class CallRecording : IAsyncDisposable
 
         if (Interlocked.Add(ref _waiting, NoteBytes + payload.Length) > MostWaiting)
         {
-            _closed = true;
-            _notes.Writer.TryComplete();
+            Close();
             _abandoned.Cancel();
             LogSlow(_stream.CallSid, _stream.StreamSid);
             return;
@@ -109,7 +110,38 @@ public sealed partial class CallRecording : IAsyncDisposable
 
         var kept = payload.IsEmpty ? [] : ArrayPool<byte>.Shared.Rent(payload.Length);
         payload.CopyTo(kept);
-        _notes.Writer.TryWrite(new Note(kind, Now, kept, payload.Length, timestampMs, mark));
+        lock (_gate)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _batch[_batched++] = new Note(kind, Now, kept, payload.Length, timestampMs, mark);
+            if (_batched == BatchNotes)
+            {
+                HandOver();
+            }
+        }
+    }
+
+    private void HandOver()
+    {
+        _batches.Writer.TryWrite(new ArraySegment<Note>(_batch, 0, _batched));
+        (_batch, _batched) = (ArrayPool<Note>.Shared.Rent(BatchNotes), 0);
+    }
+
+    private void Close()
+    {
+        lock (_gate)
+        {
+            if (!_closed)
+            {
+                HandOver();
+                _closed = true;
+                _batches.Writer.TryComplete();
+            }
+        }
     }
 
     // --- behind it ---
@@ -122,9 +154,14 @@ public sealed partial class CallRecording : IAsyncDisposable
             var mix = new RecordingMix(TimeSpan.FromMilliseconds(_stream.StartMs));
             var sound = new ArrayBufferWriter<byte>(2 * Slice);
             var length = 0L;
-            await foreach (var note in _notes.Reader.ReadAllAsync(_abandoned.Token))
+            await foreach (var batch in _batches.Reader.ReadAllAsync(_abandoned.Token))
             {
-                Lay(note, mix, sound);
+                foreach (var note in batch)
+                {
+                    Lay(note, mix, sound);
+                }
+
+                ArrayPool<Note>.Shared.Return(batch.Array!, clearArray: true);
                 if (sound.WrittenCount >= Slice)
                 {
                     length += await WriteAsync(part, sound, sound.WrittenCount - (sound.WrittenCount % Slice));
@@ -146,11 +183,13 @@ public sealed partial class CallRecording : IAsyncDisposable
         }
         finally
         {
-            _closed = true;
-            _notes.Writer.TryComplete();
-            while (_notes.Reader.TryRead(out var note))
+            Close();
+            while (_batches.Reader.TryRead(out var batch))
             {
-                Return(note);
+                foreach (var note in batch)
+                {
+                    Return(note);
+                }
             }
         }
     }
