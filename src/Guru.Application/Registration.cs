@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
@@ -19,6 +20,7 @@ public static class Registration
     public static IServiceCollection AddApplication(this IServiceCollection services)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<CallerNames>();
         services.AddSingleton<CallerMemory>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<IWork, Replier>();

@@ -20,7 +20,7 @@ public sealed class KeptForATime
     private const string WrittenMark = "Quetzalcoatl";
 
     /// <summary>As docs/privacy.md names them.</summary>
-    private static readonly string[] ReadModels = ["calls", "utterances", "usages", "routings", "messages", "deliveries", "conversations", "consent"];
+    private static readonly string[] ReadModels = ["calls", "utterances", "usages", "routings", "messages", "deliveries", "conversations", "consent", "caller_aliases"];
 
     private static readonly Marks Old = new(SaidMark, WrittenMark);
     private static readonly Marks Recent = new("landlord");

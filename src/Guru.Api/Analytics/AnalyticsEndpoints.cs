@@ -1,8 +1,8 @@
 using Guru.Api.Calls;
 using Guru.Api.Reading;
 using Guru.Api.Security;
-using Guru.Application;
 using Guru.Application.Analytics;
+using Guru.Application.Callers;
 using Guru.Domain.Costs;
 using Microsoft.AspNetCore.Http.HttpResults;
 
@@ -31,18 +31,18 @@ internal static class AnalyticsEndpoints
     }
 
     private static async Task<Results<Ok<Summary>, ValidationProblem>> SummaryAsync(
-        IAnalyticsQueries analytics, ServerSecret secret, TimeProvider time, HttpRequest request, CancellationToken cancellationToken)
+        IAnalyticsQueries analytics, CallerNames callers, TimeProvider time, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var (filter, asOf) = (query.CallFilter(secret), query.Past("asOf", time));
+        var (filter, asOf) = (await query.CallFilterAsync(callers, cancellationToken), query.Past("asOf", time));
         return await AnswerAsync(query, () => analytics.SummaryAsync(filter, asOf, cancellationToken));
     }
 
     private static async Task<Results<Ok<Breakdown>, ValidationProblem>> BreakdownAsync(
-        IAnalyticsQueries analytics, ServerSecret secret, TimeProvider time, HttpRequest request, CancellationToken cancellationToken)
+        IAnalyticsQueries analytics, CallerNames callers, TimeProvider time, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var (filter, asOf, by, timeZone) = (query.CallFilter(secret), query.Past("asOf", time), query.Enum<BreakdownBy>("by"), query.TimeZone());
+        var (filter, asOf, by, timeZone) = (await query.CallFilterAsync(callers, cancellationToken), query.Past("asOf", time), query.Enum<BreakdownBy>("by"), query.TimeZone());
         if (by is null && !request.Query.ContainsKey("by"))
         {
             query.Refuse("by", $"is missing: one of {string.Join(", ", EnumNames.All<BreakdownBy>())}");
@@ -52,18 +52,18 @@ internal static class AnalyticsEndpoints
     }
 
     private static async Task<Results<Ok<TimeSeries>, ValidationProblem>> TimeSeriesAsync(
-        IAnalyticsQueries analytics, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
+        IAnalyticsQueries analytics, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var (filter, interval, timeZone) = (query.CallFilter(secret), query.Enum<Interval>("interval") ?? Interval.Day, query.TimeZone());
+        var (filter, interval, timeZone) = (await query.CallFilterAsync(callers, cancellationToken), query.Enum<Interval>("interval") ?? Interval.Day, query.TimeZone());
         return await AnswerAsync(query, () => analytics.TimeSeriesAsync(filter, interval, timeZone, cancellationToken));
     }
 
     private static async Task<Results<Ok<LatencyReport>, ValidationProblem>> LatencyAsync(
-        IAnalyticsQueries analytics, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
+        IAnalyticsQueries analytics, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var filter = query.CallFilter(secret);
+        var filter = await query.CallFilterAsync(callers, cancellationToken);
         return await AnswerAsync(query, () => analytics.LatencyAsync(filter, cancellationToken));
     }
 

@@ -4,8 +4,8 @@ using System.Text.Json;
 using Guru.Api.Calls;
 using Guru.Api.Reading;
 using Guru.Api.Security;
-using Guru.Application;
 using Guru.Application.Analytics;
+using Guru.Application.Callers;
 using Guru.Application.Calls;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.Extensions.Options;
@@ -52,20 +52,20 @@ internal static class ExportEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable).ProducesValidationProblem()
             .WithQuery([.. CallFilterQuery.Parameters, QueryParameter.Text("format", "csv or jsonl; without it the Accept header decides, and JSON Lines is the default.")]);
-        exports.MapGet("/calls", (IExports from, ServerSecret secret, HttpContext context) =>
-                ExportAsync(context, secret, "calls", CallColumns, (json, call, options) => JsonSerializer.Serialize(json, call, options), from.CallsAsync))
+        exports.MapGet("/calls", (IExports from, CallerNames callers, HttpContext context) =>
+                ExportAsync(context, callers, "calls", CallColumns, (json, call, options) => JsonSerializer.Serialize(json, call, options), from.CallsAsync))
             .WithSummary("All calls that the filter leaves, oldest first.").Produces<CallSummary>(StatusCodes.Status200OK, JsonLinesType, CsvType);
-        exports.MapGet("/utterances", (IExports from, ServerSecret secret, HttpContext context) =>
-                ExportAsync(context, secret, "utterances", UtteranceColumns, WriteColumns, from.UtterancesAsync))
+        exports.MapGet("/utterances", (IExports from, CallerNames callers, HttpContext context) =>
+                ExportAsync(context, callers, "utterances", UtteranceColumns, WriteColumns, from.UtterancesAsync))
             .WithSummary("All utterances of the calls that the filter leaves, call by call.").Produces<ExportedUtterance>(StatusCodes.Status200OK, JsonLinesType, CsvType);
     }
 
     private static async Task<IResult> ExportAsync<T>(
-        HttpContext context, ServerSecret secret, string name, CsvColumn<T>[] columns, Action<Utf8JsonWriter, T, JsonSerializerOptions> json,
+        HttpContext context, CallerNames callers, string name, CsvColumn<T>[] columns, Action<Utf8JsonWriter, T, JsonSerializerOptions> json,
         Func<CallFilter, CancellationToken, IAsyncEnumerable<T>> read)
     {
         var query = new QueryReader(context.Request.Query);
-        var filter = query.CallFilter(secret);
+        var filter = await query.CallFilterAsync(callers, context.RequestAborted);
         var format = query.Read<string?>("format", text => text is "csv" or "jsonl" ? text : throw new FormatException("is csv or jsonl"));
         if (query.Problem() is { } problem)
         {

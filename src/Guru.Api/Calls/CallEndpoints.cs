@@ -1,6 +1,7 @@
 using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Callers;
 using Guru.Application.Calls;
 using Guru.Application.Recordings;
 using Guru.Domain.Calls;
@@ -33,10 +34,10 @@ internal static class CallEndpoints
     }
 
     private static async Task<Results<Ok<Page<CallSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
-        ICallQueries calls, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
+        ICallQueries calls, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var filter = query.CallFilter(secret);
+        var filter = await query.CallFilterAsync(callers, cancellationToken);
         var order = query.Read<CallOrder?>("sort", OrderOf) ?? CallOrder.NewestFirst;
         return await query.PageAsync((limit, cursor) => calls.ListAsync(filter, order, limit, cursor, cancellationToken));
     }

@@ -1,5 +1,5 @@
 using Guru.Api.Reading;
-using Guru.Application;
+using Guru.Application.Callers;
 using Guru.Application.Calls;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -32,9 +32,9 @@ internal static class CallFilterQuery
         QueryParameter.Text("text", "Something was said that this finds: words, \"a phrase\", begin*, -without."),
     ];
 
-    public static CallFilter CallFilter(this QueryReader query, ServerSecret secret)
+    public static async Task<CallFilter> CallFilterAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {
-        var (callerId, ofNumber) = (query.CallerId("callerId"), query.CallerOf("phoneNumber", secret));
+        var (callerId, ofNumber) = (query.CallerId("callerId"), await query.CallerOfAsync("phoneNumber", callers, cancellationToken));
         if (callerId is not null && ofNumber is not null && callerId != ofNumber)
         {
             query.Refuse("phoneNumber", "is another caller's than callerId");
@@ -63,10 +63,14 @@ internal static class CallFilterQuery
     }
 
     /// <summary>The caller who has a number. A plus sign that was not encoded arrives as a space.</summary>
-    public static CallerId? CallerOf(this QueryReader query, string name, ServerSecret secret) => query.Read<CallerId?>(name, text =>
-        CallerAddress.TryParse(text.StartsWith(' ') ? $"+{text[1..]}" : text, out var address)
-            ? CallerId.Of(address, secret.Value)
-            : throw new FormatException("is a number in E.164 form or a business-scoped user id"));
+    public static async Task<CallerId?> CallerOfAsync(this QueryReader query, string name, CallerNames callers, CancellationToken cancellationToken)
+    {
+        var given = query.Read<CallerAddress?>(name, text =>
+            CallerAddress.TryParse(text.StartsWith(' ') ? $"+{text[1..]}" : text, out var address)
+                ? address
+                : throw new FormatException("is a number in E.164 form or a business-scoped user id"));
+        return given is { } address ? await callers.OfAsync(address, cancellationToken) : null;
+    }
 
     private static IEnumerable<QueryParameter> Range(string name, string what) =>
         [QueryParameter.Number($"{name}.min", $"{what}: at least."), QueryParameter.Number($"{name}.max", $"{what}: at most.")];

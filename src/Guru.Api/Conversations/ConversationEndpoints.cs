@@ -2,6 +2,7 @@ using Guru.Api.Calls;
 using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
+using Guru.Application.Callers;
 using Guru.Application.Analytics;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
@@ -30,10 +31,10 @@ internal static class ConversationEndpoints
     }
 
     private static async Task<Results<Ok<Page<ConversationSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
-        IConversationQueries conversations, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
+        IConversationQueries conversations, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var callerId = query.CallerOf("phoneNumber", secret);
+        var callerId = await query.CallerOfAsync("phoneNumber", callers, cancellationToken);
         return await query.PageAsync((limit, cursor) => conversations.ListAsync(callerId, limit, cursor, cancellationToken));
     }
 

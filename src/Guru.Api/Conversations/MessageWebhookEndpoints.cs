@@ -30,7 +30,7 @@ internal static partial class MessageWebhookEndpoints
             await mediator.Send(
                 new ReceiveWhatsAppMessage(
                     form.MessageSid, form.From, form.ProfileName, form.Body, form.MessageType, form.ButtonText, form.MediaUrl0, form.MediaContentType0,
-                    form.Latitude, form.Longitude, form.Label ?? form.Address, form.ButtonPayload, form.ChannelMetadata),
+                    form.Latitude, form.Longitude, form.Label ?? form.Address, form.ButtonPayload, form.ChannelMetadata, form.ExternalUserId),
                 context.RequestAborted);
         }
         catch (FluentValidation.ValidationException error)
@@ -75,6 +75,8 @@ internal sealed class MessageForm
 
     public string? ChannelMetadata { get; init; }
 
+    public string? ExternalUserId { get; init; }
+
     public string? MediaUrl0 { get; init; }
 
     public string? MediaContentType0 { get; init; }
@@ -102,6 +104,7 @@ internal sealed class MessageForm
         ButtonText = form.Field(nameof(ButtonText)),
         ButtonPayload = form.Field(nameof(ButtonPayload)),
         ChannelMetadata = form.Field(nameof(ChannelMetadata)),
+        ExternalUserId = form.Field(nameof(ExternalUserId)),
         MediaUrl0 = form.Field(nameof(MediaUrl0)),
         MediaContentType0 = form.Field(nameof(MediaContentType0)),
         Latitude = form.Field(nameof(Latitude)),

@@ -1,7 +1,7 @@
 using Guru.Api.Calls;
 using Guru.Api.Reading;
 using Guru.Api.Security;
-using Guru.Application;
+using Guru.Application.Callers;
 using Guru.Application.Transcripts;
 using Guru.Domain.Calls;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -35,10 +35,10 @@ internal static class TranscriptEndpoints
             .WithQuery(Parameters);
 
     private static async Task<Results<Ok<SearchPage>, ValidationProblem, ProblemHttpResult>> SearchAsync(
-        ITranscriptQueries transcripts, ServerSecret secret, HttpRequest request, CancellationToken cancellationToken)
+        ITranscriptQueries transcripts, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var search = query.SearchOf(secret);
+        var search = await query.SearchOfAsync(callers, cancellationToken);
         if (search is null && !request.Query.ContainsKey("q"))
         {
             query.Refuse("q", "is missing");
@@ -47,10 +47,10 @@ internal static class TranscriptEndpoints
         return await query.PageAsync((limit, cursor) => transcripts.SearchAsync(search!, limit, cursor, cancellationToken));
     }
     /// <summary>What the query asks to find; null where it names nothing that can be found.</summary>
-    public static TranscriptSearch? SearchOf(this QueryReader query, ServerSecret secret)
+    public static async Task<TranscriptSearch?> SearchOfAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {
         var words = query.Words("q");
-        var (callerId, ofNumber) = (query.CallerId("callerId"), query.CallerOf("phoneNumber", secret));
+        var (callerId, ofNumber) = (query.CallerId("callerId"), await query.CallerOfAsync("phoneNumber", callers, cancellationToken));
         var search = new TranscriptSearch(words!)
         {
             Unheard = query.Flag("unheard") ?? false,

@@ -32,13 +32,14 @@ internal static class BrowserCallEndpoints
     private static async Task<IResult> StartAsync(
         [AsParameters] WebSessionRequest request, [AsParameters] WebappServices services, Switchboard switchboard, WebappOptions options)
     {
-        var (context, secret, limits, mediator) = services;
+        var (context, callers, limits, mediator) = services;
         if (context.Request.ContentType?.StartsWith(Sdp, StringComparison.OrdinalIgnoreCase) != true)
         {
             return Results.Problem(statusCode: StatusCodes.Status415UnsupportedMediaType, title: $"The body is the browser's offer, of the type {Sdp}.");
         }
 
-        if (WebCaller.Of(context.User, request, secret, out var problem) is not { } caller)
+        var (caller, problem) = await WebCaller.OfAsync(context.User, request, callers, context.RequestAborted);
+        if (caller is null)
         {
             return problem!;
         }

@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
 using Guru.Api.Security;
-using Guru.Application;
+using Guru.Application.Callers;
 using Guru.Application.VoiceSessions;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
@@ -41,7 +41,7 @@ internal static class VoiceAgentEndpoints
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status429TooManyRequests);
 
-        agent.MapPost("/tokens", Token).RequireAuthorization(Roles.Webapp).WithSummary("A short-lived token for one caller, to be handed to a browser.")
+        agent.MapPost("/tokens", TokenAsync).RequireAuthorization(Roles.Webapp).WithSummary("A short-lived token for one caller, to be handed to a browser.")
             .Produces<TokenAnswer>();
         agent.MapGet("/session", ([AsParameters] WebSessionRequest request, [AsParameters] WebappServices services) => SessionAsync(request, services))
             .WithSummary("A client secret for the configuration that a phone call would get.").Produces<SessionAnswer>();
@@ -51,11 +51,12 @@ internal static class VoiceAgentEndpoints
         agent.MapBrowserCalls();
     }
 
-    private static IResult Token(
+    private static async Task<IResult> TokenAsync(
         [FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] WebSessionRequest? request,
-        HttpContext context, ServerSecret secret, AgentCatalog agents, UserTokens tokens, WebappOptions options)
+        HttpContext context, CallerNames callers, AgentCatalog agents, UserTokens tokens, WebappOptions options)
     {
-        if (WebCaller.Of(context.User, request ?? new WebSessionRequest(), secret, out var problem) is not { } caller)
+        var (caller, problem) = await WebCaller.OfAsync(context.User, request ?? new WebSessionRequest(), callers, context.RequestAborted);
+        if (caller is null)
         {
             return problem!;
         }
@@ -72,8 +73,9 @@ internal static class VoiceAgentEndpoints
 
     private static async Task<IResult> SessionAsync(WebSessionRequest request, WebappServices services)
     {
-        var (context, secret, limits, mediator) = services;
-        if (WebCaller.Of(context.User, request, secret, out var problem) is not { } caller)
+        var (context, callers, limits, mediator) = services;
+        var (caller, problem) = await WebCaller.OfAsync(context.User, request, callers, context.RequestAborted);
+        if (caller is null)
         {
             return problem!;
         }
@@ -89,7 +91,7 @@ internal static class VoiceAgentEndpoints
 }
 
 /// <summary>What the endpoints of this group need of the request and the host.</summary>
-internal sealed record WebappServices(HttpContext Context, ServerSecret Secret, WebappLimits Limits, IMediator Mediator);
+internal sealed record WebappServices(HttpContext Context, CallerNames Callers, WebappLimits Limits, IMediator Mediator);
 
 /// <summary>Secrets and tokens are not for caches.</summary>
 internal sealed class NotStored : IEndpointFilter

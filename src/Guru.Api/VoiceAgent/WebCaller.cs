@@ -1,6 +1,6 @@
 using System.Security.Claims;
 using Guru.Api.Security;
-using Guru.Application;
+using Guru.Application.Callers;
 using Guru.Domain.Callers;
 
 namespace Guru.Api.VoiceAgent;
@@ -12,51 +12,49 @@ internal sealed record WebCaller(CallerId? CallerId, CallerAddress? Address, str
 {
     public override string ToString() => $"{nameof(WebCaller)} {CallerId}";
 
-    /// <param name="problem">Why not, where there is no caller.</param>
-    public static WebCaller? Of(ClaimsPrincipal user, WebSessionRequest request, ServerSecret secret, out IResult? problem)
+    /// <returns>Or why there is none.</returns>
+    public static async Task<(WebCaller? Caller, IResult? Problem)> OfAsync(ClaimsPrincipal user, WebSessionRequest request, CallerNames callers, CancellationToken cancellationToken)
     {
         CallerAddress address = default;
         CallerId given = default;
         if (request is { PhoneNumber: not null, CallerId: not null })
         {
-            return Refused("Give phoneNumber or callerId, not both.", out problem);
+            return Refused("Give phoneNumber or callerId, not both.");
         }
 
         // In a query, a plus sign that was not encoded arrives as a space.
         if (request.PhoneNumber is { } number && !CallerAddress.TryParse(number.StartsWith(' ') ? $"+{number[1..]}" : number, out address))
         {
-            return Refused("phoneNumber is a number in E.164 form or a business-scoped user id.", out problem);
+            return Refused("phoneNumber is a number in E.164 form or a business-scoped user id.");
         }
 
         if (request.CallerId is { } id && !Domain.Callers.CallerId.TryParse(id, out given))
         {
-            return Refused("callerId is 32 lowercase hexadecimal digits.", out problem);
+            return Refused("callerId is 32 lowercase hexadecimal digits.");
         }
 
-        problem = null;
-        CallerId? callerId = request.PhoneNumber is not null ? Domain.Callers.CallerId.Of(address, secret.Value) : request.CallerId is not null ? given : null;
+        CallerId? callerId = request is { PhoneNumber: null, CallerId: null } ? null
+            : await callers.OfAsync(request.PhoneNumber is not null ? callers.IdOf(address) : given, cancellationToken);
         if (user.FindFirstValue(BearerClaims.Caller) is not { } owner)
         {
-            return new WebCaller(callerId, request.PhoneNumber is null ? null : address, request.Agent);
+            return (new WebCaller(callerId, request.PhoneNumber is null ? null : address, request.Agent), null);
         }
 
-        if ((callerId is { } asked && asked.Value != owner) || (request.Agent is { } agent && agent != (user.FindFirstValue(BearerClaims.Agent) ?? agent)))
+        var ownerId = await callers.OfAsync(Domain.Callers.CallerId.Parse(owner), cancellationToken);
+        if ((callerId is { } asked && asked != ownerId) || (request.Agent is { } agent && agent != (user.FindFirstValue(BearerClaims.Agent) ?? agent)))
         {
-            problem = Results.Problem(statusCode: StatusCodes.Status403Forbidden, title: "This user token is for another caller or agent.");
-            return null;
+            return (null, Results.Problem(statusCode: StatusCodes.Status403Forbidden, title: "This user token is for another caller or agent."));
         }
 
-        return new WebCaller(
-            Domain.Callers.CallerId.Parse(owner),
-            CallerAddress.TryParse(user.FindFirstValue(BearerClaims.Address), out var known) ? known : null,
-            request.Agent ?? user.FindFirstValue(BearerClaims.Agent));
+        return (
+            new WebCaller(
+                ownerId,
+                CallerAddress.TryParse(user.FindFirstValue(BearerClaims.Address), out var known) ? known : null,
+                request.Agent ?? user.FindFirstValue(BearerClaims.Agent)),
+            null);
     }
 
-    private static WebCaller? Refused(string title, out IResult? problem)
-    {
-        problem = Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: title);
-        return null;
-    }
+    private static (WebCaller? Caller, IResult? Problem) Refused(string title) => (null, Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: title));
 }
 
 /// <summary>Whom a session, a call or a token is for; everything may be left out.</summary>

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Application.Conversations;
 using Guru.Domain;
 using Guru.Domain.Callers;
@@ -36,13 +37,13 @@ internal static class PersonRules
 }
 
 /// <summary>Finds out whom a request is about, and whether it was made before.</summary>
-public sealed class Callees(IEventStore store, IRequestKeys keys, ServerSecret secret)
+public sealed class Callees(IEventStore store, IRequestKeys keys, CallerNames callers, ServerSecret secret)
 {
     /// <exception cref="UnknownPersonException">An id that nobody has, or whose number is not known.</exception>
     public async Task<(ConversationLog Log, CallerId CallerId, string Address)> FindAsync(IAboutPerson request, CancellationToken cancellationToken)
     {
         var given = request.PhoneNumber is { } number ? CallerAddress.Parse(number) : (CallerAddress?)null;
-        var callerId = given is { } address ? CallerId.Of(address, secret.Value) : CallerId.Parse(request.CallerId!);
+        var callerId = await callers.OfAsync(given is { } address ? callers.IdOf(address) : CallerId.Parse(request.CallerId!), cancellationToken);
         var log = new ConversationLog(store, callerId);
         await log.ReadAsync(cancellationToken);
         return log.State.Address.Length > 0 || given is not null || log.State.Consent.Erased

@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Voice;
@@ -31,6 +32,7 @@ public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
 
 public sealed partial class AnswerCallHandler(
     IEventStore store,
+    CallerNames callers,
     CallerMemory memory,
     Switchboard switchboard,
     AgentCatalog agents,
@@ -45,7 +47,7 @@ public sealed partial class AnswerCallHandler(
     {
         var callSid = CallSid.Parse(request.CallSid!);
         var address = CallerAddress.Parse(request.Caller!);
-        var callerId = CallerId.Of(address, secret.Value);
+        var callerId = callers.IdOf(address);
         var streamToken = StreamToken.For(callSid, attempt: 0, secret.Value);
         var log = new CallLog(store, callSid, isNew: true);
         var known = Remembered.Nothing;
@@ -55,7 +57,7 @@ public sealed partial class AnswerCallHandler(
             var appended = await Patience.LimitAsync(
                 async token =>
                 {
-                    known = await memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, token);
+                    (callerId, known) = await KnownAsync(callerId, callSid, token);
                     ours = await ConsentAsync(request, callSid, callerId, address, token);
                     return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known, ours), token);
                 },
@@ -86,6 +88,16 @@ public sealed partial class AnswerCallHandler(
 
         LogAnswered(callSid);
         return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect) { TellsOfRecording = switchboard.Records };
+    }
+
+    /// <summary>Nearly everybody's id is their own: what is known under it is read while that is looked up.</summary>
+    private async Task<(CallerId CallerId, Remembered Known)> KnownAsync(CallerId id, CallSid callSid, CancellationToken cancellationToken)
+    {
+        var (owner, own) = (callers.OfAsync(id, cancellationToken), OfAsync(id));
+        await Task.WhenAll(owner, own);
+        return await owner == id ? (id, await own) : (await owner, await OfAsync(await owner));
+
+        Task<Remembered> OfAsync(CallerId callerId) => memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, cancellationToken);
     }
 
     /// <summary>A call of ours is looked up, to know why it was placed; a person's call may be permission to call back.</summary>

@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Application.Voice;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -19,7 +20,7 @@ public sealed class RecordCallStatusValidator : AbstractValidator<RecordCallStat
 }
 
 public sealed class RecordCallStatusHandler(
-    IEventStore store, Switchboard switchboard, ServerSecret secret, IOptions<CallRules> rules, TimeProvider time)
+    IEventStore store, Switchboard switchboard, CallerNames callers, IOptions<CallRules> rules, TimeProvider time)
     : IRequestHandler<RecordCallStatus>
 {
     public async Task<Unit> Handle(RecordCallStatus request, CancellationToken cancellationToken)
@@ -32,7 +33,7 @@ public sealed class RecordCallStatusHandler(
         var callSid = CallSid.Parse(request.CallSid!);
         var direction = CallDirections.Parse(request.Direction);
         var caller = direction == CallDirection.Outbound ? request.To : request.From;
-        CallerId? callerId = CallerAddress.TryParse(caller, out var address) ? CallerId.Of(address, secret.Value) : null;
+        CallerId? callerId = CallerAddress.TryParse(caller, out var address) ? callers.IdOf(address) : null;
         var change = new CallStatusChanged(
             status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), time.GetUtcNow());
         var fact = new RecordStatus(change);
@@ -54,7 +55,16 @@ public sealed class RecordCallStatusHandler(
     {
         try
         {
-            await Patience.LimitAsync(token => new CallLog(store, callSid).AppendAsync(fact, token), rules.Value.Commit, time, cancellationToken);
+            await Patience.LimitAsync(
+                async token =>
+                {
+                    // Only a call that has no webhook yet takes its caller from here.
+                    fact = fact.Change.CallerId is { } id ? new RecordStatus(fact.Change with { CallerId = await callers.OfAsync(id, token) }) : fact;
+                    return await new CallLog(store, callSid).AppendAsync(fact, token);
+                },
+                rules.Value.Commit,
+                time,
+                cancellationToken);
         }
         catch (Exception) when (!cancellationToken.IsCancellationRequested)
         {

@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
@@ -7,6 +8,7 @@ using MediatR;
 namespace Guru.Application.Conversations;
 
 /// <summary>Somebody writes. The message is on record before the carrier is answered; the reply comes by itself.</summary>
+/// <param name="ExternalUserId">The person's business-scoped id, also where <paramref name="From"/> is their number.</param>
 public sealed record ReceiveWhatsAppMessage(
     string? MessageSid,
     string? From,
@@ -20,7 +22,8 @@ public sealed record ReceiveWhatsAppMessage(
     string? Longitude,
     string? Place,
     string? ButtonPayload = null,
-    string? ChannelMetadata = null) : IRequest
+    string? ChannelMetadata = null,
+    string? ExternalUserId = null) : IRequest
 {
     public override string ToString() => $"{nameof(ReceiveWhatsAppMessage)} {MessageSid}";
 }
@@ -46,14 +49,14 @@ public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveW
     }
 }
 
-public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecret secret, CallingTerms terms, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
+public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, CallerNames callers, CallingTerms terms, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
 {
     private const int MostOfAProfileName = 100;
 
     public async Task<Unit> Handle(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
     {
         var address = CallerAddress.Parse(request.From!);
-        var callerId = CallerId.Of(address, secret.Value);
+        var callerId = await CallerOfAsync(address, request.ExternalUserId, cancellationToken);
         var mediaType = request.MediaUrl is null ? null : request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
         var kind = KindOf(request, mediaType);
         var received = new MessageReceived(
@@ -81,6 +84,12 @@ public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, ServerSecre
         await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
         return Unit.Value;
     }
+
+    /// <summary>The carrier tells a business-scoped id beside the number, where the person shows one; what is no id is not looked at.</summary>
+    private Task<CallerId> CallerOfAsync(CallerAddress address, string? externalId, CancellationToken cancellationToken) =>
+        address.IsPhoneNumber && CallerAddress.TryParse(externalId, out var id) && !id.IsPhoneNumber
+            ? callers.OfAsync(address, id, cancellationToken)
+            : callers.OfAsync(address, cancellationToken);
 
     /// <summary>As people give it to themselves: cut, for no message is refused because of it.</summary>
     private static string? ProfileNameOf(ReceiveWhatsAppMessage request)

@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using MediatR;
@@ -22,13 +23,13 @@ public sealed class RecordMessageDeliveryValidator : AbstractValidator<RecordMes
     }
 }
 
-public sealed class RecordMessageDeliveryHandler(IEventStore store, ServerSecret secret, TimeProvider time) : IRequestHandler<RecordMessageDelivery>
+public sealed class RecordMessageDeliveryHandler(IEventStore store, CallerNames callers, TimeProvider time) : IRequestHandler<RecordMessageDelivery>
 {
     public async Task<Unit> Handle(RecordMessageDelivery request, CancellationToken cancellationToken)
     {
         if (Enum.TryParse<DeliveryStatus>(request.Status, ignoreCase: true, out var status) && !int.TryParse(request.Status, out _))
         {
-            var callerId = CallerId.Of(CallerAddress.Parse(request.To!), secret.Value);
+            var callerId = await callers.OfAsync(CallerAddress.Parse(request.To!), cancellationToken);
             var change = new MessageDeliveryChanged(
                 request.MessageSid!, callerId, status, int.TryParse(request.ErrorCode, out var code) ? code : null, time.GetUtcNow());
             await new ConversationLog(store, callerId).AppendAsync(new RecordDelivery(change), cancellationToken);

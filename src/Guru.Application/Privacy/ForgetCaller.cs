@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Domain;
 using Guru.Domain.Callers;
 using MediatR;
@@ -30,14 +31,39 @@ public sealed class ForgetCallerValidator : AbstractValidator<ForgetCaller>
             .WithName("person").WithMessage("A phone number in E.164 form, a business-scoped user id, or a callerId belongs at the end of the path.");
 }
 
-public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower follower, IEnumerable<IPersonalStore> stores, ServerSecret secret) : IRequestHandler<ForgetCaller, ErasureCertificate?>
+public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower follower, IEnumerable<IPersonalStore> stores, CallerNames callers, ICallerAliases aliases)
+    : IRequestHandler<ForgetCaller, ErasureCertificate?>
 {
     public const string KeysTable = "guru_keys.keys";
 
     /// <exception cref="RuleException">A call of the person goes on.</exception>
     public async Task<ErasureCertificate?> Handle(ForgetCaller request, CancellationToken cancellationToken)
     {
-        var callerId = CallerAddress.TryParse(request.Person, out var address) ? CallerId.Of(address, secret.Value) : CallerId.Parse(request.Person);
+        var callerId = await callers.OfAsync(
+            CallerAddress.TryParse(request.Person, out var address) ? callers.IdOf(address) : CallerId.Parse(request.Person), cancellationToken);
+
+        // First what is theirs under other ids: once they are erased, nobody knows any more that it was.
+        var erased = new List<ErasedPerson>();
+        foreach (var alias in await aliases.AliasesOfAsync(callerId, cancellationToken))
+        {
+            erased.AddRange(await EraseAsync(alias, cancellationToken) is { } other ? [other] : []);
+        }
+
+        if (await EraseAsync(callerId, cancellationToken) is not { } own)
+        {
+            return null;
+        }
+
+        erased.Add(own);
+        var tables = erased.SelectMany(person => person.Tables).GroupBy(rows => rows.Table, StringComparer.Ordinal)
+            .Select(rows => new ErasedRows(rows.Key, rows.Sum(of => of.Removed), rows.Sum(of => of.Kept))).OrderBy(rows => rows.Table, StringComparer.Ordinal).ToList();
+        return new ErasureCertificate(
+            callerId.Value, own.At, own.Event, tables.Find(rows => rows.Table == KeysTable)?.Removed ?? 0, erased.Sum(person => person.Calls), tables,
+            [.. stores.Select(store => store.Name)]);
+    }
+
+    private async Task<ErasedPerson?> EraseAsync(CallerId callerId, CancellationToken cancellationToken)
+    {
         if (await erasures.FindAsync(callerId, cancellationToken) is not { } known)
         {
             return null;
@@ -45,8 +71,6 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
 
         var erased = await erasures.EraseAsync(callerId, cancellationToken);
         await follower.FinishAsync(new Erasure(callerId, erased.At), known.CallSids, cancellationToken);
-        return new ErasureCertificate(
-            callerId.Value, erased.At, erased.Event, erased.Tables.FirstOrDefault(rows => rows.Table == KeysTable)?.Removed ?? 0, erased.Calls, erased.Tables,
-            [.. stores.Select(store => store.Name)]);
+        return erased;
     }
 }

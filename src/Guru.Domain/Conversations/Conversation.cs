@@ -24,6 +24,8 @@ public sealed record RecordDelivery(MessageDeliveryChanged Change) : Conversatio
 
 public sealed record DetermineLanguage(LanguageDetermined Language) : ConversationCommand(Language.At);
 
+public sealed record AliasCaller(CallerId CallerId, CallerId Alias, DateTimeOffset At) : ConversationCommand(At);
+
 public sealed record RecordSummary(ConversationSummarized Summary) : ConversationCommand(Summary.At);
 
 /// <summary>A message that waits for an answer.</summary>
@@ -58,6 +60,9 @@ public sealed record Conversation(
 
     /// <summary>What Guru has written of itself, or will not write, by occasion and subject.</summary>
     public ImmutableHashSet<(string Occasion, string Subject)> Settled { get; init; } = [];
+
+    /// <summary>Other ids of the person.</summary>
+    public ImmutableHashSet<CallerId> Aliases { get; init; } = [];
 
     /// <summary>Everything before this moment is in a summary.</summary>
     public DateTimeOffset? SummarizedUpTo { get; init; }
@@ -103,6 +108,7 @@ public sealed record Conversation(
         MessageDeliveryChanged e => conversation with { Deliveries = conversation.Deliveries.SetItem(e.MessageSid, e.Status) },
         LanguageDetermined e => conversation with { Language = e.Language },
         ConversationSummarized e => conversation with { SummarizedUpTo = e.UpTo },
+        CallerAliased e => conversation with { Aliases = conversation.Aliases.Add(e.Alias) },
         RetentionApplied => conversation,
         ConsentEvent e => Consented(conversation, e) with { Consent = CallConsent.Apply(conversation.Consent, e) },
         _ => throw new UnreachableException($"{@event.GetType().Name} has no Apply."),
@@ -131,6 +137,7 @@ public sealed record Conversation(
 
         // Two nodes may summarise at once: what reaches further stands, since it was made of all that came before.
         RecordSummary c => c.Summary.UpTo <= conversation.SummarizedUpTo || c.Summary.UpTo <= conversation.ErasedAt ? [] : [c.Summary],
+        AliasCaller c => c.Alias == c.CallerId || conversation.Aliases.Contains(c.Alias) ? [] : [new CallerAliased(c.CallerId, c.Alias, c.At)],
         ConsentCommand c => CallConsent.Decide(conversation, c),
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
     };

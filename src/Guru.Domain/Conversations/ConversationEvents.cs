@@ -130,6 +130,9 @@ public sealed record ConversationSummarized(
     DateTimeOffset UpTo,
     DateTimeOffset At) : ConversationEvent(At);
 
+/// <summary>Another id, of a number or a business-scoped user id, is the same person's: what comes under it belongs here.</summary>
+public sealed record CallerAliased(CallerId CallerId, CallerId Alias, DateTimeOffset At) : ConversationEvent(At);
+
 /// <summary>The time of keeping is over for what was said, written or recorded before a moment: the keys are destroyed.</summary>
 /// <param name="Before">What happened from then on is kept.</param>
 public sealed record RetentionApplied(CallerId CallerId, Retained Kind, DateTimeOffset Before, DateTimeOffset At) : ConversationEvent(At);

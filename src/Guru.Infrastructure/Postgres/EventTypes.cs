@@ -73,6 +73,7 @@ public sealed class EventTypes
             (typeof(MessageDeliveryChanged), "MessageDeliveryChanged", "message_delivery_changed"),
             (typeof(LanguageDetermined), "LanguageDetermined", "language_determined"),
             (typeof(ConversationSummarized), "ConversationSummarized", "conversation_summarized"),
+            (typeof(CallerAliased), "CallerAliased", "caller_aliased"),
             (typeof(RetentionApplied), "RetentionApplied", "retention_applied")),
         .. Family<ConsentEvent>(
             e => e.At,

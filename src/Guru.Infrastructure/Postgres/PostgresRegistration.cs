@@ -1,5 +1,6 @@
 using Guru.Application;
 using Guru.Application.Analytics;
+using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
@@ -29,6 +30,7 @@ public static class PostgresRegistration
         services.AddSingleton<ICallQueries, CallQueries>();
         services.AddSingleton<IConversationQueries, ConversationQueries>();
         services.AddSingleton<IConsentQueries, ConsentQueries>();
+        services.AddSingleton<ICallerAliases, CallerAliases>();
         services.AddSingleton<IRequestKeys, PostgresRequestKeys>();
         services.AddSingleton<ITemplates, PostgresTemplates>();
         services.AddSingleton<ICallTraces, PostgresCallTraces>();

@@ -31,6 +31,7 @@ public sealed class Projections
             new TimelineProjection(schema),
             new ConversationsProjection(schema),
             new ConsentProjection(schema),
+            new AliasesProjection(schema),
         ];
         _all = [.. _rebuilt, .. live];
     }

@@ -1,6 +1,7 @@
 using Guru.Application.Calls;
 using Guru.Application.Tests.Voice;
 using Guru.Application.Voice;
+using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Shouldly;
 
@@ -19,6 +20,22 @@ public sealed class AnsweringTheCarrier
         answer.ToString().ShouldNotContain("5550001111");
         house.Store.Of<CallStarted>().ShouldHaveSingleItem().StreamTokenHash.ShouldBe(StreamToken.Hash(answer.Token));
         house.Store.Of<AgentRouted>().ShouldHaveSingleItem().Agent.ShouldBe("general");
+    }
+
+    [Fact]
+    public async Task A_call_from_an_alias_is_its_owners_whether_the_webhook_comes_first_or_a_status()
+    {
+        var owner = CallerId.Parse(new string('1', 32));
+        var house = new House();
+        house.Aliases.Owners[house.Callers.IdOf(CallerAddress.Parse("+15550001111"))] = owner;
+
+        (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        house.Store.Of<CallStarted>().ShouldHaveSingleItem().CallerId.ShouldBe(owner);
+
+        var early = new House();
+        early.Aliases.Owners[early.Callers.IdOf(CallerAddress.Parse("+15550001111"))] = owner;
+        await early.HearsAsync("ringing");
+        early.Store.Of<CallStatusChanged>().ShouldHaveSingleItem().CallerId.ShouldBe(owner);
     }
 
     [Fact]

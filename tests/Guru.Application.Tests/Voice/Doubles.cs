@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
+using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
@@ -200,6 +201,24 @@ internal sealed class MemoryTemplates : ITemplates
         _made.Add(template);
         return Task.CompletedTask;
     }
+}
+
+/// <summary>Which ids are one person's, as the test says.</summary>
+internal sealed class MemoryAliases : ICallerAliases
+{
+    public Dictionary<CallerId, CallerId> Owners { get; } = [];
+
+    /// <summary>Those of whom something is on record.</summary>
+    public HashSet<CallerId> Known { get; } = [];
+
+    public Task<CallerId> OwnerOfAsync(CallerId id, CancellationToken cancellationToken) => Task.FromResult(Owners.GetValueOrDefault(id, id));
+
+    public Task<(CallerTies One, CallerTies Other)> TiesOfAsync(CallerId one, CallerId other, CancellationToken cancellationToken) => Task.FromResult((TiesOf(one), TiesOf(other)));
+
+    public Task<IReadOnlyList<CallerId>> AliasesOfAsync(CallerId owner, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<CallerId>>([.. Owners.Where(pair => pair.Value == owner).Select(pair => pair.Key)]);
+
+    private CallerTies TiesOf(CallerId id) => new(id, Owners.TryGetValue(id, out var owner) ? owner : null, Owners.ContainsValue(id), Known.Contains(id));
 }
 
 /// <summary>Events in memory, with the store's rules about versions. It can be away for a while, or never answer.</summary>

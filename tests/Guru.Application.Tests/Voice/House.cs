@@ -1,3 +1,4 @@
+using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
@@ -59,6 +60,10 @@ internal sealed class House
 
     public CallerMemory Memory { get; }
 
+    public MemoryAliases Aliases { get; } = new();
+
+    public CallerNames Callers => new(Store, Aliases, _secret, Time);
+
     public MemoryTemplates Templates { get; } = new();
 
     public RecordingSettings RecordingSettings { get; } = new();
@@ -90,7 +95,7 @@ internal sealed class House
     public ScriptedModel Model => Dialer.Models[^1];
 
     public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111") =>
-        new AnswerCallHandler(Store, Memory, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
+        new AnswerCallHandler(Store, Callers, Memory, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
     public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>
@@ -98,7 +103,7 @@ internal sealed class House
             .Handle(new ContinueCall(Sid, status), CancellationToken.None);
 
     public Task HearsAsync(string status) =>
-        new RecordCallStatusHandler(Store, Switchboard, _secret, Rules, Time)
+        new RecordCallStatusHandler(Store, Switchboard, Callers, Rules, Time)
             .Handle(new RecordCallStatus(Sid, status, "whatsapp:+15550001111", "whatsapp:+15550009999", "inbound", "12", ErrorCode: null), CancellationToken.None);
 
     public Task<bool> ConnectsAsync(ScriptedLine line, string token) =>

@@ -1,0 +1,120 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+
+namespace Guru.EndToEnd.Tests;
+
+public sealed class WorldWithoutPauses : World
+{
+    protected override Dictionary<string, string?> Settings => new() { ["Guru:Work:PollSeconds"] = "0.05", ["Guru:Messages:SummaryAfterCall"] = "false" };
+}
+
+/// <summary>People who show their number, a business-scoped id, or both.</summary>
+public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixture<WorldWithoutPauses>
+{
+    [Fact]
+    public async Task Is_one_person_from_the_message_on_that_shows_both_in_writing_on_the_phone_and_in_the_webapp()
+    {
+        const string Number = "+15550600001";
+        const string Id = "US.13491208655300000001";
+        await WriteAsync("I have a letter from my landlord.", Number, Id);
+        await WriteAsync("It is about my rent.", Id); // They hide their number by now.
+        var call = await world.Twilio.PlaceCallAsync(Calls.Greeted with { From = $"whatsapp:{Id}" });
+        var record = await world.RecordOf(call);
+
+        var callerId = await CallerIdOfAsync(Number);
+        (await CallerIdOfAsync(Id)).ShouldBe(callerId);
+        record.Call.GetProperty("callerId").GetString().ShouldBe(callerId);
+        (await TextsAsync(callerId)).ShouldBe(["I have a letter from my landlord.", "It is about my rent."]);
+        world.OpenAI.Sessions.Entries[^1].Read(session => session.Items.First(item => item.Role == "system").Text)!.ShouldContain("landlord");
+        foreach (var asked in (string[])[Number, Id])
+        {
+            var calls = await world.GetAsync($"/api/calls?phoneNumber={Uri.EscapeDataString(asked)}");
+            calls.GetProperty("items").EnumerateArray().ShouldHaveSingleItem().GetProperty("callSid").GetString().ShouldBe(call.CallSid);
+            using var session = await World.ClientFor(World.AddressOf(world.Guru), World.WebappKey).PostAsJsonAsync("/api/voice-agent/session", new { phoneNumber = asked });
+            (await session.Content.ReadAsStringAsync()).ShouldContain("landlord");
+        }
+
+        (await RowsAsync($"select count(*) from events.mt_events where type = 'caller_aliased' and stream_id = 'conversation-{callerId}'")).ShouldBe(["1"]);
+    }
+
+    [Fact]
+    public async Task Goes_on_under_the_id_where_the_number_comes_later()
+    {
+        const string Number = "+15550600002";
+        const string Id = "US.13491208655300000002";
+        await WriteAsync("My rent went up.", Id);
+        var callerId = await CallerIdOfAsync(Id);
+
+        await WriteAsync("By 200 dollars.", Number, Id);
+        await WriteAsync("A month.", Number);
+
+        (await CallerIdOfAsync(Number)).ShouldBe(callerId);
+        (await TextsAsync(callerId)).ShouldBe(["My rent went up.", "By 200 dollars.", "A month."]);
+    }
+
+    [Fact]
+    public async Task Is_erased_under_both_with_what_was_written_before_they_were_known_to_be_one()
+    {
+        const string Number = "+15550600003";
+        const string Id = "US.13491208655300000003";
+        var marks = new Marks("Popocatepetl", "Quetzalcoatl", "Nebuchadnezzar", Number[1..], Id);
+        await WriteAsync("My name is Popocatepetl.", Number);
+        await WriteAsync("My name is Quetzalcoatl.", Id);
+        await WriteAsync("My name is Nebuchadnezzar.", Number, Id);
+        var (first, second) = (await RowsAsync("select alias_id from guru.caller_aliases order by at desc limit 1"), await CallerIdOfAsync(Number));
+        var database = world.Guru.App.Services.GetRequiredService<NpgsqlDataSource>();
+        (await marks.InTablesAsync(database)).ShouldContain("guru.messages");
+        (await TextsAsync(second)).ShouldBe(["My name is Popocatepetl.", "My name is Nebuchadnezzar."]);
+
+        using var erased = await world.Operator.DeleteAsync($"/api/callers/{Uri.EscapeDataString(Id)}");
+
+        erased.StatusCode.ShouldBe(HttpStatusCode.OK);
+        JsonElement.Parse(await erased.Content.ReadAsStringAsync()).GetProperty("callerId").GetString().ShouldBe(second);
+        (await marks.InTablesAsync(database)).ShouldBeEmpty();
+        (await RowsAsync($"select count(*) from guru_keys.keys where caller_id in ('{first[0]}', '{second}')")).ShouldBe(["0"]);
+        (await RowsAsync($"select stream_id from events.mt_events where type = 'caller_erased' and stream_id in ('conversation-{first[0]}', 'conversation-{second}') order by seq_id"))
+            .ShouldBe([$"conversation-{first[0]}", $"conversation-{second}"]);
+        (await RowsAsync($"select count(*) from guru.caller_aliases where caller_id = '{second}'")).ShouldBe(["0"]);
+    }
+
+    /// <summary>Somebody writes, and has their answer.</summary>
+    /// <param name="externalId">Shown beside the number.</param>
+    private async Task WriteAsync(string text, string from, string? externalId = null)
+    {
+        var person = $"whatsapp:{from}";
+        var before = world.Twilio.Rest.Messages.Entries.Count(message => message.To == person);
+        await world.Twilio.WriteAsync(InboundMessage.Text(text) with { From = person, ExternalUserId = externalId is null ? null : $"whatsapp:{externalId}" });
+        await world.Twilio.WaitForMessageAsync(person, _ => world.Twilio.Rest.Messages.Entries.Count(message => message.To == person) > before);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while ((await RowsAsync("select id from guru.work where kind = 'reply'")).Count > 0)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    private async Task<string> CallerIdOfAsync(string address) =>
+        (await world.GetAsync($"/api/conversations?phoneNumber={Uri.EscapeDataString(address)}")).GetProperty("items").EnumerateArray().ShouldHaveSingleItem()
+            .GetProperty("callerId").GetString()!;
+
+    /// <summary>What the person wrote.</summary>
+    private async Task<IEnumerable<string>> TextsAsync(string callerId) =>
+        (await world.GetAsync($"/api/conversations/{callerId}/messages")).GetProperty("items").EnumerateArray()
+            .Where(entry => entry.GetProperty("speaker").GetString() == "caller").Select(entry => entry.GetProperty("text").GetString()!);
+
+    private async Task<IReadOnlyList<string>> RowsAsync(string sql)
+    {
+        await using var command = world.Guru.App.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(sql);
+        await using var reader = await command.ExecuteReaderAsync();
+        var rows = new List<string>();
+        while (await reader.ReadAsync())
+        {
+            rows.Add($"{reader.GetValue(0)}");
+        }
+
+        return rows;
+    }
+}
