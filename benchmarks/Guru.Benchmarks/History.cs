@@ -43,6 +43,9 @@ internal sealed class History(string? path)
         }
     }
 
+    /// <param name="what">Who waited for it.</param>
+    public void AddLatency(string what, TimeSpan p95) => Add($"{what} p95", p95.TotalMilliseconds, "ms", floor: null);
+
     private void Add(string figure, double value, string unit, double? floor)
     {
         if (path is null)

@@ -54,7 +54,7 @@ var asking = new Option<int>("--seconds") { Description = "How long they ask.", 
 var keep = new Option<string?>("--keep") { Description = "A directory in which the database stays, and is found again by the next run." };
 var analysts = new Command("analysts", "How long lists, calls, search and figures take over HTTP with many calls on record; exports; the delay of the live view.") { onRecord, turns, clients, asking, keep };
 analysts.SetAction(parsed => AnalystsBench.RunAsync(
-    parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(asking), parsed.GetValue(keep)));
+    parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(asking), parsed.GetValue(keep), new History(parsed.GetValue(history))));
 
 var ports = new Argument<int[]>("ports");
 var relay = new Command("relay", "The relay that calls are measured beside.") { ports };

@@ -28,7 +28,7 @@ internal static class AnalystsBench
     private static readonly TimeSpan Goal = TimeSpan.FromMilliseconds(100);
 
     /// <param name="keep">Where the database stays for the next run; null for one that is thrown away.</param>
-    public static async Task RunAsync(int calls, int turns, int clients, int seconds, string? keep)
+    public static async Task RunAsync(int calls, int turns, int clients, int seconds, string? keep, History history)
     {
         var directory = keep ?? Directory.CreateTempSubdirectory("guru-bench-").FullName;
         try
@@ -47,7 +47,7 @@ internal static class AnalystsBench
                 $"on record {await ScalarAsync<long>(database.DataSource, "select count(*) from guru.calls"):N0} calls, "
                 + $"{await ScalarAsync<long>(database.DataSource, "select count(*) from guru.utterances"):N0} utterances; "
                 + $"{await ScalarAsync<long>(database.DataSource, "select pg_database_size(current_database())") / 1_000_000:N0} MB");
-            await MeasureAsync(server, database, services.GetRequiredService<IEventStore>(), clients, seconds);
+            await MeasureAsync(server, database, services.GetRequiredService<IEventStore>(), clients, seconds, history);
         }
         finally
         {
@@ -58,7 +58,7 @@ internal static class AnalystsBench
         }
     }
 
-    private static async Task MeasureAsync(EmbeddedPostgres server, Database database, IEventStore store, int clients, int seconds)
+    private static async Task MeasureAsync(EmbeddedPostgres server, Database database, IEventStore store, int clients, int seconds, History history)
     {
         await using var openai = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
         await using var twilio = await TwilioStandIn.StartAsync();
@@ -81,7 +81,7 @@ internal static class AnalystsBench
         }
 
         var times = await AskAsync(http, mix, clients, TimeSpan.FromSeconds(seconds));
-        Report(mix, times, clients);
+        Report(mix, times, clients, history);
         await ExportAsync(http, "calls");
         await ExportAsync(http, "utterances");
         await FollowAsync(http, store);
@@ -128,7 +128,7 @@ internal static class AnalystsBench
         }
     }
 
-    private static void Report(QueryMix mix, ConcurrentBag<(Question Question, TimeSpan Took)> times, int clients)
+    private static void Report(QueryMix mix, ConcurrentBag<(Question Question, TimeSpan Took)> times, int clients, History history)
     {
         Console.WriteLine($"{clients} clients, each asking again at once; {times.Count:N0} answers; milliseconds:");
         Console.WriteLine($"{"",-48} {"share",6} {"count",7} {"p50",8} {"p95",8} {"p99",8}");
@@ -140,16 +140,20 @@ internal static class AnalystsBench
                 Line($"  {question.Name}", question.Share / shares, [.. times.Where(time => time.Question.Name == question.Name).Select(time => time.Took)]);
             }
 
-            Line(group.Key, group.Sum(question => question.Share) / shares, [.. times.Where(time => time.Question.Group == group.Key).Select(time => time.Took)], goal: true);
+            List<TimeSpan> all = [.. times.Where(time => time.Question.Group == group.Key).Select(time => time.Took)];
+            Line(group.Key, group.Sum(question => question.Share) / shares, all, goal: true);
+            history.AddLatency($"analysts {group.Key} by {clients} clients", At(all, 0.95));
         }
     }
 
     private static void Line(string name, double share, List<TimeSpan> times, bool goal = false)
     {
         times.Sort();
-        double At(double part) => times.Count == 0 ? double.NaN : times[(int)(part * (times.Count - 1))].TotalMilliseconds;
-        Console.WriteLine($"{name,-48} {share,6:P0} {times.Count,7:N0} {At(0.5),8:F1} {At(0.95),8:F1} {At(0.99),8:F1}{(goal ? $"   (goal: p95 less than {Goal.TotalMilliseconds})" : "")}");
+        double Ms(double part) => At(times, part).TotalMilliseconds;
+        Console.WriteLine($"{name,-48} {share,6:P0} {times.Count,7:N0} {Ms(0.5),8:F1} {Ms(0.95),8:F1} {Ms(0.99),8:F1}{(goal ? $"   (goal: p95 less than {Goal.TotalMilliseconds})" : "")}");
     }
+
+    private static TimeSpan At(List<TimeSpan> sorted, double part) => sorted.Count == 0 ? TimeSpan.Zero : sorted[(int)(part * (sorted.Count - 1))];
 
     private static async Task ExportAsync(HttpClient http, string what)
     {

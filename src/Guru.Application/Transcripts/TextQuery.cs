@@ -62,7 +62,16 @@ public sealed record TextQuery(ImmutableArray<TextTerm> Terms)
 
     public bool Equals(TextQuery? other) => other is not null && Terms.SequenceEqual(other.Terms);
 
-    public override int GetHashCode() => Terms.Length;
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        foreach (var term in Terms)
+        {
+            hash.Add(term);
+        }
+
+        return hash.ToHashCode();
+    }
 }
 
 file static class Letters

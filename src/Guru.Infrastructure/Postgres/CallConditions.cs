@@ -43,7 +43,7 @@ internal static class CallConditions
 
         if (filter.Text is { } text)
         {
-            var search = await TextSearch.ReadAsync(connection, text, cancellationToken);
+            var search = await TextSearch.ReadAsync(connection, text, schema, cancellationToken);
             var words = search.Matches(query, "u", unheard: false, out _);
             var recorded = window?.From is null ? "" : $" and {window.Condition(query, "u", ofCalls: true)}";
             query.And($"c.call_sid in (select u.call_sid from {schema}.utterances u where {words}{recorded})");

@@ -44,6 +44,14 @@ internal sealed class SearchWindow
     public static async Task<SearchWindow> ReadAsync(
         NpgsqlConnection connection, TimeRange range, DateTimeOffset? end, int fewUtterances, CancellationToken cancellationToken)
     {
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Asking(range, end) } };
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        return await ReadAsync(reader, range, end, fewUtterances, cancellationToken);
+    }
+
+    /// <summary>What is to be asked before.</summary>
+    public static NpgsqlBatchCommand Asking(TimeRange range, DateTimeOffset? end)
+    {
         var query = new SqlQuery();
         query.AndWithin("starts", range with { From = null });
         if (end is { } time)
@@ -52,14 +60,18 @@ internal sealed class SearchWindow
         }
 
         query.And("dimension = 'none' and period = 'day'");
-        await using var command = query.On(
-            connection,
+        return query.InBatch(
             $"""
             (select max(at), 0 from guru.utterances)
             union all
             (select starts, turns from guru.call_rollups {query.Where} order by starts desc limit {MostDays})
             """);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+    }
+
+    /// <param name="utterances">Among so many it is looked first.</param>
+    public static async Task<SearchWindow> ReadAsync(
+        NpgsqlDataReader reader, TimeRange range, DateTimeOffset? end, double utterances, CancellationToken cancellationToken)
+    {
         await reader.ReadAsync(cancellationToken);
         if (reader.IsDBNull(0))
         {
@@ -74,7 +86,7 @@ internal sealed class SearchWindow
         }
 
         var window = new SearchWindow(days, newest, Earlier(newest, Earlier(DayOf(range.To), DayOf(end))), range.From);
-        window.Take(fewUtterances);
+        window.Take(utterances);
         return window;
     }
 
@@ -82,6 +94,9 @@ internal sealed class SearchWindow
     /// <remarks>The fewer were found, the less that says, and the more is taken than was worked out.</remarks>
     public void Widen(int found, int wanted) =>
         Take(found == 0 ? double.PositiveInfinity : (1.1 + (2 / Math.Sqrt(found))) * wanted / found * _utterances);
+
+    /// <summary>In how many of the newest utterances those are that were found, if the oldest of them is of this time.</summary>
+    public double UtterancesSince(DateTimeOffset oldest) => _days.TakeWhile(day => day.Day >= DayOf(oldest)).Sum(day => (double)day.Utterances);
 
     /// <param name="utterances">Alias of the table.</param>
     /// <param name="ofCalls">

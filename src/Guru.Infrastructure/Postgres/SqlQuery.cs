@@ -62,6 +62,17 @@ internal sealed class SqlQuery
 
     public string Text(string text) => Parameter(StorableText.Of(text), NpgsqlDbType.Text);
 
+    public NpgsqlBatchCommand InBatch(string sql)
+    {
+        var command = new NpgsqlBatchCommand(sql);
+        foreach (var parameter in _parameters)
+        {
+            command.Parameters.Add(parameter.Clone());
+        }
+
+        return command;
+    }
+
     public NpgsqlCommand On(NpgsqlConnection connection, string sql) => Filled(new NpgsqlCommand(sql, connection));
 
     /// <summary>
@@ -72,13 +83,8 @@ internal sealed class SqlQuery
         // Both are one transaction, with which the setting ends.
         await using var batch = new NpgsqlBatch(connection)
         {
-            BatchCommands = { new("select set_config('plan_cache_mode', 'force_custom_plan', true)"), new(sql) },
+            BatchCommands = { new("select set_config('plan_cache_mode', 'force_custom_plan', true)"), InBatch(sql) },
         };
-        foreach (var parameter in _parameters)
-        {
-            batch.BatchCommands[1].Parameters.Add(parameter.Clone());
-        }
-
         var reader = await batch.ExecuteReaderAsync(cancellationToken);
         await reader.NextResultAsync(cancellationToken);
         return reader;

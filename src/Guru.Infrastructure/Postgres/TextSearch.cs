@@ -6,43 +6,68 @@ namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
 /// Text search in SQL. An utterance is searched with the configuration of its own language; so that one look into the index finds the utterances of
-/// all languages, they are first found by the query as any language reads it, and then held against that of their own. Most queries are read alike by
-/// nearly all languages, so what each makes of it is asked first.
+/// all languages, they are first found by the query as any language on record reads it, and then held against that of their own. Most queries are read
+/// alike by nearly all languages, so what each makes of it is asked first.
 /// </summary>
 internal sealed class TextSearch
 {
-    /// <summary>The languages with a configuration; the last stands for all others.</summary>
-    private static readonly string[] Languages =
+    /// <summary>Stands for all languages without a configuration.</summary>
+    private const string WithoutConfiguration = "";
+
+    /// <summary>These are asked whether they are on record or not.</summary>
+    private static readonly string[] Usual = ["en", "es", "fr", WithoutConfiguration];
+
+    /// <summary>The others that have a configuration: an index has their utterances, by which it is seen at once which of them are on record.</summary>
+    private static readonly string[] Others =
     [
-        "ar", "ca", "da", "de", "el", "en", "es", "eu", "fi", "fr", "ga", "hi", "hu", "hy", "id", "it", "lt", "ne", "nl", "no", "pt", "ro", "ru",
-        "sr", "sv", "ta", "tr", "yi", "",
+        "ar", "ca", "da", "de", "el", "eu", "fi", "ga", "hi", "hu", "hy", "id", "it", "lt", "ne", "nl", "no", "pt", "ro", "ru", "sr", "sv", "ta", "tr", "yi",
     ];
 
-    /// <summary>That of all other languages last.</summary>
+    /// <summary>That of all languages without a configuration last.</summary>
     private readonly IReadOnlyList<Reading> _readings;
 
     private TextSearch(IReadOnlyList<Reading> readings) => _readings = readings;
 
-    public static async Task<TextSearch> ReadAsync(NpgsqlConnection connection, TextQuery text, CancellationToken cancellationToken)
+    /// <param name="schema">Of the utterances.</param>
+    public static async Task<TextSearch> ReadAsync(NpgsqlConnection connection, TextQuery text, string schema, CancellationToken cancellationToken)
+    {
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Asking(text, schema) } };
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        return await ReadAsync(reader, cancellationToken);
+    }
+
+    /// <summary>What is to be asked before.</summary>
+    /// <param name="language">The only one that is searched; null for all.</param>
+    public static NpgsqlBatchCommand Asking(TextQuery text, string schema, string? language = null)
     {
         var query = new SqlQuery();
+        var others = query.Parameter(language is null ? Others : [], NpgsqlDbType.Array | NpgsqlDbType.Text);
+        var asked = query.Parameter(
+            language is null ? Usual : [Usual.Concat(Others).Contains(language) ? language : WithoutConfiguration], NpgsqlDbType.Array | NpgsqlDbType.Text);
         var terms = text.Terms.Select(term => Term("guru.search_config(l.language)", term, query.Text(term.Text))).ToList();
-        await using var command = query.On(
-            connection,
+        return query.InBatch(
             $"""
-            select case when numnode(q.query) > 0 then q.query::text end, array_agg(q.language) from (
+            select l.language, case when numnode(l.query) > 0 then l.query::text end, guru.search_config(l.language)::oid
+            from (
                 select l.language, {string.Join(" && ", terms)} as query
-                from unnest({query.Parameter(Languages, NpgsqlDbType.Array | NpgsqlDbType.Text)}) as l (language)) q
-            group by q.query
+                from (select * from unnest({asked}) union all select * from {OnRecord(others, schema)}) as l (language)) l
             """);
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var readings = new List<Reading>();
+    }
+
+    public static async Task<TextSearch> ReadAsync(NpgsqlDataReader reader, CancellationToken cancellationToken)
+    {
+        var languages = new List<(string Language, string? Query, uint Configuration)>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            readings.Add(new Reading(reader.TextOrNull(0), reader.GetFieldValue<string[]>(1)));
+            languages.Add((reader.GetString(0), reader.TextOrNull(1), reader.GetFieldValue<uint>(2)));
         }
 
-        return new TextSearch([.. readings.OrderBy(reading => reading.OfOthers)]);
+        return new TextSearch(
+        [
+            .. languages.OrderBy(read => read.Language == WithoutConfiguration).GroupBy(read => read.Query, StringComparer.Ordinal)
+                .Select(alike => new Reading(alike.Key, [.. alike.Select(read => read.Language)], [.. alike.Select(read => read.Configuration)]))
+                .OrderBy(reading => reading.OfOthers),
+        ]);
     }
 
     /// <param name="utterances">Alias of the table.</param>
@@ -70,6 +95,25 @@ internal sealed class TextSearch
         return $"{words} @@ {query.Text(string.Join(" | ", known))}::tsquery and {ByLanguage(one => $"{words} @@ {one}")}";
     }
 
+    /// <summary>The configuration of a row's language.</summary>
+    public string Configuration(SqlQuery query, string utterances)
+    {
+        var all = _readings.SelectMany(reading => reading.Languages.Zip(reading.Configurations)).ToList();
+        var last = $"{query.Parameter(all[^1].Second, NpgsqlDbType.Oid)}::regconfig";
+        var languages = query.Parameter(all.Select(one => one.First).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text);
+        var configurations = query.Parameter(all.Select(one => one.Second).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Oid);
+        return $"coalesce({configurations}[array_position({languages}, {utterances}.search_language)]::regconfig, {last})";
+    }
+
+    private static string OnRecord(string others, string schema) => schema != Projections.LiveSchema
+        ? $"unnest({others})" // A past state has no such index.
+        : $"""
+          (select o.language from unnest({others}) as o (language)
+           cross join lateral (
+              select from guru.utterances u
+              where u.search_language = o.language and u.search_language in ({string.Join(", ", Others.Select(language => $"'{language}'"))}) limit 1) u) o
+          """;
+
     private static string Term(string configuration, TextTerm term, string parameter)
     {
         // A quoted word in to_tsquery is read as text: a quote and a backslash in it are doubled.
@@ -81,8 +125,9 @@ internal sealed class TextSearch
 
     /// <summary>What some languages make of the same query.</summary>
     /// <param name="Query">Null where nothing is left of it.</param>
-    private sealed record Reading(string? Query, IReadOnlyList<string> Languages)
+    /// <param name="Configurations">One for each of the languages.</param>
+    private sealed record Reading(string? Query, IReadOnlyList<string> Languages, IReadOnlyList<uint> Configurations)
     {
-        public bool OfOthers => Languages.Contains("");
+        public bool OfOthers => Languages.Contains(WithoutConfiguration);
     }
 }

@@ -24,22 +24,31 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
     /// <summary>Longer ones are shown in part.</summary>
     private const int MostCharactersWhole = 400;
 
+    private const int MostRemembered = 1_000;
+
     private static readonly HtmlEncoder Encoder = HtmlEncoder.Create(System.Text.Unicode.UnicodeRanges.All);
+
+    /// <summary>Among how many of the newest utterances a search found enough when it was made last: it begins with as many when it is made again.</summary>
+    private readonly BoundedCache<TranscriptSearch, double> _enough = new(MostRemembered);
 
     public async Task<SearchPage> SearchAsync(TranscriptSearch search, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var after = cursor is null ? null : SearchCursor.Parse(cursor);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var text = await TextSearch.ReadAsync(connection, search.Query, cancellationToken);
-        var window = search.CallSid is null && search.CallerId is null
-            ? await SearchWindow.ReadAsync(connection, search.At, after?.Newest.At, fewUtterances, cancellationToken)
-            : SearchWindow.Everything;
+        var (text, window) = await ReadAsync(connection, search, after, cancellationToken);
         while (true)
         {
-            var (page, found) = await SearchAsync(connection, text, search, window, limit, after, cancellationToken);
-            if (window.From is null || found > ITranscriptQueries.MostHits)
+            var (page, found, oldest) = await SearchAsync(connection, text, search, window, limit, after, cancellationToken);
+            if (found > ITranscriptQueries.MostHits)
             {
+                _enough.Set(Everywhere(search), window.UtterancesSince(oldest!.Value));
+                return page;
+            }
+
+            if (window.From is null)
+            {
+                _enough.Set(Everywhere(search), double.PositiveInfinity);
                 return page;
             }
 
@@ -47,8 +56,33 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         }
     }
 
-    /// <returns>The page, which is empty where too few hits were found in the window; and how many there were.</returns>
-    private static async Task<(SearchPage Page, int Found)> SearchAsync(
+    private static TranscriptSearch Everywhere(TranscriptSearch search) => search with { At = default };
+
+    /// <summary>What is to be known before the search itself, in one go.</summary>
+    private async Task<(TextSearch Text, SearchWindow Window)> ReadAsync(
+        NpgsqlConnection connection, TranscriptSearch search, SearchPlace? after, CancellationToken cancellationToken)
+    {
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { TextSearch.Asking(search.Query, Projections.LiveSchema, search.Language) } };
+        var hasWindow = search.CallSid is null && search.CallerId is null;
+        if (hasWindow)
+        {
+            batch.BatchCommands.Add(SearchWindow.Asking(search.At, after?.Newest.At));
+        }
+
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        var text = await TextSearch.ReadAsync(reader, cancellationToken);
+        if (!hasWindow)
+        {
+            return (text, SearchWindow.Everything);
+        }
+
+        await reader.NextResultAsync(cancellationToken);
+        var utterances = _enough.TryGet(Everywhere(search), out var enough) ? enough : fewUtterances;
+        return (text, await SearchWindow.ReadAsync(reader, search.At, after?.Newest.At, utterances, cancellationToken));
+    }
+
+    /// <returns>The page, which is empty where too few hits were found in the window; how many there were, and when the oldest of them was recorded.</returns>
+    private static async Task<(SearchPage Page, int Found, DateTimeOffset? Oldest)> SearchAsync(
         NpgsqlConnection connection, TextSearch textSearch, TranscriptSearch search, SearchWindow window, int limit, SearchPlace? after, CancellationToken cancellationToken)
     {
         var query = new SqlQuery();
@@ -82,7 +116,7 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         var text = search.Unheard ? "u.unheard" : "u.said";
 
         // Beginnings of words are found among the words as they stand.
-        var configuration = search.Query.Terms.Any(term => term.Kind == TermKind.Prefix) ? "'pg_catalog.simple'" : "guru.search_config(u.search_language)";
+        var configuration = search.Query.Terms.Any(term => term.Kind == TermKind.Prefix) ? "'pg_catalog.simple'" : textSearch.Configuration(query, "u");
         var beyond = after is null
             ? ""
             : $"and (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
@@ -90,12 +124,12 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
             connection,
             $"""
             with newest as materialized (
-                select u.at, u.call_sid, u.utterance_id, {words} as words, u.search_language
+                select u.at, u.call_sid, u.utterance_id, u.ctid as place, {words} as words, u.search_language
                 from guru.utterances u {query.Where}
                 order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits + 1}),
-            found as (select count(*)::int as hits from newest),
+            found as (select count(*)::int as hits, min(at) as oldest from newest),
             hits as materialized (
-                select u.at, u.call_sid, u.utterance_id, ts_rank(u.words, {own}) as rank
+                select u.at, u.call_sid, u.utterance_id, u.place, ts_rank(u.words, {own}) as rank
                 from newest u where {(window.From is null ? "true" : $"(select hits from found) > {ITranscriptQueries.MostHits}")} order by u.at desc, u.call_sid desc, u.utterance_id desc limit {ITranscriptQueries.MostHits}),
             page as materialized (
                 select u.* from hits u where true {beyond}
@@ -104,20 +138,20 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
                 ts_headline({configuration}, guru.spaced(translate({text}, '<>', '{Less}{Greater}')), {own},
                     'StartSel="{HitBegins}", StopSel="{HitEnds}", ' || case when length({text}) <= {MostCharactersWhole}
                         then 'HighlightAll=true' else 'MaxWords=40, MinWords=15, MaxFragments=2, FragmentDelimiter=" … "' end),
-                p.rank, f.hits, n.at, n.call_sid, n.utterance_id
+                p.rank, f.hits, n.at, n.call_sid, n.utterance_id, f.oldest
             from found f
             left join page p on true
-            left join guru.utterances u on u.call_sid = p.call_sid and u.utterance_id = p.utterance_id
+            left join guru.utterances u on u.ctid = p.place
             left join guru.calls c on c.call_sid = u.call_sid
             left join (select at, call_sid, utterance_id from hits order by at desc, call_sid desc, utterance_id desc limit 1) n on true
             order by p.rank desc, p.at desc, p.call_sid desc, p.utterance_id desc
             """,
             cancellationToken);
         var hits = new List<SearchHit>();
-        var (found, newest) = (0, default(Place));
+        var (found, oldest, newest) = (0, default(DateTimeOffset?), default(Place));
         while (await reader.ReadAsync(cancellationToken))
         {
-            found = reader.GetInt32(13);
+            (found, oldest) = (reader.GetInt32(13), reader.ValueOrNull<DateTimeOffset>(17));
             if (reader.IsDBNull(0))
             {
                 break; // Not one on this page.
@@ -129,7 +163,7 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
 
         var page = Application.Page.Of(hits, limit, hit => SearchCursor.Of(new SearchPlace(
             after?.Newest ?? newest, (float)hit.Rank, new Place(hit.At, hit.CallSid, hit.UtteranceId))));
-        return (new SearchPage(page.Items, page.Next, found > ITranscriptQueries.MostHits), found);
+        return (new SearchPage(page.Items, page.Next, found > ITranscriptQueries.MostHits), found, oldest);
     }
 
     private static SearchHit Read(NpgsqlDataReader reader) => new(

@@ -3,6 +3,8 @@ using Guru.Application.Calls;
 using Guru.Application.Transcripts;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Guru.Infrastructure.Postgres;
+using Npgsql;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Postgres;
@@ -58,6 +60,48 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
         await SayAsync("canción", "en");
 
         (await SearchAsync("canciones")).Items.ShouldBeEmpty();
+    }
+
+    /// <summary>The first utterance of each language: held against what PostgreSQL itself makes of the words, row by row.</summary>
+    [Theory]
+    [InlineData("nations")]
+    [InlineData("factura")]
+    [InlineData("\"the nation\"")]
+    [InlineData("facturas -nation")]
+    public async Task A_language_that_nobody_spoke_before_is_searched_at_once(string query)
+    {
+        string[] languages = ["en", "es", "fr", "ht", "zh", "ar", "ca", "da", "de", "el", "eu", "fi", "ga", "hi", "hu", "hy", "id", "it", "lt", "ne", "nl", "no", "pt", "ro", "ru", "sr", "sv", "ta", "tr", "yi"];
+        foreach (var language in languages)
+        {
+            await AppendAsync([.. new[] { "the nation", "nations", "una factura", "facturas", "the facturaciones" }.Select(said => (object)Said(said, language))]);
+
+            var found = await FoundAsync(new TranscriptSearch(TextQuery.Parse(query)));
+
+            found.Select(hit => (hit.Language, hit.Said)).ShouldBe(await FoundRowByRowAsync(query), ignoreOrder: true, language);
+            (await FoundAsync(new TranscriptSearch(TextQuery.Parse(query)) { Language = language })).ShouldBe(found.Where(hit => hit.Language == language), ignoreOrder: true, language);
+        }
+    }
+
+    [Fact]
+    public async Task Which_languages_are_on_record_is_seen_in_an_index()
+    {
+        var asking = TextSearch.Asking(TextQuery.Parse("bill"), Projections.LiveSchema);
+        await using var connection = await _database.DataSource.OpenConnectionAsync();
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { new("set enable_seqscan = off"), new($"explain {asking.CommandText}") } };
+        foreach (NpgsqlParameter parameter in asking.Parameters)
+        {
+            batch.BatchCommands[1].Parameters.Add(parameter.Clone());
+        }
+
+        var plan = new List<string>();
+        await using var reader = await batch.ExecuteReaderAsync();
+        while (await reader.ReadAsync())
+        {
+            plan.Add(reader.GetString(0));
+        }
+
+        plan.ShouldContain(line => line.Contains("using utterances_other_languages on utterances"), string.Join('\n', plan));
+        plan.ShouldNotContain(line => line.Contains("Seq Scan"));
     }
 
     [Fact]
@@ -192,6 +236,38 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_search_that_is_made_again_does_not_go_by_what_it_found_before()
+    {
+        var (_, again) = await _database.LookingBackAsync(fewUtterances: 10);
+        await SearchedAlikeAsync(); // Nothing at all yet.
+        string[] days = [.. Enumerable.Repeat("nothing", 12), "letter", "letter", "bill", "letter", "bill", "letter", "letter", "bill", "nothing", "letter"];
+        for (var day = 0; day < days.Length; day++)
+        {
+            await AppendAsync(
+                CallSid.Parse($"CA000000000000000000000000000000{day:00}"), Noon.AddDays(day),
+                [.. Enumerable.Range(0, 600).Select(number => (object)(Said(number % 100 == 0 ? "bill letter" : days[day], "en") with { At = Noon.AddDays(day).AddSeconds(number) }))]);
+            if (day > 10)
+            {
+                await _database.LookingBackAsync(fewUtterances: 10); // Adds the days up.
+                await SearchedAlikeAsync();
+                await SearchedAlikeAsync();
+            }
+        }
+
+        async Task SearchedAlikeAsync()
+        {
+            foreach (var query in (string[])["bill", "letter", "bill letter", "let*"])
+            {
+                var search = new TranscriptSearch(TextQuery.Parse(query));
+                var expected = await new TranscriptQueries(_database.DataSource).SearchAsync(search, 200, cursor: null, default);
+                var page = await again.SearchAsync(search, 200, cursor: null, default);
+                page.Items.ShouldBe(expected.Items, query);
+                (page.Next, page.Truncated).ShouldBe((expected.Next, expected.Truncated), query);
+            }
+        }
+    }
+
+    [Fact]
     public async Task No_query_is_an_error_in_the_database()
     {
         await SayAsync("an ordinary sentence");
@@ -223,6 +299,30 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
 
     private async Task<SearchPage> SearchAsync(string query, Func<TranscriptSearch, TranscriptSearch>? also = null) =>
         await _database.Transcripts.SearchAsync((also ?? (search => search))(new TranscriptSearch(TextQuery.Parse(query))), 50, cursor: null, default);
+
+    private async Task<IReadOnlyList<SearchHit>> FoundAsync(TranscriptSearch search) => (await _database.Transcripts.SearchAsync(search, 200, cursor: null, default)).Items;
+
+    /// <summary>What each row says to the query as its own language reads it.</summary>
+    private async Task<List<(string? Language, string Said)>> FoundRowByRowAsync(string query)
+    {
+        var terms = TextQuery.Parse(query).Terms;
+        var asked = terms.Select((term, index) => $"{(term.Without ? "!!" : "")}phraseto_tsquery(guru.search_config(u.search_language), guru.search_text(${index + 1}))");
+        await using var command = _database.DataSource.CreateCommand(
+            $"select u.search_language, u.said from guru.utterances u where guru.search_words(u.search_language, u.said) @@ ({string.Join(" && ", asked)})");
+        foreach (var term in terms)
+        {
+            command.Parameters.AddWithValue(term.Text);
+        }
+
+        await using var reader = await command.ExecuteReaderAsync();
+        var found = new List<(string?, string)>();
+        while (await reader.ReadAsync())
+        {
+            found.Add((reader.GetString(0), reader.GetString(1)));
+        }
+
+        return found;
+    }
 
     private Task SayAsync(string said, string? language = "en", Speaker speaker = Speaker.Caller, string? heard = null) =>
         AppendAsync(Said(said, language, speaker, heard));
