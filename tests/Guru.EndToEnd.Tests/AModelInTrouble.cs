@@ -23,6 +23,9 @@ public sealed class TroubledModel : IAsyncLifetime
     /// <summary>Half open in the middle of its answer.</summary>
     public PlacedCall MuteInAnAnswer { get; private set; } = null!;
 
+    /// <summary>Half open while nobody speaks.</summary>
+    public PlacedCall MuteBetweenTurns { get; private set; } = null!;
+
     public PlacedCall Slow { get; private set; } = null!;
 
     /// <summary>An answer begins, and nothing follows.</summary>
@@ -52,6 +55,7 @@ public sealed class TroubledModel : IAsyncLifetime
 
         MuteAsTheCallerSpeaks = await PlaceAsync([asks, leaves], new RealtimeFaults { MuteAtTurn = 1 });
         MuteInAnAnswer = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { MuteAtDelta = 22 });
+        MuteBetweenTurns = await PlaceAsync([asks with { When = new NobodySpeaking(TimeSpan.FromSeconds(1.5)) }, leaves], new RealtimeFaults { MuteAfterResponse = 1 });
         Slow = await PlaceAsync([asks, new CallerTurn(new NobodySpeaking(TimeSpan.FromSeconds(3)), new HangUp())], new RealtimeFaults { SlowFromResponse = 2 });
         Stalled = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { StallAtDelta = 22 });
         RateLimitedTwice = await PlaceAsync([asks, leaves], RateLimited(2, 3));
@@ -115,6 +119,16 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
 
         ShouldTellOfABrokenAnswer(record, world.MuteInAnAnswer);
         ShouldGo(record, Greeting, Question, Answer, Apology);
+        Reconnects(record).ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Whose_socket_is_half_open_while_nobody_speaks_is_replaced_by_one_that_says_so_since_it_cannot_know_that_nobody_did()
+    {
+        var record = await world.RecordOf(world.MuteBetweenTurns);
+
+        record.ShouldTellOf(world.MuteBetweenTurns);
+        ShouldGo(record, Greeting, Apology, Question, Answer);
         Reconnects(record).ShouldBe(1);
     }
 

@@ -346,7 +346,8 @@ public sealed partial class CallSession
 
     private void OnModelClosed(ModelClosed e)
     {
-        _answerOwed = _open is not null || _answerDueAt is not null || _retryAt is not null || !_responses.IsFree;
+        // To one that has been silent for a while the caller may have spoken, unheard.
+        _answerOwed = _open is not null || _answerDueAt is not null || _retryAt is not null || !_responses.IsFree || e is { Code: null, Reason: ModelClosed.Silent };
         LeaveUnheard();
         LeaveModel();
         if (e.Code is 3000 or 4000)

@@ -122,7 +122,11 @@ public sealed record ItemRetrieved(string ItemId, string Role, string? Text) : M
 
 /// <summary>The socket is closed.</summary>
 /// <param name="Code">The close code, or null after an abrupt loss.</param>
-public sealed record ModelClosed(int? Code, string? Reason) : ModelEvent;
+public sealed record ModelClosed(int? Code, string? Reason) : ModelEvent
+{
+    /// <summary>The reason where nobody said one: it answered no ping, so that what was sent to it last may never have reached it.</summary>
+    public const string Silent = "silent";
+}
 
 /// <param name="Seconds">For models priced by time.</param>
 public sealed record ModelUsage(

@@ -65,7 +65,8 @@ public sealed class RealtimeModel : IVoiceModel
             return Message(received) is not { } message || receive(message);
         }
 
-        receive(new ModelMessage(new ModelClosed(_socket.Ending?.CloseCode, _socket.Ending?.CloseReason), default));
+        var reason = _socket.Ending is { Reason: SocketEndReason.Silent } ? ModelClosed.Silent : _socket.Ending?.CloseReason;
+        receive(new ModelMessage(new ModelClosed(_socket.Ending?.CloseCode, reason), default));
         return false;
     }
 

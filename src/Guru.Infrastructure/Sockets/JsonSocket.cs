@@ -237,7 +237,7 @@ public sealed class JsonSocket : IAsyncDisposable
         var heard = Interlocked.Exchange(ref _heard, value: false) || Volatile.Read(ref _side) == Free;
         if (!heard && _pinged)
         {
-            Lose(SocketEndReason.Lost);
+            Lose(SocketEndReason.Silent);
             return;
         }
 

@@ -29,6 +29,9 @@ public enum SocketEndReason
     /// <summary>The connection broke, or the protocol was broken on it.</summary>
     Lost,
 
+    /// <summary>The other side sent nothing for so long that it was pinged, and did not answer that either.</summary>
+    Silent,
+
     /// <summary>A message outgrew its bound.</summary>
     MessageTooBig,
 

@@ -34,6 +34,9 @@ public sealed record RealtimeFaults
     /// <summary>The same, from where the caller's turn with this number was noticed, from 1.</summary>
     public int? MuteAtTurn { get; init; }
 
+    /// <summary>The same, from the end of this response on, from 1.</summary>
+    public int? MuteAfterResponse { get; init; }
+
     /// <summary>In place of the audio delta with this number, from 1, counted over the session, its response says nothing more.</summary>
     public int? StallAtDelta { get; init; }
 

@@ -392,6 +392,12 @@ public sealed partial class RealtimeSession
         var usage = generation.Output.Count == 0 && status != "completed" ? null : Usage(generation);
         StopWhenPlayed(generation);
         Send("response.done", new JsonObject { ["response"] = Describe(generation, status, details, usage) });
+        if (generation.Number == _options.Faults.MuteAfterResponse)
+        {
+            BreakOff(ServerMessageKind.Mute);
+            return;
+        }
+
         if (generation.Number % 2 == 0)
         {
             SendRateLimits();

@@ -222,6 +222,7 @@ public static partial class ScenarioFile
                 ResetAtDelta = given.Integer("resetAtDelta"),
                 MuteAtDelta = given.Integer("muteAtDelta"),
                 MuteAtTurn = given.Integer("muteAtTurn"),
+                MuteAfterResponse = given.Integer("muteAfterResponse"),
                 StallAtDelta = given.Integer("stallAtDelta"),
                 SlowFromResponse = given.Integer("slowFromResponse"),
                 FailResponses = Failures(given),

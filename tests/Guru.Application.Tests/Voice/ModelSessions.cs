@@ -98,6 +98,29 @@ public sealed class ModelSessions
     }
 
     [Fact]
+    public void That_answer_no_ping_between_turns_are_replaced_by_one_that_says_so_since_the_caller_may_have_spoken()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Closes(reason: ModelClosed.Silent);
+        call.Model.IsReady();
+
+        call.Asked.ShouldBe(["greeting", "continue"]);
+    }
+
+    [Fact]
+    public void That_answer_no_ping_while_the_caller_speaks_leave_the_turn_to_the_next_one_which_answers_it_and_nothing_else()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(700);
+        call.Model.Closes(reason: ModelClosed.Silent);
+        call.Model.IsReady();
+
+        call.Decisions.OfType<RewindCaller>().ShouldHaveSingleItem();
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
     public void That_drop_between_turns_are_replaced_in_silence()
     {
         var call = PhoneCall.Greeted();

@@ -367,7 +367,7 @@ internal sealed class ModelSide(PhoneCall call)
 
     public void Refuses(string code) => call.Happens(new ModelErrored(code, ClientEventId: null));
 
-    public void Closes(int? code = null) => call.Happens(new ModelClosed(code, Reason: null));
+    public void Closes(int? code = null, string? reason = null) => call.Happens(new ModelClosed(code, reason));
 }
 
 /// <summary>What the caller does, as the model's voice detection tells it.</summary>

@@ -126,7 +126,7 @@ public sealed class ReadingASocket : IAsyncLifetime
         await mute.GetStream().WriteAsync(
             "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"u8.ToArray());
 
-        (await ending.Task.WaitAsync(RawSockets.Patience)).ShouldBe(new SocketEnding(SocketEndReason.Lost));
+        (await ending.Task.WaitAsync(RawSockets.Patience)).ShouldBe(new SocketEnding(SocketEndReason.Silent));
     }
 
     [Fact]

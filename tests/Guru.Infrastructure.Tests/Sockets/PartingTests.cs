@@ -44,7 +44,7 @@ public sealed class AKeepAlive
         _time.Jump(Options.KeepAliveTimeout);
 
         (await read.WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
-        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Silent));
     }
 }
 

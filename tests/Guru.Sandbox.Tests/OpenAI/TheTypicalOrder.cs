@@ -221,6 +221,12 @@ public sealed class TheTypicalOrder
         answering.Of("response.output_audio.delta").Count.ShouldBe(2);
         answering.End.ShouldNotBeNull().Kind.ShouldBe(ServerMessageKind.Mute);
 
+        var done = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { MuteAfterResponse = 1 } });
+        done.Send(Greet);
+        done.Wait(10_000);
+        done.Of("response.done").Count.ShouldBe(1);
+        done.End.ShouldNotBeNull().Kind.ShouldBe(ServerMessageKind.Mute);
+
         var listening = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { MuteAtTurn = 1 } });
         listening.Say("bill-en");
         listening.Quiet(5_000);
