@@ -168,7 +168,15 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         changes.AppendTo(batch);
         try
         {
-            return (long)(await batch.ExecuteScalarAsync(cancellationToken))!;
+            // To the end, and not as a scalar: closing what is not read hides that it was cancelled or took too long, and then nothing is stored.
+            await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+            await reader.ReadAsync(cancellationToken);
+            var version = reader.GetInt64(0);
+            while (await reader.NextResultAsync(cancellationToken))
+            {
+            }
+
+            return version;
         }
         catch (PostgresException e) when (IsConflict(e))
         {
