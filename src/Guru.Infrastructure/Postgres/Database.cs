@@ -83,6 +83,7 @@ public sealed partial class Database : IAsyncDisposable
         Default(connection, "Maximum Pool Size", MostConnections);
         Default(connection, "Max Auto Prepare", MostPreparedStatements);
         Default(connection, "Auto Prepare Min Usages", 3);
+        Default(connection, "No Reset On Close", true); // Whoever sets something for a session sets it back.
         Default(connection, "Application Name", "guru");
         return new NpgsqlDataSourceBuilder(connection.ConnectionString) { Name = "guru" }.Build();
     }

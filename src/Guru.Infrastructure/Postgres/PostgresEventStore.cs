@@ -11,14 +11,17 @@ namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
 /// The event store in Marten's tables. An append is one batch, and so one transaction and one round trip: the events, then what
-/// the projections make of them.
+/// the projections make of them. While others are being written, those that come wait and share the next one.
 /// </summary>
-public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSerializer serializer, EventKeys keys, Projections projections)
-    : IEventStore
+public sealed class PostgresEventStore : IEventStore
 {
     private const int PageSize = 1_000;
 
     private const string AppendEvents = $"select guru.append_events($1, $2, $3, $4, $5, $6, $7) from (select {SqlBatch.Planning}) planning";
+
+    /// <summary>Several do not wait for long for what keeps one of them: they go alone then.</summary>
+    private const string AppendToStreams =
+        $"select guru.append_to_streams($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) from (select {SqlBatch.Planning}, set_config('lock_timeout', '200ms', true)) planning";
 
     private const string Conflict = "GU001";
     private const string KeyDestroyed = "GU002";
@@ -27,6 +30,18 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
 
     internal static readonly Histogram<double> AppendTime = Meter.CreateHistogram<double>(
         "guru.store.append.duration", unit: "s", description: "Time to append events to a stream, projections included.");
+
+    private readonly NpgsqlDataSource _dataSource;
+    private readonly EventSerializer _serializer;
+    private readonly EventKeys _keys;
+    private readonly Projections _projections;
+    private readonly AppendsTogether _appends;
+
+    public PostgresEventStore(NpgsqlDataSource dataSource, EventSerializer serializer, EventKeys keys, Projections projections)
+    {
+        (_dataSource, _serializer, _keys, _projections) = (dataSource, serializer, keys, projections);
+        _appends = new AppendsTogether(WriteAsync, TimeProvider.System);
+    }
 
     public async Task<long> AppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
@@ -45,7 +60,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         catch (PostgresException e) when (e.SqlState == KeyDestroyed)
         {
             // The caller was erased since the key was cached; what comes now goes under a new key.
-            keys.Forget();
+            _keys.Forget();
             return await TryAppendAsync(streamId, expected, owner, events, cancellationToken);
         }
         finally
@@ -80,7 +95,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     /// <summary>A page of a stream, so that nothing is read and decrypted that nobody looks at.</summary>
     internal async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, int limit, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(
+        await using var command = _dataSource.CreateCommand(
             """
             select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
             where stream_id = $1 and version >= $2 order by version limit $3
@@ -96,7 +111,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken)
     {
         // Marten leaves tombstones where an append of its own has failed.
-        await using var command = dataSource.CreateCommand(
+        await using var command = _dataSource.CreateCommand(
             """
             select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
             where seq_id > $1 and seq_id <= $2 and type <> 'tombstone' order by seq_id limit $3
@@ -111,7 +126,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     internal async Task<IReadOnlyList<StoredEvent>> ReadCallsAsync(
         long afterSequence, DateTimeOffset storedUpTo, int limit, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand(
+        await using var command = _dataSource.CreateCommand(
             """
             select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
             where seq_id > $1 and "timestamp" <= $2 and stream_id like 'call-%' and type <> 'tombstone' order by seq_id limit $3
@@ -132,8 +147,8 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         await using var appends = new NpgsqlBatch(connection) { Timeout = 0 };
         foreach (var (streamId, @event) in events)
         {
-            appends.BatchCommands.Add(Append(streamId, ExpectedVersion.Any, await serializer.WriteAsync(owner: null, [@event], cancellationToken)));
-            changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
+            appends.BatchCommands.Add(Append(streamId, ExpectedVersion.Any, await _serializer.WriteAsync(owner: null, [@event], cancellationToken)));
+            changes.Add(_projections.Project(new ProjectedEvent(streamId, @event)));
         }
 
         await appends.ExecuteNonQueryAsync(cancellationToken);
@@ -148,35 +163,21 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
     private async Task<long> TryAppendAsync(
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
-        WrittenEvents written;
-        var changes = new SqlBatch();
+        ReadyAppend append;
         try
         {
-            written = await serializer.WriteAsync(owner, events, cancellationToken);
-            foreach (var @event in events)
-            {
-                changes.Add(projections.Project(new ProjectedEvent(streamId, @event)));
-            }
+            var written = await _serializer.WriteAsync(owner, events, cancellationToken);
+            append = new ReadyAppend(
+                streamId, expected, owner, written, [.. events.SelectMany(@event => _projections.Project(new ProjectedEvent(streamId, @event)))]);
         }
         catch (Exception e) when (AreAtFault(e))
         {
             throw new EventsRefusedException(streamId, e.GetType().Name, e);
         }
 
-        await using var batch = dataSource.CreateBatch();
-        batch.BatchCommands.Add(Append(streamId, expected, written));
-        changes.AppendTo(batch);
         try
         {
-            // To the end, and not as a scalar: closing what is not read hides that it was cancelled or took too long, and then nothing is stored.
-            await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-            await reader.ReadAsync(cancellationToken);
-            var version = reader.GetInt64(0);
-            while (await reader.NextResultAsync(cancellationToken))
-            {
-            }
-
-            return version;
+            return await _appends.AppendAsync(append, cancellationToken);
         }
         catch (PostgresException e) when (IsConflict(e))
         {
@@ -186,6 +187,29 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
         {
             throw new EventsRefusedException(streamId, e.SqlState, e);
         }
+    }
+
+    private async Task<IReadOnlyList<long>> WriteAsync(IReadOnlyList<ReadyAppend> appends, CancellationToken cancellationToken)
+    {
+        var changes = new SqlBatch();
+        foreach (var append in appends.OrderBy(append => append.Expected.Value)) // What begins a call comes first, or rows of other calls would not go with its rows.
+        {
+            changes.Add(append.Changes);
+        }
+
+        await using var batch = _dataSource.CreateBatch();
+        batch.BatchCommands.Add(appends is [var one] ? Append(one.StreamId, one.Expected, one.Written) : Append(appends));
+        changes.AppendTo(batch);
+
+        // To the end, and not as a scalar: closing what is not read hides that it was cancelled or took too long, and then nothing is stored.
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        IReadOnlyList<long> versions = appends.Count == 1 ? [reader.GetInt64(0)] : reader.GetFieldValue<long[]>(0);
+        while (await reader.NextResultAsync(cancellationToken))
+        {
+        }
+
+        return versions;
     }
 
     private static NpgsqlBatchCommand Append(string streamId, ExpectedVersion expected, WrittenEvents written) =>
@@ -202,6 +226,29 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
                 Array(NpgsqlDbType.Uuid, written.KeyIds),
             },
         };
+
+    private static NpgsqlBatchCommand Append(IReadOnlyList<ReadyAppend> appends)
+    {
+        var events = appends
+            .SelectMany((append, place) => append.Written.Events.Select((@event, number) => (Place: place + 1, Number: number + 1, Event: @event)))
+            .ToList();
+        return new NpgsqlBatchCommand(AppendToStreams)
+        {
+            Parameters =
+            {
+                Array(NpgsqlDbType.Text, appends.Select(append => append.StreamId)),
+                Array(NpgsqlDbType.Bigint, appends.Select(append => append.Expected.Value)),
+                Array(NpgsqlDbType.Integer, appends.Select(append => append.Written.Events.Count)),
+                Array(NpgsqlDbType.Uuid, appends.SelectMany(append => append.Written.KeyIds).Distinct()),
+                Array(NpgsqlDbType.Integer, events.Select(e => e.Place)),
+                Array(NpgsqlDbType.Integer, events.Select(e => e.Number)),
+                Array(NpgsqlDbType.Uuid, events.Select(_ => Guid.CreateVersion7())),
+                Array(NpgsqlDbType.Text, events.Select(e => e.Event.Type.StoredName)),
+                Array(NpgsqlDbType.Jsonb, events.Select(e => e.Event.Json)),
+                Array(NpgsqlDbType.Text, events.Select(e => e.Event.Type.DotnetType)),
+            },
+        };
+    }
 
     private static NpgsqlParameter Array<T>(NpgsqlDbType type, IEnumerable<T> values) =>
         new() { Value = values.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | type };
@@ -231,7 +278,7 @@ public sealed class PostgresEventStore(NpgsqlDataSource dataSource, EventSeriali
             }
         }
 
-        var events = await serializer.OpenAsync(page, cancellationToken);
+        var events = await _serializer.OpenAsync(page, cancellationToken);
         return
         [
             .. rows.Zip(events, (row, opened) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, opened.Data) { Erased = opened.Erased }),

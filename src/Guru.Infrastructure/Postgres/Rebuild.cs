@@ -72,7 +72,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
         }
         finally
         {
-            await ScalarAsync(connection, $"select pg_advisory_unlock({Lock})", CancellationToken.None);
+            await ScalarAsync(connection, $"reset all; select pg_advisory_unlock({Lock})", CancellationToken.None);
         }
     }
 

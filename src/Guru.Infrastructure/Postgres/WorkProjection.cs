@@ -70,8 +70,10 @@ internal sealed class WorkProjection : IProjection
     /// <summary>What is recorded after the end of a call belongs in its summary.</summary>
     private static readonly SqlStatement LateFact = new(
         $"""
-        update guru.work w set round = w.round + 1, due_at = {Later}
-        from (select '{WorkItem.Summary}:' || call_sid as id, at + {LastFacts} as due_at from unnest($1, $2) as e (call_sid, at)) as excluded
+        update guru.work w set round = w.round + excluded.facts, due_at = {Later}
+        from (
+            select '{WorkItem.Summary}:' || call_sid as id, count(*) as facts, max(at) + {LastFacts} as due_at
+            from unnest($1, $2) as e (call_sid, at) group by call_sid) as excluded
         where w.id = excluded.id
         """,
         Text, TimestampTz);
@@ -124,7 +126,7 @@ internal sealed class WorkProjection : IProjection
         ],
         UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
-            new SqlCommand(LateFact, $"work/{callSid}", callSid, e.At),
+            new SqlCommand(LateFact, $"work/{callSid}/{e.UtteranceId}", callSid, e.At) { Reads = $"work/{callSid}" },
         ],
         _ => [],
     };
