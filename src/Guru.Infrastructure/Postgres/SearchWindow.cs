@@ -5,8 +5,8 @@ using NpgsqlTypes;
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
-/// How far back a search looks that wants only so many of the newest hits: at first over the days in which few utterances were recorded, then over as many
-/// as the hits there promise to be enough, at last over everything. The index of words knows the days, so what is older is left unread. How much was said
+/// How far back a search looks that wants only so many of the newest hits: at first over the days that are thought to be enough, then over as many
+/// as the hits there promise to be, at last over everything. The index of words knows the days, so what is older is left unread. How much was said
 /// in a day is known from the roll-ups; where they are behind, it is looked further back than need be.
 /// </summary>
 internal sealed class SearchWindow
@@ -31,10 +31,13 @@ internal sealed class SearchWindow
     private int _attempts;
     private long _utterances;
 
-    private SearchWindow(IReadOnlyList<(DateOnly Day, long Utterances)> days, DateOnly newest, DateOnly last, DateTimeOffset? oldest) =>
-        (_days, _newest, _last, _oldest) = (days, newest, last, oldest);
+    private SearchWindow(IReadOnlyList<(DateOnly Day, long Utterances)> days, DateOnly newest, DateOnly last, DateTimeOffset? oldest, double onRecord) =>
+        (_days, _newest, _last, _oldest, OnRecord) = (days, newest, last, oldest, onRecord);
 
-    public static SearchWindow Everything => new([], default, default, oldest: null);
+    public static SearchWindow Everything => new([], default, default, oldest: null, onRecord: 0);
+
+    /// <summary>How many utterances there are about; 0 where that is not known.</summary>
+    public double OnRecord { get; }
 
     /// <summary>The beginning of a day; null: over everything.</summary>
     public DateTimeOffset? From { get; private set; }
@@ -46,7 +49,9 @@ internal sealed class SearchWindow
     {
         await using var batch = new NpgsqlBatch(connection) { BatchCommands = { Asking(range, end) } };
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        return await ReadAsync(reader, range, end, fewUtterances, cancellationToken);
+        var window = await ReadAsync(reader, range, end, cancellationToken);
+        window.Take(fewUtterances);
+        return window;
     }
 
     /// <summary>What is to be asked before.</summary>
@@ -62,21 +67,22 @@ internal sealed class SearchWindow
         query.And("dimension = 'none' and period = 'day'");
         return query.InBatch(
             $"""
-            (select max(at), 0 from guru.utterances)
+            select (select max(at) from guru.utterances), (select reltuples::bigint from pg_class where oid = 'guru.utterances'::regclass)
             union all
             (select starts, turns from guru.call_rollups {query.Where} order by starts desc limit {MostDays})
             """);
     }
 
-    /// <param name="utterances">Among so many it is looked first.</param>
-    public static async Task<SearchWindow> ReadAsync(
-        NpgsqlDataReader reader, TimeRange range, DateTimeOffset? end, double utterances, CancellationToken cancellationToken)
+    /// <returns>Over everything, until it is told among how many utterances it is to be looked.</returns>
+    public static async Task<SearchWindow> ReadAsync(NpgsqlDataReader reader, TimeRange range, DateTimeOffset? end, CancellationToken cancellationToken)
     {
         await reader.ReadAsync(cancellationToken);
         if (reader.IsDBNull(0))
         {
             return Everything;
         }
+
+        var onRecord = Math.Max(0, reader.GetInt64(1));
 
         // It may have become the next day meanwhile.
         var (newest, days) = (DayOf(reader.GetFieldValue<DateTimeOffset>(0)).AddDays(1), new List<(DateOnly, long)>());
@@ -85,9 +91,7 @@ internal sealed class SearchWindow
             days.Add((DayOf(reader.GetFieldValue<DateTimeOffset>(0)), reader.GetInt64(1)));
         }
 
-        var window = new SearchWindow(days, newest, Earlier(newest, Earlier(DayOf(range.To), DayOf(end))), range.From);
-        window.Take(utterances);
-        return window;
+        return new SearchWindow(days, newest, Earlier(newest, Earlier(DayOf(range.To), DayOf(end))), range.From, onRecord);
     }
 
     /// <summary>Looks further back, since only so many were found of those that are wanted.</summary>
@@ -118,7 +122,8 @@ internal sealed class SearchWindow
         return $"guru.days_of({utterances}.at) && {query.Parameter(days.ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Integer)}";
     }
 
-    private void Take(double utterances)
+    /// <summary>Looks over the newest days that hold so many, if those are not too many.</summary>
+    public void Take(double utterances)
     {
         _utterances = 0;
         From = null;

@@ -76,11 +76,11 @@ internal sealed class TextSearch
     {
         var words = unheard ? $"{utterances}.unheard_words" : $"{utterances}.words";
         var queries = _readings.Select(reading => reading.Query is { } text ? $"{query.Text(text)}::tsquery" : "null::tsquery").ToList();
-        var known = _readings.Where(reading => reading.Query is not null).Select(reading => $"({reading.Query})").ToList();
-        if (known.Count == 0 || _readings.Count == 1)
+        var foundByAny = FoundByAny(query, utterances, unheard);
+        if (_readings.Count == 1)
         {
             own = queries[0];
-            return known.Count == 0 ? "false" : $"{words} @@ {own}";
+            return foundByAny;
         }
 
         // As a case, which the planner takes to hold for half of the rows; a comparison with what it cannot foresee it takes to hold for hardly any.
@@ -92,7 +92,17 @@ internal sealed class TextSearch
                 : $"when {utterances}.search_language = any ({languages[index]}) then {of(queries[index])}"))} end)
             """;
         own = ByLanguage(one => one);
-        return $"{words} @@ {query.Text(string.Join(" | ", known))}::tsquery and {ByLanguage(one => $"{words} @@ {one}")}";
+        return $"{foundByAny} and {ByLanguage(one => $"{words} @@ {one}")}";
+    }
+
+    /// <summary>Whether words have to follow each other. The planner takes them for words that have nothing to do with each other, and so for much rarer than they are.</summary>
+    public bool HasPhrases => _readings.Any(reading => reading.Query?.Contains("' <", StringComparison.Ordinal) ?? false);
+
+    /// <summary>What any language finds; how much that is the planner can foresee.</summary>
+    public string FoundByAny(SqlQuery query, string utterances, bool unheard)
+    {
+        var known = _readings.Where(reading => reading.Query is not null).Select(reading => $"({reading.Query})").ToList();
+        return known.Count == 0 ? "false" : $"{utterances}.{(unheard ? "unheard_words" : "words")} @@ {query.Text(string.Join(" | ", known))}::tsquery";
     }
 
     /// <summary>The configuration of a row's language.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Encodings.Web;
+using System.Text.Json;
 using Guru.Application.Transcripts;
 using Guru.Domain.Calls;
 using Npgsql;
@@ -26,6 +27,12 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
 
     private const int MostRemembered = 1_000;
 
+    /// <summary>Of so many times as few utterances there may be a window smaller than all.</summary>
+    private const int LeastForeseen = 3;
+
+    /// <summary>Where fewer hits are found than the planner foresaw, all has to be looked at again.</summary>
+    private const double MoreThanForeseen = 1.25;
+
     private static readonly HtmlEncoder Encoder = HtmlEncoder.Create(System.Text.Unicode.UnicodeRanges.All);
 
     /// <summary>Among how many of the newest utterances a search found enough when it was made last: it begins with as many when it is made again.</summary>
@@ -37,18 +44,20 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         var after = cursor is null ? null : SearchCursor.Parse(cursor);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         var (text, window) = await ReadAsync(connection, search, after, cancellationToken);
+        window.Take(
+            _enough.TryGet(Everywhen(search), out var enough) ? enough
+            : window.OnRecord > LeastForeseen * fewUtterances && !text.HasPhrases ? await ForeseenAsync(connection, text, search, window.OnRecord, cancellationToken)
+            : fewUtterances);
         while (true)
         {
             var (page, found, oldest) = await SearchAsync(connection, text, search, window, limit, after, cancellationToken);
-            if (found > ITranscriptQueries.MostHits)
+            if (found > ITranscriptQueries.MostHits || window.From is null)
             {
-                _enough.Set(Everywhere(search), window.UtterancesSince(oldest!.Value));
-                return page;
-            }
+                if (search.At == default && HasWindow(search))
+                {
+                    _enough.Set(search, found > ITranscriptQueries.MostHits ? window.UtterancesSince(oldest!.Value) : double.PositiveInfinity);
+                }
 
-            if (window.From is null)
-            {
-                _enough.Set(Everywhere(search), double.PositiveInfinity);
                 return page;
             }
 
@@ -56,29 +65,49 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         }
     }
 
-    private static TranscriptSearch Everywhere(TranscriptSearch search) => search with { At = default };
+    private static bool HasWindow(TranscriptSearch search) => search.CallSid is null && search.CallerId is null;
+
+    private static TranscriptSearch Everywhen(TranscriptSearch search) => search with { At = default };
 
     /// <summary>What is to be known before the search itself, in one go.</summary>
-    private async Task<(TextSearch Text, SearchWindow Window)> ReadAsync(
+    private static async Task<(TextSearch Text, SearchWindow Window)> ReadAsync(
         NpgsqlConnection connection, TranscriptSearch search, SearchPlace? after, CancellationToken cancellationToken)
     {
         await using var batch = new NpgsqlBatch(connection) { BatchCommands = { TextSearch.Asking(search.Query, Projections.LiveSchema, search.Language) } };
-        var hasWindow = search.CallSid is null && search.CallerId is null;
-        if (hasWindow)
+        if (HasWindow(search))
         {
             batch.BatchCommands.Add(SearchWindow.Asking(search.At, after?.Newest.At));
         }
 
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         var text = await TextSearch.ReadAsync(reader, cancellationToken);
-        if (!hasWindow)
-        {
-            return (text, SearchWindow.Everything);
-        }
-
         await reader.NextResultAsync(cancellationToken);
-        var utterances = _enough.TryGet(Everywhere(search), out var enough) ? enough : fewUtterances;
-        return (text, await SearchWindow.ReadAsync(reader, search.At, after?.Newest.At, utterances, cancellationToken));
+        return (text, HasWindow(search) ? await SearchWindow.ReadAsync(reader, search.At, after?.Newest.At, cancellationToken) : SearchWindow.Everything);
+    }
+
+    /// <summary>Among how many utterances the planner thinks enough hits to be.</summary>
+    private static async Task<double> ForeseenAsync(
+        NpgsqlConnection connection, TextSearch text, TranscriptSearch search, double onRecord, CancellationToken cancellationToken)
+    {
+        var query = new SqlQuery();
+        query.And(text.FoundByAny(query, "u", search.Unheard));
+        AddConditions(query, search);
+        await using var command = query.On(connection, $"explain (format json) select from guru.utterances u {query.Where}");
+        using var plan = JsonDocument.Parse((string)(await command.ExecuteScalarAsync(cancellationToken))!);
+        var hits = plan.RootElement[0].GetProperty("Plan").GetProperty("Plan Rows").GetDouble();
+        return MoreThanForeseen * (ITranscriptQueries.MostHits + 1) / Math.Max(hits, 1) * onRecord;
+    }
+
+    /// <summary>But for the words, the time and the calls.</summary>
+    private static void AddConditions(SqlQuery query, TranscriptSearch search)
+    {
+        query.AndOneOf("u.speaker", search.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
+        query.AndOneOf("u.agent", search.Agent is { } agent ? [agent] : []);
+        query.AndOneOf("u.search_language", search.Language is { } language ? [language] : []);
+        if (search.Interrupted is { } interrupted)
+        {
+            query.And($"u.interrupted = {query.Parameter(interrupted, NpgsqlDbType.Boolean)}");
+        }
     }
 
     /// <returns>The page, which is empty where too few hits were found in the window; how many there were, and when the oldest of them was recorded.</returns>
@@ -92,16 +121,9 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
             query.And(window.Condition(query, "u"));
         }
 
-        query.AndOneOf("u.speaker", search.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
-        query.AndOneOf("u.agent", search.Agent is { } agent ? [agent] : []);
-        query.AndOneOf("u.search_language", search.Language is { } language ? [language] : []);
+        AddConditions(query, search);
         query.AndOneOf("u.call_sid", search.CallSid is { } callSid ? [callSid.Value] : []);
         query.AndWithin("u.at", search.At);
-        if (search.Interrupted is { } interrupted)
-        {
-            query.And($"u.interrupted = {query.Parameter(interrupted, NpgsqlDbType.Boolean)}");
-        }
-
         if (search.CallerId is { } callerId)
         {
             query.And($"u.call_sid in (select c.call_sid from guru.calls c where c.caller_id = {query.Text(callerId.Value)})");

@@ -249,6 +249,8 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
             if (day > 10)
             {
                 await _database.LookingBackAsync(fewUtterances: 10); // Adds the days up.
+                await using var analyze = _database.DataSource.CreateCommand("analyze guru.utterances");
+                await analyze.ExecuteNonQueryAsync();
                 await SearchedAlikeAsync();
                 await SearchedAlikeAsync();
             }
@@ -260,9 +262,12 @@ public sealed class SearchTests(PostgresFixture postgres) : IAsyncLifetime
             {
                 var search = new TranscriptSearch(TextQuery.Parse(query));
                 var expected = await new TranscriptQueries(_database.DataSource).SearchAsync(search, 200, cursor: null, default);
-                var page = await again.SearchAsync(search, 200, cursor: null, default);
-                page.Items.ShouldBe(expected.Items, query);
-                (page.Next, page.Truncated).ShouldBe((expected.Next, expected.Truncated), query);
+                foreach (var queries in (TranscriptQueries[])[again, new TranscriptQueries(_database.DataSource, fewUtterances: 10)]) // The other goes by what the planner foresees.
+                {
+                    var page = await queries.SearchAsync(search, 200, cursor: null, default);
+                    page.Items.ShouldBe(expected.Items, query);
+                    (page.Next, page.Truncated).ShouldBe((expected.Next, expected.Truncated), query);
+                }
             }
         }
     }
