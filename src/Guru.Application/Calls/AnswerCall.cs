@@ -2,7 +2,9 @@ using FluentValidation;
 using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Application.Voice;
+using Guru.Domain;
 using Guru.Domain.Agents;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -34,6 +36,7 @@ public sealed partial class AnswerCallHandler(
     IEventStore store,
     CallerNames callers,
     CallerMemory memory,
+    IPersonalKeys keys,
     Switchboard switchboard,
     AgentCatalog agents,
     CallingTerms terms,
@@ -42,6 +45,8 @@ public sealed partial class AnswerCallHandler(
     TimeProvider time,
     ILogger<AnswerCallHandler> logger) : IRequestHandler<AnswerCall, CallAnswer>
 {
+    /// <summary>What the events of a call's start hold.</summary>
+    private static readonly PersonalDataKind[] Kinds = [PersonalDataKind.Contact, PersonalDataKind.Transcript];
 
     public async Task<CallAnswer> Handle(AnswerCall request, CancellationToken cancellationToken)
     {
@@ -69,7 +74,7 @@ public sealed partial class AnswerCallHandler(
                 CallMeter.Started();
             }
         }
-        catch (Exception error) when (error is not Domain.RuleException && !cancellationToken.IsCancellationRequested)
+        catch (Exception error) when (error is not RuleException && !cancellationToken.IsCancellationRequested)
         {
             LogNotStored(callSid, error.GetType().Name);
             return new SayAndHangUp(FixedSentence.TryAgain, Language: null);
@@ -90,11 +95,11 @@ public sealed partial class AnswerCallHandler(
         return new ConnectStream(callSid, address.Value, streamToken, log.State.Language, rules.Value.SayBeforeConnect) { TellsOfRecording = switchboard.Records };
     }
 
-    /// <summary>Nearly everybody's id is their own: what is known under it is read while that is looked up.</summary>
+    /// <summary>Nearly everybody's id is their own: what is known under it, and the keys for it, are fetched while that is looked up.</summary>
     private async Task<(CallerId CallerId, Remembered Known)> KnownAsync(CallerId id, CallSid callSid, CancellationToken cancellationToken)
     {
         var (owner, own) = (callers.OfAsync(id, cancellationToken), OfAsync(id));
-        await Task.WhenAll(owner, own);
+        await Task.WhenAll(owner, own, keys.PrepareAsync(id, time.GetUtcNow(), Kinds, cancellationToken));
         return await owner == id ? (id, await own) : (await owner, await OfAsync(await owner));
 
         Task<Remembered> OfAsync(CallerId callerId) => memory.OfAsync(callerId, entry => entry.CallSid == callSid.Value, cancellationToken);

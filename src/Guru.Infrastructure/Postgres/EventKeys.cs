@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Guru.Application.Privacy;
 using Guru.Domain;
 using Guru.Domain.Callers;
 using Npgsql;
@@ -7,7 +8,11 @@ using NpgsqlTypes;
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>What one key protects: one caller's data of one kind in one month (its first day, UTC).</summary>
-internal readonly record struct KeyScope(CallerId CallerId, PersonalDataKind Kind, DateOnly Month);
+internal readonly record struct KeyScope(CallerId CallerId, PersonalDataKind Kind, DateOnly Month)
+{
+    public static KeyScope Of(CallerId callerId, PersonalDataKind kind, DateTimeOffset at) =>
+        new(callerId, kind, new DateOnly(at.UtcDateTime.Year, at.UtcDateTime.Month, 1));
+}
 
 internal sealed record EventKey(Guid Id, KeyScope Scope, byte[] Bytes);
 
@@ -15,13 +20,16 @@ internal sealed record EventKey(Guid Id, KeyScope Scope, byte[] Bytes);
 /// The keys of personal data, made on demand and cached. Writers may use a cached key for as long as they like, since the
 /// append checks that it still exists; readers ask again after a minute, so that an erased caller is soon erased everywhere.
 /// </summary>
-public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time)
+public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : IPersonalKeys
 {
     private const int MostCached = 20_000;
     private static readonly TimeSpan ReadAgainAfter = TimeSpan.FromMinutes(1);
 
     private readonly BoundedCache<KeyScope, EventKey> _byScope = new(MostCached);
     private readonly BoundedCache<Guid, (EventKey Key, long Seen)> _byId = new(MostCached);
+
+    public Task PrepareAsync(CallerId callerId, DateTimeOffset at, IReadOnlyCollection<PersonalDataKind> kinds, CancellationToken cancellationToken) =>
+        ForWritingAsync([.. kinds.Select(kind => KeyScope.Of(callerId, kind, at))], cancellationToken).AsTask();
 
     /// <summary>The keys for writing; those that do not exist are made, by whichever node is first.</summary>
     internal async ValueTask<IReadOnlyDictionary<KeyScope, EventKey>> ForWritingAsync(

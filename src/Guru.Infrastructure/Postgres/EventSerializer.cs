@@ -121,14 +121,8 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
         return stored;
     }
 
-    private static KeyScope ScopeOf(CallerId? owner, EventType type, PersonalMember member, object @event)
-    {
-        var at = type.At(@event).UtcDateTime;
-        return new KeyScope(
-            owner ?? throw new ArgumentException($"{type.Name} holds personal data, so its owner must be given.", nameof(owner)),
-            member.Kind,
-            new DateOnly(at.Year, at.Month, 1));
-    }
+    private static KeyScope ScopeOf(CallerId? owner, EventType type, PersonalMember member, object @event) => KeyScope.Of(
+        owner ?? throw new ArgumentException($"{type.Name} holds personal data, so its owner must be given.", nameof(owner)), member.Kind, type.At(@event));
 
     private IParsedEvent Parse(RawEvent raw)
     {

@@ -15,8 +15,7 @@ internal sealed class PostgresCallTraces(NpgsqlDataSource dataSource, EventKeys 
 
     public async Task KeepAsync(KeptTrace trace, DateTimeOffset oldest, CancellationToken cancellationToken)
     {
-        var month = trace.StartedAt.UtcDateTime;
-        var scope = new KeyScope(trace.CallerId, PersonalDataKind.Transcript, new DateOnly(month.Year, month.Month, 1));
+        var scope = KeyScope.Of(trace.CallerId, PersonalDataKind.Transcript, trace.StartedAt);
         var key = (await keys.ForWritingAsync([scope], cancellationToken))[scope];
         await using var batch = dataSource.CreateBatch();
 

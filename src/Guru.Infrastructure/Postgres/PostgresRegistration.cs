@@ -24,6 +24,7 @@ public static class PostgresRegistration
         services.AddSingleton(prices);
         services.AddSingleton(Projections.Live(prices));
         services.AddSingleton(_ => new EventKeys(database.DataSource, TimeProvider.System));
+        services.AddSingleton<IPersonalKeys>(provider => provider.GetRequiredService<EventKeys>());
         services.AddSingleton<EventSerializer>();
         services.AddSingleton<PostgresEventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());

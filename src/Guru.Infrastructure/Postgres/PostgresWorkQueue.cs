@@ -166,8 +166,7 @@ internal sealed class PostgresWorkQueue(NpgsqlDataSource dataSource, EventKeys k
 
     private async Task<EventKey> KeyAsync(CallerId callerId, CancellationToken cancellationToken)
     {
-        var now = time.GetUtcNow().UtcDateTime;
-        var scope = new KeyScope(callerId, PersonalDataKind.Message, new DateOnly(now.Year, now.Month, 1));
+        var scope = KeyScope.Of(callerId, PersonalDataKind.Message, time.GetUtcNow());
         return (await keys.ForWritingAsync([scope], cancellationToken))[scope];
     }
 

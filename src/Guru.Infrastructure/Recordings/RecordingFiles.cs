@@ -33,8 +33,7 @@ internal sealed partial class RecordingFiles(
 
     public async Task<IRecordingPart> BeginAsync(RecordedStream stream, CancellationToken cancellationToken)
     {
-        var month = stream.StartedAt.UtcDateTime;
-        var scope = new KeyScope(stream.CallerId, PersonalDataKind.Recording, new DateOnly(month.Year, month.Month, 1));
+        var scope = KeyScope.Of(stream.CallerId, PersonalDataKind.Recording, stream.StartedAt);
         var key = (await keys.ForWritingAsync([scope], cancellationToken))[scope];
         return new FilePart(this, stream, key);
     }

@@ -1,5 +1,6 @@
 using Guru.Application.Calls;
 using Guru.Application.Voice;
+using Guru.Domain;
 using Guru.Domain.Calls;
 using Shouldly;
 
@@ -7,6 +8,20 @@ namespace Guru.Application.Tests.Voice;
 
 public sealed class CallsOnTheSwitchboard
 {
+    [Fact]
+    public async Task While_a_caller_is_looked_up_their_keys_are_fetched()
+    {
+        var house = new House();
+        house.Known.Waits = house.Keys.Asked.Task;
+        house.Keys.Waits = house.Known.Asked.Task;
+
+        await house.AnswersAsync().WaitAsync(TimeSpan.FromSeconds(20));
+
+        var (caller, kinds) = await house.Keys.Asked.Task;
+        caller.ShouldBe(house.Store.Of<CallStarted>().ShouldHaveSingleItem().CallerId);
+        kinds.ShouldBe([PersonalDataKind.Contact, PersonalDataKind.Transcript]);
+    }
+
     [Fact]
     public async Task Are_carried_from_the_greeting_to_the_hang_up()
     {

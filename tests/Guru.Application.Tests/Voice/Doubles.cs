@@ -5,8 +5,10 @@ using System.Threading.Channels;
 using Guru.Application.Callers;
 using Guru.Application.Calling;
 using Guru.Application.Calls;
+using Guru.Application.Privacy;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
+using Guru.Domain;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 
@@ -305,6 +307,21 @@ internal sealed class MemoryStore : IEventStore
         {
             throw new IOException("The database is away.");
         }
+    }
+}
+
+/// <summary>Remembers what it was asked to prepare.</summary>
+internal sealed class ScriptedKeys : IPersonalKeys
+{
+    /// <summary>What the answer waits for.</summary>
+    public Task Waits { get; set; } = Task.CompletedTask;
+
+    public TaskCompletionSource<(CallerId Caller, IReadOnlyCollection<PersonalDataKind> Kinds)> Asked { get; } = new();
+
+    public Task PrepareAsync(CallerId callerId, DateTimeOffset at, IReadOnlyCollection<PersonalDataKind> kinds, CancellationToken cancellationToken)
+    {
+        Asked.TrySetResult((callerId, kinds));
+        return Waits.WaitAsync(cancellationToken);
     }
 }
 

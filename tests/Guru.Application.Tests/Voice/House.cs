@@ -64,6 +64,8 @@ internal sealed class House
 
     public CallerNames Callers => new(Store, Aliases, _secret, Time);
 
+    public ScriptedKeys Keys { get; } = new();
+
     public MemoryTemplates Templates { get; } = new();
 
     public RecordingSettings RecordingSettings { get; } = new();
@@ -95,7 +97,7 @@ internal sealed class House
     public ScriptedModel Model => Dialer.Models[^1];
 
     public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111") =>
-        new AnswerCallHandler(Store, Callers, Memory, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
+        new AnswerCallHandler(Store, Callers, Memory, Keys, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
     public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>

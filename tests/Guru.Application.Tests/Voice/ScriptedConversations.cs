@@ -8,7 +8,18 @@ internal sealed class ScriptedConversations : IConversationQueries
 {
     public Memory Memory { get; set; } = Memory.None;
 
-    public Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken) => Task.FromResult(Memory);
+    /// <summary>What the answer waits for.</summary>
+    public Task Waits { get; set; } = Task.CompletedTask;
+
+    /// <summary>Done when a caller is looked up.</summary>
+    public TaskCompletionSource Asked { get; } = new();
+
+    public async Task<Memory> RememberAsync(CallerId callerId, int most, CancellationToken cancellationToken)
+    {
+        Asked.TrySetResult();
+        await Waits.WaitAsync(cancellationToken);
+        return Memory;
+    }
 
     public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => throw new NotSupportedException();
 

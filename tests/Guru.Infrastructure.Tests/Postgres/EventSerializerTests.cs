@@ -73,6 +73,18 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
     }
 
     [Fact]
+    public async Task Keys_that_were_prepared_are_those_that_what_comes_is_sealed_under()
+    {
+        await _database.Keys.PrepareAsync(Maria, March, [PersonalDataKind.Contact, PersonalDataKind.Transcript], default);
+        var prepared = await _database.RowsAsync("select kind, key_id from guru_keys.keys order by 1");
+
+        await AppendAsync(Maria, Started("+15550100001"), Said("one", "one"));
+
+        (await _database.RowsAsync("select kind, key_id from guru_keys.keys order by 1")).ShouldBe(prepared);
+        prepared.Select(row => row.Split('\t')[0]).ShouldBe(["contact", "transcript"]);
+    }
+
+    [Fact]
     public async Task Nodes_that_need_the_same_key_first_share_one()
     {
         var nodes = Enumerable.Range(0, 10).Select(_ => _database.AnotherNode()).ToList();
