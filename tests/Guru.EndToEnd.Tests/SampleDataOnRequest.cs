@@ -32,6 +32,14 @@ public sealed class SampleDataOnRequest : IDisposable
             await using var count = database.DataSource.CreateCommand(
                 $"select count(*) from guru.calls where starts_with(call_sid, '{SampleCalls.SidPrefix}') and coalesce(node, '{SampleCalls.Node}') = '{SampleCalls.Node}'");
             (await count.ExecuteScalarAsync()).ShouldBe((long)Calls);
+            await using var work = database.DataSource.CreateCommand("select (select count(*) from guru.work), (select version from guru.read_models)");
+            await using (var row = await work.ExecuteReaderAsync())
+            {
+                await row.ReadAsync();
+                row.GetInt64(0).ShouldBe(0, "Nobody is written to because of invented calls, and none is summed up.");
+                row.GetString(1).ShouldBe(services.GetRequiredService<Projections>().Version);
+            }
+
             var sid = CallSid.Parse("CA0000000000000000000000000000beef");
             await services.GetRequiredService<IEventStore>().AppendAsync(
                 Call.StreamId(sid), ExpectedVersion.None, owner: null, [new CallEnded(CallEndReason.CallerHungUp, DateTimeOffset.UnixEpoch)], CancellationToken.None);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
@@ -58,6 +59,42 @@ public sealed class Stopping
             using var answer = await http.GetAsync(new Uri("/health/ready", UriKind.Relative), limit.Token);
             return answer.StatusCode;
         }
+    }
+
+    [Fact]
+    public async Task A_guru_that_is_asked_to_stop_while_it_starts_leaves_no_database_running()
+    {
+        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
+        await using var twilio = await TwilioStandIn.StartAsync();
+        var folder = Directory.CreateTempSubdirectory("guru-stopped-").FullName;
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var stop = new CancellationTokenSource();
+        var starting = GuruProcess.StartAsync(openAI, twilio, dataFolder: folder, cancellationToken: stop.Token);
+        int postmaster;
+        while (!TryFindPostmaster(folder, out postmaster))
+        {
+            starting.IsCompleted.ShouldBeFalse();
+            limit.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+
+        await stop.CancelAsync();
+
+        await Should.ThrowAsync<OperationCanceledException>(() => starting);
+        File.Exists($"/proc/{postmaster}/stat").ShouldBeFalse();
+        if (new DirectoryInfo(Path.Combine(folder, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { } elsewhere)
+        {
+            Directory.Delete(elsewhere.FullName, recursive: true);
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static bool TryFindPostmaster(string folder, out int pid)
+    {
+        pid = 0;
+        var file = new FileInfo(Path.Combine(folder, "postgres", "cluster", "postmaster.pid"));
+        return file.Exists && File.ReadLines(file.FullName).FirstOrDefault() is { Length: > 0 } line && int.TryParse(line, CultureInfo.InvariantCulture, out pid);
     }
 }
 

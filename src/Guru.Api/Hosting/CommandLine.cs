@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
@@ -35,10 +36,20 @@ internal static class CommandLine
 
     private static async Task<int> ServeAsync(CancellationToken cancellationToken)
     {
-        await using var host = await GuruHost.OpenAsync(Environment(), cancellationToken);
-        await host.App.StartAsync(cancellationToken);
-        await host.App.WaitForShutdownAsync(cancellationToken); // Not Run: what it disposes at its end is still needed for the last records.
-        return 0;
+        using var starting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var signals = new StartSignals(starting);
+        try
+        {
+            await using var host = await GuruHost.OpenAsync(Environment(), starting.Token);
+            await host.App.StartAsync(starting.Token);
+            signals.Dispose(); // From here on they are the host's.
+            await host.App.WaitForShutdownAsync(cancellationToken); // Not Run: what it disposes at its end is still needed for the last records.
+            return 0;
+        }
+        catch (OperationCanceledException) when (starting.IsCancellationRequested)
+        {
+            return 0; // Asked to stop before it had started.
+        }
     }
 
     private static async Task<int> RebuildAsync(CancellationToken cancellationToken)
@@ -114,5 +125,25 @@ internal static class CommandLine
         }
 
         return new ConfigurationBuilder().AddEnvironmentVariables().Build();
+    }
+
+    /// <summary>A signal while Guru starts, before its host listens to them, ends the start in good order: a PostgreSQL that it has started is stopped again.</summary>
+    private sealed class StartSignals : IDisposable
+    {
+        private readonly List<PosixSignalRegistration> _signals = [];
+
+        public StartSignals(CancellationTokenSource starting)
+        {
+            foreach (var signal in new[] { PosixSignal.SIGTERM, PosixSignal.SIGINT, PosixSignal.SIGQUIT })
+            {
+                _signals.Add(PosixSignalRegistration.Create(signal, context =>
+                {
+                    context.Cancel = true;
+                    starting.Cancel();
+                }));
+            }
+        }
+
+        public void Dispose() => _signals.ForEach(signal => signal.Dispose());
     }
 }

@@ -14,7 +14,10 @@ internal static class SampleDataCommand
     {
         using var loggers = LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Warning).AddConsole());
         await using var database = await Database.OpenAsync(settings.Database, loggers, cancellationToken);
-        await using var services = new ServiceCollection().AddEventStore(database, settings.Prices).BuildServiceProvider();
+
+        // Nobody is to be written to, and nothing to be summed up, because of them.
+        await using var services = new ServiceCollection()
+            .AddEventStore(database, settings.Prices).AddSingleton(Projections.WithoutWork(settings.Prices)).BuildServiceProvider();
         await using (var others = database.DataSource.CreateCommand("select exists (select 1 from events.mt_streams where not starts_with(id, $1))"))
         {
             others.Parameters.Add(new() { Value = $"call-{SampleCalls.SidPrefix}" });
@@ -27,6 +30,7 @@ internal static class SampleDataCommand
         // Another seed each day, so that a call that is there already is not told differently.
         var today = TimeProvider.System.GetUtcNow();
         var sample = new SampleCalls((int)(today.ToUnixTimeSeconds() / 86_400), today, Days, settings.Secret.Value.ToArray());
+        await services.GetRequiredService<Rebuild>().IsDueAsync(cancellationToken); // An empty database is marked as of this version.
         var store = services.GetRequiredService<IEventStore>();
         var stored = 0;
         foreach (var call in sample.TakeInOrder(calls))

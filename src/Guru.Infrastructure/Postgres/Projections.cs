@@ -47,6 +47,9 @@ public sealed class Projections
 
     public static Projections Live(PriceTable prices) => new(LiveSchema, prices, new WorkProjection());
 
+    /// <summary>The same for what calls for nothing to be done.</summary>
+    public static Projections WithoutWork(PriceTable prices) => new(LiveSchema, prices);
+
     /// <summary>The same read models in another schema.</summary>
     public Projections In(string schema) => new(schema, _prices);
 
