@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
@@ -70,8 +69,8 @@ public sealed class Stopping
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         using var stop = new CancellationTokenSource();
         var starting = GuruProcess.StartAsync(openAI, twilio, dataFolder: folder, cancellationToken: stop.Token);
-        int postmaster;
-        while (!TryFindPostmaster(folder, out postmaster))
+        var postmaster = Path.Combine(folder, "postgres", "cluster", "postmaster.pid"); // PostgreSQL's own, there for as long as it runs.
+        while (!File.Exists(postmaster))
         {
             starting.IsCompleted.ShouldBeFalse();
             limit.Token.ThrowIfCancellationRequested();
@@ -81,20 +80,13 @@ public sealed class Stopping
         await stop.CancelAsync();
 
         await Should.ThrowAsync<OperationCanceledException>(() => starting);
-        File.Exists($"/proc/{postmaster}/stat").ShouldBeFalse();
+        File.Exists(postmaster).ShouldBeFalse();
         if (new DirectoryInfo(Path.Combine(folder, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { } elsewhere)
         {
             Directory.Delete(elsewhere.FullName, recursive: true);
         }
 
         Directory.Delete(folder, recursive: true);
-    }
-
-    private static bool TryFindPostmaster(string folder, out int pid)
-    {
-        pid = 0;
-        var file = new FileInfo(Path.Combine(folder, "postgres", "cluster", "postmaster.pid"));
-        return file.Exists && File.ReadLines(file.FullName).FirstOrDefault() is { Length: > 0 } line && int.TryParse(line, CultureInfo.InvariantCulture, out pid);
     }
 }
 

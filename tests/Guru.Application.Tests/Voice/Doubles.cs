@@ -137,6 +137,10 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
 internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
 {
     private readonly ConcurrentQueue<ScriptedModel> _models = new();
+    private int _dials;
+
+    /// <summary>How many have begun. A test lets time pass behind it, or the clock may run ahead of a thread that has not come to dial yet.</summary>
+    public int Dials => _dials;
 
     public IReadOnlyList<ScriptedModel> Models => [.. _models];
 
@@ -148,6 +152,7 @@ internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
 
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _dials);
         if (Holds is { } held)
         {
             await held.Task.WaitAsync(cancellationToken);

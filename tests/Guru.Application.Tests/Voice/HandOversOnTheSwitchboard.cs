@@ -58,6 +58,7 @@ public sealed class HandOversOnTheSwitchboard
         var (line, model, call) = await house.OnTheLineAsync();
         house.Dialer.Holds = new TaskCompletionSource();
         HandsOff(model, "legal");
+        await ManualTime.UntilAsync(() => house.Dialer.Dials == 2);
         await house.Time.PassUntilAsync(() => model.Told.OfType<AnswerTool>().Any(answer => answer.Output.Contains("cannot be reached")));
         house.Dialer.Holds.SetResult();
         await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.IsDisposed);
@@ -98,6 +99,7 @@ public sealed class HandOversOnTheSwitchboard
         await ManualTime.UntilAsync(() => house.Store.Of<MediaStreamConnected>().Count == 1);
         house.Store.LosesAnswers = 3;
         HandsOff(model, "healthcare");
+        await ManualTime.UntilAsync(() => model.Told.OfType<CreateResponse>().Any(create => create.Purpose == "handOff"));
         await house.Time.PassUntilAsync(() => house.Store.Of<AgentHandedOff>().Count > 0 && house.Store.LosesAnswers < 3); // In how many appends the facts go depends on the machine.
         line.Stops();
         await call;
