@@ -57,6 +57,22 @@ public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixtu
     }
 
     [Fact]
+    public async Task Has_the_number_no_more_once_it_comes_with_another_id()
+    {
+        const string Number = "+15550600004";
+        const string Before = "US.13491208655300000004";
+        const string After = "US.13491208655300000005";
+        await WriteAsync("I am being evicted.", Before);
+        await WriteAsync("On Friday.", Number, Before);
+        await WriteAsync("I have a new number.", Number, After);
+
+        var (whoHadIt, whoHasIt) = (await CallerIdOfAsync(Before), await CallerIdOfAsync(After));
+        (await CallerIdOfAsync(Number)).ShouldBe(whoHasIt);
+        (await TextsAsync(whoHadIt)).ShouldBe(["I am being evicted.", "On Friday."]);
+        (await TextsAsync(whoHasIt)).ShouldBe(["I have a new number."]);
+    }
+
+    [Fact]
     public async Task Is_erased_under_both_with_what_was_written_before_they_were_known_to_be_one()
     {
         const string Number = "+15550600003";

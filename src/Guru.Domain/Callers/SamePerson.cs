@@ -17,9 +17,14 @@ public readonly record struct SamePerson(CallerId Caller, CallerId? Alias)
     public static SamePerson Of(CallerTies number, CallerTies id)
     {
         var (ofNumber, ofId) = (number.Owner ?? number.Id, id.Owner ?? id.Id);
-        if (ofNumber == ofId || number.Owner is not null || number.HasAliases)
+        if (ofNumber == ofId || number.HasAliases)
         {
             return new SamePerson(ofId, Alias: null);
+        }
+
+        if (number.Owner is not null)
+        {
+            return new SamePerson(ofId, number.Id); // Whose it was has it no more: whoever calls from it is not to be told what they said.
         }
 
         return (id.Owner is not null || id.IsKnown || id.HasAliases, number.IsKnown) switch

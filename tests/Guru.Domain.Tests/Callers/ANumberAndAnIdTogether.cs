@@ -9,6 +9,7 @@ public sealed class ANumberAndAnIdTogether
     private static readonly CallerId Number = CallerId.Parse(new string('1', 32));
     private static readonly CallerId Id = CallerId.Parse(new string('2', 32));
     private static readonly CallerId Other = CallerId.Parse(new string('3', 32));
+    private static readonly CallerId Third = CallerId.Parse(new string('4', 32));
 
     private static readonly Dictionary<string, (CallerTies Number, CallerTies Id, SamePerson Person)> Table = new(StringComparer.Ordinal)
     {
@@ -24,7 +25,8 @@ public sealed class ANumberAndAnIdTogether
         ["a person has a number under which somebody wrote before"] = (Known(Number), New(Id) with { Owner = Other }, new(Other, null)),
         ["a person known by the id has a number under which somebody wrote before"] = (Known(Number), Known(Id) with { HasAliases = true }, new(Id, null)),
         ["the number came with another id before"] = (Known(Number) with { HasAliases = true }, New(Id), new(Id, null)),
-        ["the number stands for another id"] = (New(Number) with { Owner = Other }, New(Id), new(Id, null)),
+        ["the number stood for another id"] = (New(Number) with { Owner = Other }, New(Id), new(Id, Number)),
+        ["the number stood for another id, and this one for somebody"] = (New(Number) with { Owner = Other }, New(Id) with { Owner = Third }, new(Third, Number)),
     };
 
     public static TheoryData<string> Cases => [.. Table.Keys];
