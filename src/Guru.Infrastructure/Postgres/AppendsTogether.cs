@@ -118,11 +118,11 @@ internal sealed class AppendsTogether(
     }
 
     /// <summary>
-    /// Whether one append may be at fault, and nothing is stored for sure: not where the connection is lost or the time is over, and not where the server lacks
-    /// something, is stopped or is out of order.
+    /// Whether one append may be at fault, if only by what it touches, such as a damaged page, and nothing is stored for sure: not where the connection is lost
+    /// or the time is over, and not where the server lacks something or is stopped.
     /// </summary>
     private static bool IsOfOne(Exception e) => e is PostgresException told
-        ? told.InvariantSeverity == "ERROR" && told.SqlState[..2] is not ("08" or "53" or "57" or "58" or "XX")
+        ? told.InvariantSeverity == "ERROR" && told.SqlState[..2] is not ("08" or "53" or "58")
         : e is not NpgsqlException;
 
     /// <summary>Within the lock: hands the free lanes to those that wait.</summary>

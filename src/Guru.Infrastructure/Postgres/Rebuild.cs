@@ -149,6 +149,11 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
                 await transaction.DisposeAsync();
                 await Task.Delay(BetweenLockAttempts, cancellationToken);
             }
+            catch
+            {
+                await transaction.DisposeAsync(); // Within one that has failed, the connection could not be put back to what others expect of it.
+                throw;
+            }
         }
     }
 

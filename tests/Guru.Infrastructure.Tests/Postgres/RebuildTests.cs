@@ -49,6 +49,39 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_rebuild_that_is_given_up_while_it_waits_leaves_its_connection_as_others_expect_it()
+    {
+        await AppendAsync(new RandomCalls(12).Take(5), []);
+        await using var other = await _database.DataSource.OpenConnectionAsync();
+        await using var reading = await other.BeginTransactionAsync();
+        await using (var read = new NpgsqlCommand("select count(*) from events.mt_streams", other, reading))
+        {
+            await read.ExecuteScalarAsync();
+        }
+
+        using var cancellation = new CancellationTokenSource();
+        var rebuild = _database.Rebuild.RebuildAsync(progress: null, cancellation.Token);
+        while (await _database.OneAsync("select exists (select 1 from pg_locks where relation = 'events.mt_streams'::regclass and not granted)") != "True")
+        {
+            rebuild.IsCompleted.ShouldBeFalse();
+        }
+
+        await cancellation.CancelAsync();
+
+        await Should.ThrowAsync<OperationCanceledException>(() => rebuild);
+        (await _database.OneAsync("select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")).ShouldBe("0");
+        foreach (var connection in await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => _database.DataSource.OpenConnectionAsync().AsTask())))
+        {
+            await using var owned = connection;
+            await using var shown = new NpgsqlCommand("select current_setting('synchronous_commit') || current_setting('enable_seqscan') || current_setting('plan_cache_mode')", connection);
+            (await shown.ExecuteScalarAsync()).ShouldBe("ononauto");
+        }
+
+        await reading.RollbackAsync();
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task A_rebuild_does_no_work_anew()
     {
         await AppendAsync(new RandomCalls(11).Take(20), new RandomConversations(11).Take(20));
