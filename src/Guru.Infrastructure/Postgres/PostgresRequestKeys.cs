@@ -19,6 +19,18 @@ internal sealed class PostgresRequestKeys(NpgsqlDataSource dataSource) : IReques
         {
             Parameters = { new() { Value = key }, new() { Value = content } },
         });
-        return (string?)await batch.ExecuteScalarAsync(cancellationToken);
+
+        // To the last result: before it, what was bound may still be rolled back.
+        string? bound = null;
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        do
+        {
+            while (await reader.ReadAsync(cancellationToken))
+            {
+                bound = reader.GetString(0);
+            }
+        }
+        while (await reader.NextResultAsync(cancellationToken));
+        return bound;
     }
 }
