@@ -43,10 +43,10 @@ public sealed partial class CallRecording : IAsyncDisposable
     private int _waiting;
     private volatile bool _closed;
 
-    /// <param name="startsAt">Where the stream begins on the call's clock.</param>
-    public CallRecording(IRecordingStore store, RecordedStream stream, string node, TimeSpan startsAt, TimeProvider time, ILogger logger)
+    /// <param name="now">What the call's clock shows.</param>
+    public CallRecording(IRecordingStore store, RecordedStream stream, string node, TimeSpan now, TimeProvider time, ILogger logger)
     {
-        (_store, _stream, _node, _startedAt, _time, _logger) = (store, stream, node, startsAt, time, logger);
+        (_store, _stream, _node, _startedAt, _time, _logger) = (store, stream, node, now, time, logger);
         _started = time.GetTimestamp();
         _stored = Task.Run(StoreAsync);
     }

@@ -18,9 +18,11 @@ public sealed class CallRecordings(
             return null;
         }
 
-        var startsAt = time.GetUtcNow() - zero;
-        startsAt = startsAt > TimeSpan.Zero ? startsAt : TimeSpan.Zero;
+        // From the stream's beginning, also where it waited to be admitted: what was said meanwhile is read now, and belongs there.
+        var startsAt = SinceZero(connectedAt);
         return new CallRecording(
-            store, new RecordedStream(call.CallSid, call.CallerId, streamSid, connectedAt, (long)startsAt.TotalMilliseconds), node, startsAt, time, logger);
+            store, new RecordedStream(call.CallSid, call.CallerId, streamSid, connectedAt, (long)startsAt.TotalMilliseconds), node, SinceZero(time.GetUtcNow()), time, logger);
+
+        TimeSpan SinceZero(DateTimeOffset at) => at > zero ? at - zero : TimeSpan.Zero;
     }
 }

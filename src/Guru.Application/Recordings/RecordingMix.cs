@@ -58,7 +58,13 @@ public sealed class RecordingMix(TimeSpan startsAt)
     public void Said(ReadOnlySpan<byte> audio, long timestampMs, TimeSpan at)
     {
         var now = AudioLength.ToBytes(at);
-        var place = _frames.Place(audio.Length, timestampMs, at).CallMs * AudioLength.BytesPerMs;
+        var frame = _frames.Place(audio.Length, timestampMs, at);
+        if (frame.EarlierMs > 0)
+        {
+            Earlier(frame.EarlierMs * AudioLength.BytesPerMs);
+        }
+
+        var place = frame.CallMs * AudioLength.BytesPerMs;
         if (place > now + Ahead)
         {
             return;
@@ -246,6 +252,14 @@ public sealed class RecordingMix(TimeSpan startsAt)
         var left = Math.Max(0, _caller.Length - bytes);
         _caller.AsSpan(Math.Min(bytes, _caller.Length)).CopyTo(_caller);
         _caller.AsSpan(left).Fill(Silence);
+    }
+
+    /// <summary>What is laid out of the caller belongs further left; what comes before the recording's beginning is not in it.</summary>
+    private void Earlier(int bytes)
+    {
+        Shift(bytes);
+        _callerUntil -= bytes;
+        _soonest += bytes;
     }
 
     /// <summary>Lays the agent's speech into the next bytes.</summary>

@@ -184,10 +184,10 @@ public sealed class CallReplay
                 _callMs = callMs + AudioLength.ToMs(frame);
                 return () =>
                 {
-                    _session.PlaceFrame(frame, timestampMs, now);
+                    var placed = _session.PlaceFrame(frame, timestampMs, now);
                     if (words[^1] == ".")
                     {
-                        _session.Appended(frame, callMs);
+                        _session.Appended(frame, placed.CallMs); // Where today's rules place it, or the session would have two opinions.
                     }
                 };
             case "a":

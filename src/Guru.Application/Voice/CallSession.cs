@@ -144,6 +144,11 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     public CallerFrame PlaceFrame(int bytes, long timestampMs, TimeSpan now)
     {
         var frame = _frames.Place(bytes, timestampMs, now);
+        if (frame.EarlierMs > 0)
+        {
+            _clock.Earlier(frame.EarlierMs);
+        }
+
         trace?.Placed(bytes, timestampMs, now, frame);
         return frame;
     }

@@ -37,6 +37,15 @@ public sealed class InputClock
         }
     }
 
+    /// <summary>All that was appended so far lies earlier on the call's clock than it was said to.</summary>
+    public void Earlier(long ms)
+    {
+        for (var index = 0; index < _anchors.Count; index++)
+        {
+            _anchors[index] = _anchors[index] with { CallMs = _anchors[index].CallMs - ms };
+        }
+    }
+
     /// <summary>The call's time for a moment of the session; null before any audio was appended.</summary>
     public long? ToCallMs(long sessionMs)
     {

@@ -157,6 +157,21 @@ public sealed class Mixing
     }
 
     [Fact]
+    public void The_caller_lies_where_it_was_said_although_the_first_frames_were_read_late()
+    {
+        for (var ms = 0; ms < 1000; ms += 20)
+        {
+            Says((byte)(1 + (ms / 20)), 100 + ms, at: Math.Max(500, 100 + ms)); // Said from 100 ms on, read from 500 ms on.
+        }
+
+        End(1200);
+
+        Left(0, 100).ShouldAllBe(sample => sample == Silence);
+        Left(100, 1100).ShouldBe(Enumerable.Range(0, 8000).Select(sample => (byte)(1 + (sample / 160))));
+        Left(1100, 1200).ShouldAllBe(sample => sample == Silence);
+    }
+
+    [Fact]
     public void What_begins_to_be_heard_after_more_was_sent_is_heard_in_one_piece()
     {
         Sends(101, bytes: 1600, at: 1000, new PlaybackMark(0, 0));

@@ -107,6 +107,7 @@ public sealed class RecordingCalls
         for (var frame = 0; frame < 50; frame++)
         {
             line.Frame(Frame, frame * 20);
+            await house.Time.PassAsync(TimeSpan.FromMilliseconds(20));
         }
 
         await ManualTime.UntilAsync(() => model.Audio.Count() == 50);

@@ -87,6 +87,39 @@ public sealed class MediaGaps
         session.PlaceFrame(160, 80, At(80)).GapMs.ShouldBe(0);
     }
 
+    [Fact]
+    public void Are_not_seen_in_a_first_frame_that_was_read_late_and_the_next_ones_show_where_it_was_said()
+    {
+        var session = Session();
+        session.PlaceFrame(160, 0, At(400)).ShouldBe(new CallerFrame(400, 0));
+        session.PlaceFrame(160, 20, At(400)).ShouldBe(new CallerFrame(420, 0));
+        session.PlaceFrame(160, 40, At(400)).ShouldBe(new CallerFrame(400, 0, EarlierMs: 40));
+        session.PlaceFrame(160, 60, At(400)).ShouldBe(new CallerFrame(420, 0));
+        session.PlaceFrame(160, 400, At(401)).ShouldBe(new CallerFrame(401, 320, EarlierMs: 359));
+        session.PlaceFrame(160, 420, At(420)).ShouldBe(new CallerFrame(421, 0));
+    }
+
+    [Theory]
+    [InlineData(20, 5_021)] // Further than any first frame is late.
+    [InlineData(20, 1_000_000_000)]
+    [InlineData(20, long.MaxValue)]
+    [InlineData(3_001, 4_000)] // Long after the reader has caught up.
+    public void Are_where_a_timestamp_leaps_that_shows_nothing_of_the_frames_before(int at, long timestampMs)
+    {
+        var session = Session();
+        session.PlaceFrame(160, 0, At(0));
+        session.PlaceFrame(160, timestampMs, At(at)).EarlierMs.ShouldBe(0);
+        session.PlaceFrame(160, 40, At(40)).CallMs.ShouldBe(40);
+    }
+
+    [Fact]
+    public void Of_timestamps_that_leap_again_and_again_move_the_frames_before_by_five_seconds_at_most()
+    {
+        var session = Session();
+        session.PlaceFrame(160, 0, At(0));
+        Enumerable.Range(1, 100).Sum(leap => session.PlaceFrame(160, leap * 120, At(leap * 20)).EarlierMs).ShouldBe(5_000);
+    }
+
     private static TimeSpan At(double ms) => TimeSpan.FromMilliseconds(ms);
 
     private static CallSession Session() =>

@@ -23,10 +23,17 @@ public sealed class Transcripts
         greeting.UtteranceId.ShouldBe("sess_1:greeting");
     }
 
-    [Fact]
-    public void Measure_how_long_the_caller_waited_for_an_answer()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(400)] // By a process that has just begun; the timestamps of those behind it tell.
+    public void Measure_how_long_the_caller_waited_for_an_answer(double firstFrameIsReadAt)
     {
-        var call = PhoneCall.Greeted();
+        var call = PhoneCall.Answered();
+        call.SendsFrames = false;
+        call.Passes(firstFrameIsReadAt);
+        call.SendsFrames = true;
+        call.Model.Speaks("greeting", 1000, "Hello, this is Guru.");
+        call.Passes(1500);
         call.Carrier.LatencyMs = 70;
         call.Caller.Speaks("caller_1", 1000, "What about my bill?");
         call.Passes(300);
