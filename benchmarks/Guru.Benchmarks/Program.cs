@@ -56,12 +56,17 @@ var analysts = new Command("analysts", "How long lists, calls, search and figure
 analysts.SetAction(parsed => AnalystsBench.RunAsync(
     parsed.GetValue(onRecord), parsed.GetValue(turns), parsed.GetValue(clients), parsed.GetValue(asking), parsed.GetValue(keep), new History(parsed.GetValue(history))));
 
+var logged = new Option<int>("--events") { Description = "In each log.", DefaultValueFactory = _ => 100_000 };
+var rebuilds = new Option<int>("--rounds") { Description = "How often each is measured.", DefaultValueFactory = _ => 3 };
+var rebuild = new Command("rebuild", "The read models made anew, from a log of utterances and from one of whole calls.") { logged, rebuilds, keep };
+rebuild.SetAction(parsed => RebuildBench.RunAsync(parsed.GetValue(logged), parsed.GetValue(rebuilds), parsed.GetValue(keep)));
+
 var ports = new Argument<int[]>("ports");
 var relay = new Command("relay", "The relay that calls are measured beside.") { ports };
 relay.Hidden = true;
 relay.SetAction(parsed => Relay.RunAsync(parsed.GetValue(ports)![0], parsed.GetValue(ports)![1]));
 
-var root = new RootCommand("Measures Guru. Without a command, everything but analysts, whose database takes many minutes to fill.") { history, calls, frames, appending, heard, context, store, analysts, relay };
+var root = new RootCommand("Measures Guru. Without a command, everything but analysts, whose database takes many minutes to fill.") { history, calls, frames, appending, heard, context, store, rebuild, analysts, relay };
 root.SetAction(async parsed =>
 {
     var kept = new History(parsed.GetValue(history));

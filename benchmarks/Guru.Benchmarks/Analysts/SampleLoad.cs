@@ -17,22 +17,7 @@ internal sealed class SampleLoad(NpgsqlDataSource database, EventSerializer seri
     public async Task RunAsync(SampleCalls sample, int calls)
     {
         var started = Stopwatch.GetTimestamp();
-        var events = 0L;
-        await using (var connection = await database.OpenConnectionAsync())
-        {
-            var next = Task.FromResult<List<Stream>>([]);
-            foreach (var chunk in sample.TakeInOrder(calls).Chunk(CallsAtOnce))
-            {
-                var ready = await next;
-                next = Task.Run(() => SealAsync(chunk)); // Beside the copying of those before.
-                events = await CopyAsync(connection, ready, events);
-            }
-
-            events = await CopyAsync(connection, await next, events);
-            await ExecuteAsync(connection, $"select setval('events.mt_events_sequence', {events})");
-            await ExecuteAsync(connection, "vacuum analyze events.mt_events, events.mt_streams");
-        }
-
+        var events = await StoreAsync(sample.TakeInOrder(calls));
         Console.WriteLine($"stored   {events,10:N0} events of {calls:N0} calls in {Stopwatch.GetElapsedTime(started).TotalSeconds:F0} s");
         started = Stopwatch.GetTimestamp();
         await rebuild.RebuildAsync(progress: null, CancellationToken.None);
@@ -42,6 +27,26 @@ internal sealed class SampleLoad(NpgsqlDataSource database, EventSerializer seri
         }
 
         Console.WriteLine($"rebuilt  {events,10:N0} events in {Stopwatch.GetElapsedTime(started).TotalSeconds:F0} s");
+    }
+
+    /// <summary>The events only.</summary>
+    /// <returns>How many.</returns>
+    public async Task<long> StoreAsync(IEnumerable<SampleCall> calls)
+    {
+        var events = 0L;
+        await using var connection = await database.OpenConnectionAsync();
+        var next = Task.FromResult<List<Stream>>([]);
+        foreach (var chunk in calls.Chunk(CallsAtOnce))
+        {
+            var ready = await next;
+            next = Task.Run(() => SealAsync(chunk)); // Beside the copying of those before.
+            events = await CopyAsync(connection, ready, events);
+        }
+
+        events = await CopyAsync(connection, await next, events);
+        await ExecuteAsync(connection, $"select setval('events.mt_events_sequence', {events})");
+        await ExecuteAsync(connection, "vacuum analyze events.mt_events, events.mt_streams");
+        return events;
     }
 
     private async Task<List<Stream>> SealAsync(IReadOnlyList<SampleCall> calls)

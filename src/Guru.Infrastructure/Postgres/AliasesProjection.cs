@@ -20,6 +20,8 @@ internal sealed class AliasesProjection(string schema) : IProjection
 
     public IReadOnlyList<string> Tables => ["caller_aliases"];
 
+    public string Version => "7";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         CallerAliased e => [new SqlCommand(_alias, $"alias/{e.Alias}", e.Alias.Value, e.CallerId.Value, e.At)],

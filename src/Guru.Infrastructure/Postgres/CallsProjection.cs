@@ -71,6 +71,8 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
 
     public IReadOnlyList<string> Tables => ["calls"];
 
+    public string Version => $"7-{Projections.VersionOf(prices)}";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
         CallStream.SidOf(@event.StreamId) is not { } callSid ? []
         : @event.Data is UtteranceTranscribed { Speaker: Speaker.Caller, Language: { } language } ? [new SqlCommand(_spoken, callSid, callSid, language) { Once = true }]

@@ -28,6 +28,8 @@ internal sealed class ConsentProjection(string schema) : IProjection
 
     public IReadOnlyList<string> Tables => ["consent"];
 
+    public string Version => "7";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         CallerErased e => [SqlCommand.Between(_erase, e.CallerId.Value), Entry(e, Said(e))], // That nobody calls them any more is all that is left.

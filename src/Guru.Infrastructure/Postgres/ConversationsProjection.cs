@@ -76,6 +76,10 @@ internal sealed class ConversationsProjection(string schema) : IProjection
 
     public IReadOnlyList<string> Tables => ["conversations"];
 
+    public IReadOnlyList<string> Reads => ["calls"];
+
+    public string Version => "7";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e => [Active(e.CallerId, e.Address, e.At, e.MessageSid)],

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Guru.Application;
@@ -73,7 +74,7 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
             @event.CollectKeys(ids);
         }
 
-        var known = await keys.ForReadingAsync(ids, cancellationToken);
+        using var known = new OpenKeys(await keys.ForReadingAsync(ids, cancellationToken));
         return parsed.ConvertAll(@event => @event.Open(known));
     }
 
@@ -140,15 +141,43 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
     private static object Deserialize(EventType type, object? @event) =>
         @event ?? throw new InvalidDataException($"An event '{type.StoredName}' is no JSON object.");
 
-    private static string OpenText(string text, Guid keyId, byte[] binding, IReadOnlyDictionary<Guid, byte[]> known) =>
-        known.TryGetValue(keyId, out var key) ? SealedText.Open(text, key, binding) : "";
-
     private interface IParsedEvent
     {
         void CollectKeys(HashSet<Guid> ids);
 
         /// <returns>The event, and whether a key was missing.</returns>
-        (object Data, bool Erased) Open(IReadOnlyDictionary<Guid, byte[]> known);
+        (object Data, bool Erased) Open(OpenKeys known);
+    }
+
+    /// <summary>The keys of a page, each set up once for all that is sealed under it.</summary>
+    private sealed class OpenKeys(IReadOnlyDictionary<Guid, byte[]> known) : IDisposable
+    {
+        private readonly Dictionary<Guid, AesGcm> _ready = [];
+
+        /// <param name="erased">Set where the key is gone, and the text with it.</param>
+        public string Open(string text, Guid keyId, byte[] binding, ref bool erased)
+        {
+            if (!_ready.TryGetValue(keyId, out var aes))
+            {
+                if (!known.TryGetValue(keyId, out var key))
+                {
+                    erased = true;
+                    return "";
+                }
+
+                _ready[keyId] = aes = new AesGcm(key, SealedBytes.TagLength);
+            }
+
+            return SealedText.Open(text, aes, binding);
+        }
+
+        public void Dispose()
+        {
+            foreach (var aes in _ready.Values)
+            {
+                aes.Dispose();
+            }
+        }
     }
 
     private sealed class TodaysEvent(EventType type, object data) : IParsedEvent
@@ -164,7 +193,7 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
             }
         }
 
-        public (object Data, bool Erased) Open(IReadOnlyDictionary<Guid, byte[]> known)
+        public (object Data, bool Erased) Open(OpenKeys known)
         {
             var erased = false;
             foreach (var member in type.PersonalMembers)
@@ -172,8 +201,7 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
                 var text = member.Get(data);
                 if (SealedText.TryKeyId(text, out var id))
                 {
-                    member.Set(data, OpenText(text!, id, member.Binding, known));
-                    erased |= !known.ContainsKey(id);
+                    member.Set(data, known.Open(text!, id, member.Binding, ref erased));
                 }
             }
 
@@ -186,13 +214,12 @@ public sealed class EventSerializer(EventTypes types, EventKeys keys, Upcasters 
     {
         public void CollectKeys(HashSet<Guid> ids) => ids.UnionWith(Sealed().Select(member => member.KeyId));
 
-        public (object Data, bool Erased) Open(IReadOnlyDictionary<Guid, byte[]> known)
+        public (object Data, bool Erased) Open(OpenKeys known)
         {
             var erased = false;
             foreach (var (name, text, keyId) in Sealed().ToList())
             {
-                data[name] = OpenText(text, keyId, PersonalMember.BindingOf(storedType, name), known);
-                erased |= !known.ContainsKey(keyId);
+                data[name] = known.Open(text, keyId, PersonalMember.BindingOf(storedType, name), ref erased);
             }
 
             var today = upcaster(data);

@@ -12,6 +12,17 @@ public interface IProjection
     /// <summary>The tables it makes rows in, without their schema; no other projection does.</summary>
     IReadOnlyList<string> Tables { get; }
 
+    /// <summary>Those of other projections whose rows it adds to.</summary>
+    IReadOnlyList<string> AddsTo => [];
+
+    /// <summary>Those of other projections that it only reads.</summary>
+    IReadOnlyList<string> Reads => [];
+
+    /// <summary>
+    /// Of what it writes, without spaces. To be raised with every change of that, so that the tables of an older Guru are made anew.
+    /// </summary>
+    string Version { get; }
+
     IEnumerable<SqlCommand> Project(ProjectedEvent @event);
 }
 

@@ -33,7 +33,7 @@ public sealed partial class OutdatedReadModels(Rebuild rebuild, TimeProvider tim
                 }
 
                 LogDue();
-                var events = await rebuild.RebuildAsync(new Reports(this), stoppingToken);
+                var events = await rebuild.RebuildDueAsync(new Reports(this), stoppingToken);
                 LogDone(events);
             }
             catch (Exception error) when (error is RebuildException or NpgsqlException or TimeoutException)

@@ -79,17 +79,31 @@ public sealed class PostgresEventStore : IEventStore
     public async IAsyncEnumerable<StoredEvent> ReadAllAsync(
         long afterSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        IReadOnlyList<StoredEvent> page;
-        do
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var next = FetchPageAsync(afterSequence, long.MaxValue, PageSize, ending.Token);
+        try
         {
-            page = await ReadPageAsync(afterSequence, long.MaxValue, PageSize, cancellationToken);
-            foreach (var stored in page)
+            IReadOnlyList<RawRow> page;
+            do
             {
-                yield return stored;
-                afterSequence = stored.Sequence;
+                page = await next;
+                if (page.Count == PageSize)
+                {
+                    next = FetchPageAsync(page[^1].Sequence, long.MaxValue, PageSize, ending.Token); // While those before are opened.
+                }
+
+                foreach (var stored in await OpenAsync(page, cancellationToken))
+                {
+                    yield return stored;
+                }
             }
+            while (page.Count == PageSize);
         }
-        while (page.Count == PageSize);
+        finally
+        {
+            await ending.CancelAsync(); // Nobody may want what is being fetched.
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>A page of a stream, so that nothing is read and decrypted that nobody looks at.</summary>
@@ -108,6 +122,10 @@ public sealed class PostgresEventStore : IEventStore
 
     /// <summary>A page of the log in order; it may be the last one only when it is not full.</summary>
     internal async Task<IReadOnlyList<StoredEvent>> ReadPageAsync(
+        long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken) =>
+        await OpenAsync(await FetchPageAsync(afterSequence, upToSequence, limit, cancellationToken), cancellationToken);
+
+    private async Task<IReadOnlyList<RawRow>> FetchPageAsync(
         long afterSequence, long upToSequence, int limit, CancellationToken cancellationToken)
     {
         // Marten leaves tombstones where an append of its own has failed.
@@ -119,7 +137,7 @@ public sealed class PostgresEventStore : IEventStore
         command.Parameters.Add(new() { Value = afterSequence });
         command.Parameters.Add(new() { Value = upToSequence });
         command.Parameters.Add(new() { Value = limit });
-        return await ReadAsync(command, cancellationToken);
+        return await FetchAsync(command, cancellationToken);
     }
 
     /// <summary>A page of the events of calls that were stored up to a moment; it may be the last one only when it is not full.</summary>
@@ -265,23 +283,32 @@ public sealed class PostgresEventStore : IEventStore
     /// <summary>Values out of range or that cannot be stored, broken constraints, and what exceeds a limit of the server's, such as an index row's.</summary>
     internal static bool IsForGood(PostgresException e) => e.SqlState[..2] is "22" or "23" or "54";
 
-    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<StoredEvent>> ReadAsync(NpgsqlCommand command, CancellationToken cancellationToken) =>
+        await OpenAsync(await FetchAsync(command, cancellationToken), cancellationToken);
+
+    private static async Task<IReadOnlyList<RawRow>> FetchAsync(NpgsqlCommand command, CancellationToken cancellationToken)
     {
-        var rows = new List<(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt)>();
-        var page = new List<RawEvent>();
-        await using (var reader = await command.ExecuteReaderAsync(cancellationToken))
+        var rows = new List<RawRow>();
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        while (await reader.ReadAsync(cancellationToken))
         {
-            while (await reader.ReadAsync(cancellationToken))
-            {
-                rows.Add((reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3)));
-                page.Add(new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5)));
-            }
+            rows.Add(new RawRow(
+                reader.GetInt64(0), reader.GetString(1), reader.GetInt64(2), reader.GetFieldValue<DateTimeOffset>(3),
+                new RawEvent(reader.GetString(4), reader.GetFieldValue<byte[]>(5))));
         }
 
-        var events = await _serializer.OpenAsync(page, cancellationToken);
+        return rows;
+    }
+
+    private async Task<IReadOnlyList<StoredEvent>> OpenAsync(IReadOnlyList<RawRow> rows, CancellationToken cancellationToken)
+    {
+        var events = await _serializer.OpenAsync(rows.Select(row => row.Event).ToList(), cancellationToken);
         return
         [
             .. rows.Zip(events, (row, opened) => new StoredEvent(row.Sequence, row.StreamId, row.Version, row.StoredAt, opened.Data) { Erased = opened.Erased }),
         ];
     }
+
+    /// <summary>As it is stored.</summary>
+    private readonly record struct RawRow(long Sequence, string StreamId, long Version, DateTimeOffset StoredAt, RawEvent Event);
 }

@@ -5,62 +5,94 @@ using Guru.Domain.Costs;
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
-/// All projections, writing to the tables of one schema: <c>guru</c> when live, another while it is rebuilt. The work to do is added
-/// only when live.
+/// All projections, writing to the live tables. The read models are what a rebuild makes anew; the work to do is added only when live.
 /// </summary>
 public sealed class Projections
 {
     public const string LiveSchema = "guru";
 
-    /// <summary>To be raised with every change of what the projections write, so that the read models of an older Guru are made anew.</summary>
-    private const int Code = 7;
-
     private readonly PriceTable _prices;
-    private readonly IReadOnlyList<IProjection> _rebuilt;
+    private readonly IReadOnlyList<IProjection> _readModels;
     private readonly IReadOnlyList<IProjection> _all;
 
-    private Projections(string schema, PriceTable prices, params IProjection[] live)
+    private Projections(PriceTable prices, params IProjection[] others)
     {
         _prices = prices;
-        _rebuilt =
-        [
-            new CallsProjection(schema, prices),
-            new UtterancesProjection(schema),
-            new UsagesProjection(schema, prices),
-            new RoutingsProjection(schema),
-            new TimelineProjection(schema),
-            new ConversationsProjection(schema),
-            new ConsentProjection(schema),
-            new AliasesProjection(schema),
-        ];
-        _all = [.. _rebuilt, .. live];
+        _readModels = [.. CallsIn(LiveSchema), .. CallersIn(LiveSchema)];
+        _all = [.. _readModels, .. others];
     }
 
     /// <summary>The tables of the read models, whatever the prices.</summary>
     public static IReadOnlyList<string> ReadModels { get; } = Live(new PriceTable(default, [], [])).Tables;
 
     /// <summary>The read models: what a rebuild makes anew.</summary>
-    public IReadOnlyList<string> Tables => [.. _rebuilt.SelectMany(projection => projection.Tables)];
+    public IReadOnlyList<string> Tables => TablesOf(_readModels);
 
-    /// <summary>Of what the read models hold: rows made by projections of another version, or with other prices, may differ.</summary>
-    public string Version => $"{Code}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', PriceLines()))))[..16]}";
+    /// <summary>Of what the read models hold, projection by projection: rows made by another version of one, or with other prices, may differ.</summary>
+    public string Version => string.Join(' ', _readModels.Select(VersionOf));
 
-    public static Projections Live(PriceTable prices) => new(LiveSchema, prices, new WorkProjection());
+    public static Projections Live(PriceTable prices) => new(prices, new WorkProjection());
 
     /// <summary>The same for what calls for nothing to be done.</summary>
-    public static Projections WithoutWork(PriceTable prices) => new(LiveSchema, prices);
+    public static Projections WithoutWork(PriceTable prices) => new(prices);
 
-    /// <summary>The same read models in another schema.</summary>
-    public Projections In(string schema) => new(schema, _prices);
-
-    /// <summary>Only what calls are counted and searched by, in another schema.</summary>
-    internal IReadOnlyList<IProjection> CallsIn(string schema) =>
-        [new CallsProjection(schema, _prices), new UtterancesProjection(schema), new UsagesProjection(schema, _prices)];
+    /// <summary>The tables that may not be what these projections make, where they were made by those of a <see cref="Version"/>.</summary>
+    public IReadOnlyList<string> DueAfter(string version)
+    {
+        var made = version.Split(' ');
+        var due = _readModels.Where(projection => !made.Contains(VersionOf(projection))).SelectMany(projection => projection.Tables.Concat(projection.AddsTo)).ToHashSet();
+        return [.. Tables.Where(due.Contains)];
+    }
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => _all.SelectMany(projection => projection.Project(@event));
 
-    private IEnumerable<string> PriceLines() =>
-        _prices.Models.Select(price => (price with { Source = "", Assumed = false }).ToString())
-            .Concat(_prices.Carrier.Select(price => (price with { Source = "", Assumed = false }).ToString()))
+    internal static string VersionOf(PriceTable prices)
+    {
+        var lines = prices.Models.Select(price => (price with { Source = "", Assumed = false }).ToString())
+            .Concat(prices.Carrier.Select(price => (price with { Source = "", Assumed = false }).ToString()))
             .Order(StringComparer.Ordinal);
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', lines))))[..16];
+    }
+
+    /// <summary>What calls are counted and searched by, in another schema. Each of the three writes to the table of calls.</summary>
+    /// <param name="searched">As of <see cref="UtterancesProjection"/>.</param>
+    internal IReadOnlyList<IProjection> CallsIn(string schema, bool searched = true) =>
+        [new CallsProjection(schema, _prices), new UtterancesProjection(schema, searched), new UsagesProjection(schema, _prices)];
+
+    /// <summary>
+    /// What makes some tables anew, in parts that share no table and can go on side by side. What a part only reads of another's tables it has of its own.
+    /// </summary>
+    internal IReadOnlyList<RebuildPart> PartsOf(IReadOnlyCollection<string> due)
+    {
+        var parts = new List<RebuildPart>();
+        if (CallsIn(LiveSchema).Any(IsDue))
+        {
+            const string Schema = $"{RebuildPart.Schemas}_calls";
+            var calls = CallsIn(Schema, searched: due.Contains("utterances")); // All of them, since each writes to the table of calls.
+            parts.Add(new RebuildPart(Schema, calls, TablesOf(calls.Where(IsDue)), TablesOf(calls.Where(projection => !IsDue(projection)))));
+        }
+
+        if (CallersIn(LiveSchema).Any(IsDue))
+        {
+            const string Schema = $"{RebuildPart.Schemas}_callers";
+            List<IProjection> callers = [.. CallersIn(Schema).Where(IsDue)];
+            List<IProjection> read = [.. ((IProjection[])[new CallsProjection(Schema, _prices), new UtteranceMomentsProjection(Schema)])
+                .Where(projection => callers.Any(reader => reader.Reads.Intersect(projection.Tables).Any()))];
+            parts.Add(new RebuildPart(Schema, [.. read, .. callers], TablesOf(callers), TablesOf(read)));
+        }
+
+        return parts;
+
+        bool IsDue(IProjection projection) => projection.Tables.Any(due.Contains);
+    }
+
+    private static IReadOnlyList<string> TablesOf(IEnumerable<IProjection> projections) => [.. projections.SelectMany(projection => projection.Tables)];
+
+    /// <summary>What is shown of callers.</summary>
+    private static IReadOnlyList<IProjection> CallersIn(string schema) =>
+    [
+        new RoutingsProjection(schema), new TimelineProjection(schema), new ConversationsProjection(schema), new ConsentProjection(schema), new AliasesProjection(schema),
+    ];
+
+    private static string VersionOf(IProjection projection) => $"{projection.Tables[0]}:{projection.Version}";
 }

@@ -14,7 +14,7 @@ public sealed class RebuildException(string message) : Exception(message);
 /// <summary>
 /// Makes the read models anew from the events while calls go on:
 /// <list type="number">
-/// <item>Shadow tables are made in a schema of their own.</item>
+/// <item>Shadow tables are made in schemas of their own: all, or those of the projections that are others now.</item>
 /// <item>A lock that appends have to wait for is taken and dropped at once. Nothing was under way at that moment, so no gap in the
 /// log up to its end may still fill.</item>
 /// <item>The log up to there is projected into the shadow, with no lock; then again from 2, until little is left.</item>
@@ -37,13 +37,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
 
     private const string Log = "events.mt_streams";
 
-    /// <summary>As in an append: by index, however large the tables grow after the first plan; and a plan that must do without one is not compiled.</summary>
-    private const string Planning = "set plan_cache_mode = force_generic_plan; set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; set jit = off";
-
-    private readonly ShadowTables _shadow = new(live.Tables);
-    private readonly Projections _projections = live.In(ShadowTables.Schema);
-
-    /// <summary>Whether the read models are the work of another version of the projections, or of other prices.</summary>
+    /// <summary>Whether read models are the work of another version of their projections, or of other prices.</summary>
     public async Task<bool> IsDueAsync(CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
@@ -53,12 +47,22 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
             connection,
             $"update guru.read_models set version = '{live.Version}' where version = '' and not exists (select 1 from events.mt_events)",
             cancellationToken);
-        return await ScalarAsync(connection, "select version from guru.read_models", cancellationToken) as string != live.Version;
+        return live.DueAfter(await VersionAsync(connection, cancellationToken)).Count > 0;
     }
 
+    /// <summary>All read models.</summary>
     /// <returns>How many events were projected.</returns>
-    /// <exception cref="RebuildException">Another is under way, or the database was migrated meanwhile.</exception>
-    public async Task<long> RebuildAsync(IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
+    /// <exception cref="RebuildException">Another is under way, or the database was migrated or marked as outdated meanwhile.</exception>
+    public Task<long> RebuildAsync(IProgress<RebuildProgress>? progress, CancellationToken cancellationToken) =>
+        RebuildAsync(_ => live.Tables, progress, cancellationToken);
+
+    /// <summary>Those read models that are the work of another version of their projections, or of other prices.</summary>
+    /// <inheritdoc cref="RebuildAsync(IProgress{RebuildProgress}, CancellationToken)"/>
+    public Task<long> RebuildDueAsync(IProgress<RebuildProgress>? progress, CancellationToken cancellationToken) =>
+        RebuildAsync(live.DueAfter, progress, cancellationToken);
+
+    private async Task<long> RebuildAsync(
+        Func<string, IReadOnlyList<string>> due, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         if (await ScalarAsync(connection, $"select pg_try_advisory_lock({Lock})", cancellationToken) is not true)
@@ -68,41 +72,54 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
 
         try
         {
-            return await RebuildAsync(connection, progress, cancellationToken);
+            var version = await VersionAsync(connection, cancellationToken);
+            var parts = live.PartsOf(due(version));
+            return parts.Count == 0 ? 0 : await RebuildAsync(connection, parts, version, progress, cancellationToken);
         }
         finally
         {
-            await ScalarAsync(connection, $"reset all; select pg_advisory_unlock({Lock})", CancellationToken.None);
+            await ScalarAsync(connection, $"select pg_advisory_unlock({Lock})", CancellationToken.None);
         }
     }
 
     private async Task<long> RebuildAsync(
-        NpgsqlConnection connection, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
+        NpgsqlConnection connection, IReadOnlyList<RebuildPart> parts, string version, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
     {
         keys.Forget(); // One may have been destroyed a moment ago.
         var migrated = await MigratedAsync(connection, cancellationToken);
-        await _shadow.CreateAsync(connection, cancellationToken);
-
-        // The shadow is worth nothing before the swap, and the swap's commit waits for the disk as ever.
-        await ScalarAsync(connection, $"set synchronous_commit = off; {Planning}", cancellationToken);
-        var run = new RebuildRun(store, _projections, progress);
+        await ShadowTables.DropAsync(connection, cancellationToken);
+        await using var writers = await RebuildWriters.OpenAsync(dataSource, parts, cancellationToken);
+        await writers.ForEachAsync((shadow, own) => shadow.CreateAsync(own, cancellationToken));
+        var run = new RebuildRun(store, writers.Parts, progress);
         await CatchUpAsync(run, connection, cancellationToken);
-        await _shadow.IndexAsync(connection, cancellationToken);
+        await writers.ForEachAsync((shadow, own) => shadow.IndexAsync(own, cancellationToken));
         await CatchUpAsync(run, connection, cancellationToken); // With what has happened meanwhile.
+        await writers.ForEachAsync((shadow, own) => shadow.AnalyzeAsync(own, cancellationToken));
 
-        await ScalarAsync(connection, "reset all", cancellationToken);
-        await AnalyzeAsync(connection, cancellationToken);
-        await using var transaction = await BlockAsync(
-            connection, [Log, .. live.Tables.Select(table => $"guru.{table}")], cancellationToken);
-        await run.ProjectUpToAsync(await EndAsync(connection, cancellationToken), connection, cancellationToken);
+        List<string> kept = [.. parts.SelectMany(part => part.Kept)];
+        await using var transaction = await BlockAsync(connection, [Log, .. kept.Select(table => $"guru.{table}")], cancellationToken);
+        await run.ProjectUpToAsync(await EndAsync(connection, cancellationToken), cancellationToken);
         if (await MigratedAsync(connection, cancellationToken) != migrated)
         {
             throw new RebuildException("The database was migrated meanwhile: start the rebuild again.");
         }
 
-        await _shadow.SwapAsync(connection, cancellationToken);
+        if (await VersionAsync(connection, cancellationToken) != version)
+        {
+            throw new RebuildException("The read models were marked as outdated meanwhile: start the rebuild again.");
+        }
+
+        foreach (var part in parts)
+        {
+            await new ShadowTables(part).SwapAsync(connection, cancellationToken);
+        }
+
         await ScalarAsync(connection, $"insert into guru.read_models (version, rebuilt_at) values ('{live.Version}', now()) on conflict (only_row) do update set version = excluded.version, rebuilt_at = excluded.rebuilt_at", cancellationToken);
-        await Rollups.StartOverAsync(connection, await EndAsync(connection, cancellationToken), cancellationToken);
+        if (kept.Any(Rollups.AreMadeOf))
+        {
+            await Rollups.StartOverAsync(connection, await EndAsync(connection, cancellationToken), cancellationToken);
+        }
+
         await transaction.CommitAsync(cancellationToken);
         return run.Events;
     }
@@ -113,7 +130,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
         {
             var settled = await SettledEndAsync(connection, cancellationToken);
             var before = run.Events;
-            await run.ProjectUpToAsync(settled, connection, cancellationToken);
+            await run.ProjectUpToAsync(settled, cancellationToken);
             if (run.Events - before < FewEnough)
             {
                 break;
@@ -163,13 +180,8 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
     private static async Task<int> MigratedAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
         (await Migrator.AppliedAsync(connection, cancellationToken)).Count;
 
-    private async Task AnalyzeAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        foreach (var table in live.Tables)
-        {
-            await ScalarAsync(connection, $"analyze {ShadowTables.Schema}.{table}", cancellationToken);
-        }
-    }
+    private static async Task<string> VersionAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        await ScalarAsync(connection, "select version from guru.read_models", cancellationToken) as string ?? "";
 
     private static async Task<object?> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {

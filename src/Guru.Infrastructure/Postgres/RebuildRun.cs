@@ -4,38 +4,50 @@ using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
 
-/// <summary>One pass over the log in three stages side by side: read and open, project, write.</summary>
-internal sealed class RebuildRun(IEventStore store, Projections projections, IProgress<RebuildProgress>? progress)
+/// <summary>
+/// One pass over the log in stages side by side: it is read and opened, and then, for each part on a connection of its own, projected and written.
+/// </summary>
+internal sealed class RebuildRun(
+    IEventStore store, IReadOnlyList<(RebuildPart Part, NpgsqlConnection Connection)> parts, IProgress<RebuildProgress>? progress)
 {
     private const int PageSize = 4_000;
     private const int PagesAhead = 4;
 
-    private long _sequence;
+    private readonly Lock _reporting = new();
+    private readonly (long Events, long Sequence)[] _written = new (long, long)[parts.Count];
 
-    public long Events { get; private set; }
+    /// <summary>Written by all parts.</summary>
+    public long Events => _written.Min(written => written.Events);
 
-    public async Task ProjectUpToAsync(long last, NpgsqlConnection connection, CancellationToken cancellationToken)
+    private long Sequence => _written.Min(written => written.Sequence);
+
+    public async Task ProjectUpToAsync(long last, CancellationToken cancellationToken)
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var pages = Channel.CreateBounded<IReadOnlyList<StoredEvent>>(PagesAhead);
-        var batches = Channel.CreateBounded<Changes>(PagesAhead);
-        Task[] stages =
-        [
-            StageAsync(pages.Writer, writer => ReadAsync(writer, last, ending.Token), ending),
-            StageAsync(batches.Writer, writer => ProjectAsync(pages.Reader, writer, ending.Token), ending),
-            StageAsync<int>(null, _ => WriteAsync(batches.Reader, connection, last, ending.Token), ending),
-        ];
+        var pages = parts.Select(_ => Channel.CreateBounded<IReadOnlyList<StoredEvent>>(PagesAhead)).ToList();
+        var stages = new List<Task> { StageAsync(pages.ConvertAll(page => page.Writer), writers => ReadAsync(writers, last, ending.Token), ending) };
+        for (var number = 0; number < parts.Count; number++)
+        {
+            var (part, connection, read, place) = (parts[number].Part, parts[number].Connection, pages[number].Reader, number);
+            var batches = Channel.CreateBounded<Changes>(PagesAhead);
+            stages.Add(StageAsync([batches.Writer], writers => ProjectAsync(part, read, writers[0], ending.Token), ending));
+            stages.Add(StageAsync<int>([], _ => WriteAsync(batches.Reader, connection, place, last, ending.Token), ending));
+        }
+
         await Task.WhenAll(stages);
     }
 
     /// <summary>A stage that fails stops the others; one that is done tells the next.</summary>
     private static async Task StageAsync<T>(
-        ChannelWriter<T>? writer, Func<ChannelWriter<T>, Task> stage, CancellationTokenSource ending)
+        IReadOnlyList<ChannelWriter<T>> writers, Func<IReadOnlyList<ChannelWriter<T>>, Task> stage, CancellationTokenSource ending)
     {
         try
         {
-            await stage(writer!);
-            writer?.Complete();
+            await stage(writers);
+            foreach (var writer in writers)
+            {
+                writer.Complete();
+            }
         }
         catch
         {
@@ -44,24 +56,31 @@ internal sealed class RebuildRun(IEventStore store, Projections projections, IPr
         }
     }
 
-    private async Task ReadAsync(ChannelWriter<IReadOnlyList<StoredEvent>> pages, long last, CancellationToken cancellationToken)
+    private async Task ReadAsync(
+        IReadOnlyList<ChannelWriter<IReadOnlyList<StoredEvent>>> pages, long last, CancellationToken cancellationToken)
     {
-        var events = store.ReadAllAsync(_sequence, cancellationToken).TakeWhile(stored => stored.Sequence <= last);
+        var events = store.ReadAllAsync(Sequence, cancellationToken).TakeWhile(stored => stored.Sequence <= last);
         await foreach (var page in events.Chunk(PageSize).WithCancellation(cancellationToken))
         {
-            await pages.WriteAsync(page, cancellationToken);
+            foreach (var writer in pages)
+            {
+                await writer.WriteAsync(page, cancellationToken);
+            }
         }
     }
 
-    private async Task ProjectAsync(
-        ChannelReader<IReadOnlyList<StoredEvent>> pages, ChannelWriter<Changes> batches, CancellationToken cancellationToken)
+    private static async Task ProjectAsync(
+        RebuildPart part, ChannelReader<IReadOnlyList<StoredEvent>> pages, ChannelWriter<Changes> batches, CancellationToken cancellationToken)
     {
         await foreach (var page in pages.ReadAllAsync(cancellationToken))
         {
             var batch = new SqlBatch();
             foreach (var stored in page)
             {
-                batch.Add(projections.Project(new ProjectedEvent(stored.StreamId, stored.Data)));
+                foreach (var projection in part.Projections)
+                {
+                    batch.Add(projection.Project(new ProjectedEvent(stored.StreamId, stored.Data)));
+                }
             }
 
             await batches.WriteAsync(new Changes(batch, page.Count, page[^1].Sequence), cancellationToken);
@@ -69,7 +88,7 @@ internal sealed class RebuildRun(IEventStore store, Projections projections, IPr
     }
 
     private async Task WriteAsync(
-        ChannelReader<Changes> batches, NpgsqlConnection connection, long last, CancellationToken cancellationToken)
+        ChannelReader<Changes> batches, NpgsqlConnection connection, int place, long last, CancellationToken cancellationToken)
     {
         await foreach (var (changes, events, sequence) in batches.ReadAllAsync(cancellationToken))
         {
@@ -80,9 +99,15 @@ internal sealed class RebuildRun(IEventStore store, Projections projections, IPr
                 await batch.ExecuteNonQueryAsync(cancellationToken);
             }
 
-            Events += events;
-            _sequence = sequence;
-            progress?.Report(new RebuildProgress(Events, sequence, last));
+            lock (_reporting)
+            {
+                var before = Sequence;
+                _written[place] = (_written[place].Events + events, sequence);
+                if (Sequence > before)
+                {
+                    progress?.Report(new RebuildProgress(Events, Sequence, last));
+                }
+            }
         }
     }
 

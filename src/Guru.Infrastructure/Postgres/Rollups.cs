@@ -77,6 +77,8 @@ internal static class Rollups
         };
     }
 
+    public static bool AreMadeOf(string table) => table is "calls" or "utterances";
+
     /// <summary>All is to be added up anew, from the calls as they are now: nothing of the log up to a place is left to be looked at.</summary>
     public static async Task StartOverAsync(NpgsqlConnection connection, long upTo, CancellationToken cancellationToken)
     {

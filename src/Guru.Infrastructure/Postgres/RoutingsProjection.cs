@@ -39,6 +39,10 @@ internal sealed class RoutingsProjection(string schema) : IProjection
 
     public IReadOnlyList<string> Tables => ["routings"];
 
+    public IReadOnlyList<string> Reads => ["calls"];
+
+    public string Version => "7";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         AgentSelected e =>

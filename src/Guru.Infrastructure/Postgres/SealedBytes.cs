@@ -29,14 +29,21 @@ internal static class SealedBytes
     /// <exception cref="CryptographicException">Not sealed under this key and binding, or damaged.</exception>
     public static byte[] Open(byte[] key, ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> binding)
     {
+        using var aes = new AesGcm(key, TagLength);
+        var plain = new byte[Math.Max(0, bytes.Length - Overhead)];
+        Open(aes, bytes, plain, binding);
+        return plain;
+    }
+
+    /// <param name="plain">As long as what was sealed; it may lie where its ciphertext does.</param>
+    /// <exception cref="CryptographicException">Not sealed under this key and binding, or damaged.</exception>
+    public static void Open(AesGcm aes, ReadOnlySpan<byte> bytes, Span<byte> plain, ReadOnlySpan<byte> binding)
+    {
         if (bytes.Length < Overhead)
         {
             throw new CryptographicException("What is sealed is too short.");
         }
 
-        var plain = new byte[bytes.Length - Overhead];
-        using var aes = new AesGcm(key, TagLength);
         aes.Decrypt(bytes[..NonceLength], bytes[NonceLength..^TagLength], bytes[^TagLength..], plain, binding);
-        return plain;
     }
 }

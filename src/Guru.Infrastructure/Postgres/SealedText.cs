@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
@@ -29,6 +30,27 @@ internal static class SealedText
     }
 
     /// <exception cref="CryptographicException">Not sealed under this key for this member, or damaged.</exception>
-    public static string Open(string text, byte[] key, byte[] binding) =>
-        Encoding.UTF8.GetString(SealedBytes.Open(key, Base64Url.DecodeFromChars(text.AsSpan(IdLength + 2)), binding));
+    public static string Open(string text, byte[] key, byte[] binding)
+    {
+        using var aes = new AesGcm(key, SealedBytes.TagLength);
+        return Open(text, aes, binding);
+    }
+
+    /// <inheritdoc cref="Open(string, byte[], byte[])"/>
+    public static string Open(string text, AesGcm aes, byte[] binding)
+    {
+        var encoded = text.AsSpan(IdLength + 2);
+        var bytes = ArrayPool<byte>.Shared.Rent(Base64Url.GetMaxDecodedLength(encoded.Length));
+        try
+        {
+            var length = Base64Url.DecodeFromChars(encoded, bytes);
+            var plain = bytes.AsSpan(SealedBytes.NonceLength, Math.Max(0, length - SealedBytes.Overhead));
+            SealedBytes.Open(aes, bytes.AsSpan(0, length), plain, binding);
+            return Encoding.UTF8.GetString(plain);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(bytes, clearArray: true);
+        }
+    }
 }

@@ -11,13 +11,12 @@ namespace Guru.Infrastructure.Postgres;
 public sealed class SqlBatch
 {
     private readonly List<(SqlStatement Statement, List<object?[]> Rows)> _groups = [];
-    /// <summary>The first group after what stands between.</summary>
-    private int _first;
 
+    /// <summary>By key, of what comes after all that stands between.</summary>
     private readonly Dictionary<string, Turn> _turns = new(StringComparer.Ordinal);
 
-    /// <summary>By key, the statement that need not be repeated.</summary>
-    private readonly Dictionary<string, SqlStatement> _done = new(StringComparer.Ordinal);
+    /// <summary>The first group after what stands between.</summary>
+    private int _first;
 
     /// <summary>
     /// Functions that set, to the end of the transaction, how the statements are planned. Plans are kept, since for the few rows of an append PostgreSQL
@@ -36,24 +35,17 @@ public sealed class SqlBatch
             {
                 _groups.Add((command.Statement, [command.Row]));
                 _first = _groups.Count;
-                _done.Clear();
+                _turns.Clear();
                 continue;
             }
 
-            if (!command.Once)
-            {
-                _done.Remove(command.Key);
-            }
-            else if (_done.GetValueOrDefault(command.Key) == command.Statement)
+            ref var turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, command.Key, out _);
+            if (command.Once && turn.Done == command.Statement)
             {
                 continue;
             }
-            else
-            {
-                _done[command.Key] = command.Statement;
-            }
 
-            var group = Math.Max(_first, _turns.GetValueOrDefault(command.Key).Writes);
+            var group = Math.Max(_first, turn.Writes);
             if (command.Reads is { } read)
             {
                 group = Math.Max(group, _turns.GetValueOrDefault(read).Reads);
@@ -70,10 +62,10 @@ public sealed class SqlBatch
             }
 
             _groups[group].Rows.Add(command.Row);
-            _turns[command.Key] = new Turn(Reads: group + 1, Writes: group + 1);
+            turn = new Turn(Reads: group + 1, Writes: group + 1, Done: command.Once ? command.Statement : null);
             if (command.Reads is not null)
             {
-                ref var turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, command.Reads, out _);
+                turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, command.Reads, out _);
                 turn = turn with { Writes = Math.Max(turn.Writes, group + 1) };
             }
         }
@@ -130,6 +122,8 @@ public sealed class SqlBatch
         return new NpgsqlParameter<T[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | type };
     }
 
-    /// <summary>The first group in which a key may be read, and written.</summary>
-    private readonly record struct Turn(int Reads, int Writes);
+    /// <param name="Reads">The first group in which a key may be read.</param>
+    /// <param name="Writes">The first in which it may be written.</param>
+    /// <param name="Done">The statement that need not be repeated.</param>
+    private readonly record struct Turn(int Reads, int Writes, SqlStatement? Done);
 }

@@ -121,6 +121,10 @@ internal sealed class TimelineProjection(string schema) : IProjection
 
     public IReadOnlyList<string> Tables => ["messages", "deliveries"];
 
+    public IReadOnlyList<string> Reads => ["calls", "utterances"];
+
+    public string Version => "7";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e =>

@@ -50,6 +50,10 @@ internal sealed class UsagesProjection(string schema, PriceTable prices) : IProj
 
     public IReadOnlyList<string> Tables => ["usages"];
 
+    public IReadOnlyList<string> AddsTo => ["calls"];
+
+    public string Version => $"7-{Projections.VersionOf(prices)}";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event)
     {
         if (@event.Data is not UsageRecorded e || CallStream.SidOf(@event.StreamId) is not { } callSid)

@@ -9,7 +9,8 @@ namespace Guru.Infrastructure.Postgres;
 /// One row for each utterance of a call, and its figures added to the call. The words are readable here, so that they can be searched. What an
 /// agent said has no language of its own: it is searched in that of the call.
 /// </summary>
-internal sealed class UtterancesProjection(string schema) : IProjection
+/// <param name="searched">Without it, the words for the search are left out: they are most of the work, and only rows that are kept need them.</param>
+internal sealed class UtterancesProjection(string schema, bool searched = true) : IProjection
 {
     private readonly SqlStatement _insert = new(
         $"""
@@ -17,7 +18,7 @@ internal sealed class UtterancesProjection(string schema) : IProjection
             insert into {schema}.utterances (
                 call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms,
                 language, first_audio_ms, first_heard_ms, at, response_id, unheard, search_language, words, unheard_words)
-            select u.*, l.language, guru.search_words(l.language, u.said), guru.search_words(l.language, u.unheard)
+            select u.*, l.language, {(searched ? "guru.search_words(l.language, u.said), guru.search_words(l.language, u.unheard)" : "null::tsvector, null::tsvector")}
             from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                 as u (call_sid, utterance_id, speaker, agent, said, heard, interrupted, transcription, start_ms, end_ms, said_ms, heard_ms,
                       language, first_audio_ms, first_heard_ms, at, response_id, unheard)
@@ -59,6 +60,10 @@ internal sealed class UtterancesProjection(string schema) : IProjection
         Text, TimestampTz);
 
     public IReadOnlyList<string> Tables => ["utterances"];
+
+    public IReadOnlyList<string> AddsTo => ["calls"];
+
+    public string Version => "7";
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
         @event.Data is UtteranceTranscribed e && CallStream.SidOf(@event.StreamId) is { } callSid

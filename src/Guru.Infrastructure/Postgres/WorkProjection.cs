@@ -107,6 +107,9 @@ internal sealed class WorkProjection : IProjection
 
     public IReadOnlyList<string> Tables => ["work"];
 
+    /// <summary>It is never made anew.</summary>
+    public string Version => "";
+
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => @event.Data switch
     {
         MessageReceived e => [new SqlCommand(Reply, $"work/{e.CallerId}", e.CallerId.Value, e.At)],

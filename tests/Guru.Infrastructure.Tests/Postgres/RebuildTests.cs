@@ -1,4 +1,5 @@
 using Guru.Application;
+using Guru.Domain;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
@@ -48,6 +49,97 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         events.ToString(System.Globalization.CultureInfo.InvariantCulture).ShouldBe(await _database.OneAsync("select count(*) from events.mt_events"));
     }
 
+    [Theory]
+    [InlineData("calls", "calls")]
+    [InlineData("utterances", "calls utterances")]
+    [InlineData("usages", "calls usages")]
+    [InlineData("routings", "routings")]
+    [InlineData("messages", "messages deliveries")]
+    [InlineData("conversations", "conversations")]
+    [InlineData("consent", "consent")]
+    [InlineData("caller_aliases", "caller_aliases")]
+    public async Task Where_one_projection_is_another_only_its_tables_are_made_anew(string projection, string expected)
+    {
+        var (calls, conversations) = (new RandomCalls(13).Take(60).ToList(), new RandomConversations(13).Take(60).ToList());
+        await AppendAsync(calls, conversations);
+        await ForgetAsync(calls, conversations);
+        await AppendAsync(new RandomCalls(14).Take(20), new RandomConversations(14).Take(20));
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        var (tables, before) = (await DumpAsync(), await TablesAsync());
+        string[] due = expected.Split(' ');
+        foreach (var table in due)
+        {
+            await _database.ExecuteAsync($"truncate guru.{table}");
+        }
+
+        await _database.ExecuteAsync($"update guru.read_models set version = replace(version, '{projection}:', '{projection}:0')");
+
+        (await _database.Rebuild.IsDueAsync(default)).ShouldBeTrue();
+        (await _database.Rebuild.RebuildDueAsync(progress: null, CancellationToken.None)).ShouldBeGreaterThan(500);
+
+        await ShouldStillBeAsync(tables);
+        (await TablesAsync()).Except(before).Select(table => table.Name).ShouldBe(due, ignoreOrder: true);
+        (await _database.OneAsync("select version from guru.read_models")).ShouldBe(TestDatabase.Live.Version);
+        (await _database.Rebuild.RebuildDueAsync(progress: null, CancellationToken.None)).ShouldBe(0);
+        (await _database.OneAsync("select count(*) from pg_namespace where nspname like 'guru_rebuild%'")).ShouldBe("0");
+    }
+
+    [Fact]
+    public async Task What_all_projections_of_version_7_have_made_need_not_be_made_anew_by_those_with_versions_of_their_own()
+    {
+        await _database.ExecuteAsync("update guru.read_models set version = '7-0123456789abcdef'");
+
+        await _database.ExecuteAsync(Migration.Shipped.Single(migration => migration.Name == "versions_of_projections").Sql);
+
+        (await _database.OneAsync("select version from guru.read_models")).ShouldBe(
+            "calls:7-0123456789abcdef utterances:7 usages:7-0123456789abcdef routings:7 messages:7 conversations:7 consent:7 caller_aliases:7");
+        TestDatabase.Live.DueAfter("").ShouldBe(TestDatabase.Live.Tables);
+    }
+
+    [Fact]
+    public async Task Read_models_that_are_marked_as_outdated_while_they_are_made_anew_stay_marked()
+    {
+        await AppendAsync(new RandomCalls(15).Take(5), []);
+        var calls = await TablesAsync();
+        await using var other = await _database.DataSource.OpenConnectionAsync();
+        await using var reading = await other.BeginTransactionAsync();
+        await using (var read = new NpgsqlCommand("select count(*) from events.mt_streams", other, reading))
+        {
+            await read.ExecuteScalarAsync();
+        }
+
+        await _database.ExecuteAsync($"update guru.read_models set version = '{TestDatabase.Live.Version}'");
+        var rebuild = _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        while (await _database.OneAsync("select exists (select 1 from pg_locks where relation = 'events.mt_streams'::regclass and not granted)") != "True")
+        {
+            rebuild.IsCompleted.ShouldBeFalse();
+        }
+
+        await _database.ExecuteAsync("update guru.read_models set version = ''");
+        await reading.RollbackAsync();
+
+        await Should.ThrowAsync<RebuildException>(() => rebuild);
+        (await _database.OneAsync("select version from guru.read_models")).ShouldBe("");
+        (await TablesAsync()).ShouldBe(calls);
+    }
+
+    [Fact]
+    public async Task A_part_that_cannot_be_written_stops_the_others_and_leaves_everything_as_it_was()
+    {
+        await AppendAsync(new RandomCalls(16).Take(20), new RandomConversations(16).Take(20));
+        await _database.ExecuteAsync("alter table guru.messages add constraint nothing_more check (text = '-') not valid"); // Of what is there, it is not asked.
+        var (tables, before) = (await DumpAsync(), await TablesAsync());
+
+        (await Should.ThrowAsync<PostgresException>(() => _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None))).ConstraintName.ShouldBe("nothing_more");
+
+        (await TablesAsync()).ShouldBe(before);
+        await ShouldStillBeAsync(tables);
+        await ConnectionsShouldBeAsOthersExpectThemAsync();
+        await _database.ExecuteAsync("alter table guru.messages drop constraint nothing_more");
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+        await ShouldStillBeAsync(tables);
+    }
+
     [Fact]
     public async Task A_rebuild_that_is_given_up_while_it_waits_leaves_its_connection_as_others_expect_it()
     {
@@ -69,14 +161,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         await cancellation.CancelAsync();
 
         await Should.ThrowAsync<OperationCanceledException>(() => rebuild);
-        (await _database.OneAsync("select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")).ShouldBe("0");
-        foreach (var connection in await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => _database.DataSource.OpenConnectionAsync().AsTask())))
-        {
-            await using var owned = connection;
-            await using var shown = new NpgsqlCommand("select current_setting('synchronous_commit') || current_setting('enable_seqscan') || current_setting('plan_cache_mode')", connection);
-            (await shown.ExecuteScalarAsync()).ShouldBe("ononauto");
-        }
-
+        await ConnectionsShouldBeAsOthersExpectThemAsync();
         await reading.RollbackAsync();
         await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
     }
@@ -223,6 +308,45 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         (await _database.OneAsync("select count(*) from guru.messages where text <> ''")).ShouldBe("0");
         (await _database.OneAsync("select count(*) from guru.conversations where address_masked <> '' or summary <> ''")).ShouldBe("0");
     }
+
+    /// <summary>Some callers and calls are forgotten, and of others the words from before a moment.</summary>
+    private async Task ForgetAsync(IReadOnlyList<RandomCall> calls, IReadOnlyList<RandomConversation> conversations)
+    {
+        var middle = DateTimeOffset.Parse(await _database.OneAsync("select percentile_disc(0.5) within group (order by at)::text from guru.utterances"), System.Globalization.CultureInfo.InvariantCulture);
+        foreach (var (caller, number) in calls.Select(call => call.Caller).Concat(conversations.Select(conversation => conversation.Caller)).Distinct().Select((caller, number) => (caller, number)))
+        {
+            object[] events = (number % 4) switch
+            {
+                0 => [new RetentionApplied(caller, Retained.Transcripts, middle, middle.AddYears(1)), new RetentionApplied(caller, Retained.Messages, middle, middle.AddYears(1))],
+                1 => [new CallerErased(caller, middle.AddYears(1))],
+                _ => [],
+            };
+            if (events.Length > 0)
+            {
+                await _database.Store.AppendAsync(Conversation.StreamId(caller), ExpectedVersion.Any, caller, events, default);
+            }
+        }
+
+        foreach (var call in calls.Where((_, number) => number % 5 == 0))
+        {
+            await _database.Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, call.Caller, [new CallErased(middle.AddYears(1))], default);
+        }
+    }
+
+    private async Task ConnectionsShouldBeAsOthersExpectThemAsync()
+    {
+        (await _database.OneAsync("select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")).ShouldBe("0");
+        foreach (var connection in await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _database.DataSource.OpenConnectionAsync().AsTask())))
+        {
+            await using var owned = connection;
+            await using var shown = new NpgsqlCommand("select current_setting('synchronous_commit') || current_setting('enable_seqscan') || current_setting('plan_cache_mode')", connection);
+            (await shown.ExecuteScalarAsync()).ShouldBe("ononauto");
+        }
+    }
+
+    /// <summary>Which tables they are, whatever is in them.</summary>
+    private async Task<List<(string Name, string Id)>> TablesAsync() =>
+        [.. (await _database.RowsAsync("select relname, oid from pg_class where relnamespace = 'guru'::regnamespace and relkind = 'r' order by 1")).Select(row => (row.Split('\t')[0], row.Split('\t')[1]))];
 
     private async Task<Dictionary<string, List<string>>> DumpAsync()
     {
