@@ -14,16 +14,67 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Tests.Voice;
 
-internal static class ScriptedMessages
+/// <summary>What the test has to say to whoever reads it. Time does not pass before that is taken in.</summary>
+internal sealed class Script<TMessage>
 {
-    public static async Task ReadAsync<TMessage>(this ChannelReader<TMessage> messages, Receiver<TMessage> receive, CancellationToken cancellationToken)
+    private readonly Channel<TMessage> _messages = Channel.CreateUnbounded<TMessage>();
+    private readonly ManualTime.Going? _going = ManualTime.OfThisTest;
+    private readonly Lock _gate = new();
+    private int _unread;
+    private bool _over;
+
+    public void Add(TMessage message)
     {
-        await foreach (var message in messages.ReadAllAsync(cancellationToken))
+        if (Counts(1))
         {
-            if (!receive(message))
+            _messages.Writer.TryWrite(message);
+        }
+    }
+
+    public void End() => _messages.Writer.TryComplete();
+
+    public async Task ReadAsync(Receiver<TMessage> receive, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await foreach (var message in _messages.Reader.ReadAllAsync(cancellationToken))
             {
-                return;
+                var goesOn = receive(message);
+                Counts(-1);
+                if (!goesOn)
+                {
+                    return;
+                }
             }
+        }
+        finally
+        {
+            Drop();
+        }
+    }
+
+    /// <summary>Nobody reads on.</summary>
+    public void Drop()
+    {
+        lock (_gate)
+        {
+            _over = true;
+            _going?.Unread(-_unread);
+            _unread = 0;
+        }
+    }
+
+    private bool Counts(int messages)
+    {
+        lock (_gate)
+        {
+            if (!_over)
+            {
+                _unread += messages;
+                _going?.Unread(messages);
+            }
+
+            return !_over;
         }
     }
 }
@@ -31,7 +82,7 @@ internal static class ScriptedMessages
 /// <summary>A Media Stream whose carrier is the test.</summary>
 internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 {
-    private readonly Channel<LineMessage> _messages = Channel.CreateUnbounded<LineMessage>();
+    private readonly Script<LineMessage> _messages = new();
 
     public string StreamSid { get; } = streamSid;
 
@@ -47,17 +98,17 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 
     public void Frame(string payload, long timestampMs) => Comes(new LineMessage(LineMessageKind.Media, Encoding.ASCII.GetBytes(payload), 160, timestampMs));
 
-    public void Comes(LineMessage message) => _messages.Writer.TryWrite(message);
+    public void Comes(LineMessage message) => _messages.Add(message);
 
     public void Stops()
     {
         Comes(new LineMessage(LineMessageKind.Stop));
-        _messages.Writer.TryComplete();
+        _messages.End();
     }
 
-    public void Breaks() => _messages.Writer.TryComplete();
+    public void Breaks() => _messages.End();
 
-    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
+    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) => _messages.ReadAsync(receive, cancellationToken);
 
     public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
 
@@ -77,6 +128,7 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
     {
         IsDisposed = true;
         Breaks();
+        _messages.Drop();
         return ValueTask.CompletedTask;
     }
 }
@@ -84,7 +136,7 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 /// <summary>A model session that says what the test says.</summary>
 internal sealed class ScriptedModel(VoiceConfiguration configuration, string sessionId, DateTimeOffset expiresAt) : IVoiceModel
 {
-    private readonly Channel<ModelMessage> _messages = Channel.CreateUnbounded<ModelMessage>();
+    private readonly Script<ModelMessage> _messages = new();
 
     /// <summary>What it was dialled with.</summary>
     public VoiceConfiguration Configuration { get; } = configuration;
@@ -100,18 +152,18 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
 
     public bool IsDisposed { get; private set; }
 
-    public void Says(ModelEvent @event) => _messages.Writer.TryWrite(new ModelMessage(@event, default));
+    public void Says(ModelEvent @event) => _messages.Add(new ModelMessage(@event, default));
 
-    public void Speaks(string response, string item, string payload, int bytes) => _messages.Writer.TryWrite(new ModelMessage(
+    public void Speaks(string response, string item, string payload, int bytes) => _messages.Add(new ModelMessage(
         null, new ModelAudio(Encoding.ASCII.GetBytes(response), Encoding.ASCII.GetBytes(item), 0, Encoding.ASCII.GetBytes(payload), bytes)));
 
     public void Closes(int? code = null)
     {
         Says(new ModelClosed(code, Reason: null));
-        _messages.Writer.TryComplete();
+        _messages.End();
     }
 
-    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
+    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) => _messages.ReadAsync(receive, cancellationToken);
 
     public void AppendAudio(ReadOnlySpan<byte> payload) => Told.Enqueue(Encoding.ASCII.GetString(payload));
 
@@ -130,6 +182,7 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
     public ValueTask DisposeAsync()
     {
         IsDisposed = true;
+        _messages.Drop();
         return ValueTask.CompletedTask;
     }
 }
@@ -137,10 +190,6 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
 internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
 {
     private readonly ConcurrentQueue<ScriptedModel> _models = new();
-    private int _dials;
-
-    /// <summary>How many have begun. A test lets time pass behind it, or the clock may run ahead of a thread that has not come to dial yet.</summary>
-    public int Dials => _dials;
 
     public IReadOnlyList<ScriptedModel> Models => [.. _models];
 
@@ -152,7 +201,6 @@ internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
 
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
-        Interlocked.Increment(ref _dials);
         if (Holds is { } held)
         {
             await held.Task.WaitAsync(cancellationToken);
