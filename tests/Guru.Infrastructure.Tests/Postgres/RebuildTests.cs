@@ -17,6 +17,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         select table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || is_generated || coalesce(collation_name, '')
         from information_schema.columns where table_schema = 'guru' and table_name <> 'migrations'
         union all select indexdef from pg_indexes where schemaname = 'guru'
+        union all select relname || ' ' || reloptions::text from pg_class where relnamespace = 'guru'::regnamespace and reloptions is not null
         union all select conname || ' ' || pg_get_constraintdef(oid) from pg_constraint where connamespace = 'guru'::regnamespace
         order by 1
         """;
@@ -180,6 +181,22 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_utterance_that_is_on_record_twice_counts_once_and_says_what_it_said_first()
+    {
+        var call = new RandomCalls(17).Take(20).First(one => one.Appends.SelectMany(events => events).OfType<UtteranceTranscribed>().Any(said => said.Heard is { Length: > 0 }));
+        await AppendAsync([call]);
+        var said = call.Appends.SelectMany(events => events).OfType<UtteranceTranscribed>().First(said => said.Heard is { Length: > 0 });
+        var turns = await _database.OneAsync("select turns from guru.calls");
+        await _database.Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, call.Caller, [said with { Said = "other words", Heard = "other words", StartMs = 0 }], default);
+        (await _database.OneAsync("select turns from guru.calls")).ShouldBe(turns);
+        var tables = await DumpAsync();
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        await ShouldStillBeAsync(tables);
+    }
+
+    [Fact]
     public async Task Tables_that_were_spoiled_are_made_good()
     {
         await AppendAsync(new RandomCalls(4).Take(50));
@@ -281,6 +298,17 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         var allowed = await _database.OneAsync("select has_table_privilege('analyst', 'guru.calls', 'select')");
         await _database.ExecuteAsync("drop owned by analyst; drop role analyst");
         allowed.ShouldBe("True");
+    }
+
+    [Fact]
+    public async Task What_a_table_was_set_to_stays_set()
+    {
+        await _database.ExecuteAsync("alter table guru.calls set (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05)");
+        var shape = await _database.RowsAsync(Shape);
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+
+        (await _database.RowsAsync(Shape)).ShouldBe(shape);
     }
 
     [Fact]
