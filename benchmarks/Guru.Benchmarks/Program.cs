@@ -72,6 +72,7 @@ root.SetAction(async parsed =>
     var kept = new History(parsed.GetValue(history));
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);
     await StoreBench.RunAsync(appends: 2_000, rounds: 3, rebuilt: 100_000);
+    await RebuildBench.RunAsync(events: 100_000, rounds: 1, keep: null);
     await FramesAsync(kept);
     await AppendsAsync(new AppendPlan(Seconds: 5, Writers: [1, 8, 32]), kept);
     var code = await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);

@@ -89,7 +89,7 @@ internal sealed class ConversationsProjection(string schema) : IProjection
         CallStarted e => [Active(e.CallerId, e.Address, e.At, e.CallSid.Value)],
         UtteranceTranscribed e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
-            new SqlCommand(_speech, $"speech/{callSid}/{e.UtteranceId}", callSid, e.StartMs) { Reads = callSid },
+            new SqlCommand(_speech, null, callSid, e.StartMs) { Reads = callSid },
         ],
         AgentRouted e => CallAgent(@event.StreamId, e.Agent, e.At),
         AgentHandedOff e => CallAgent(@event.StreamId, e.To, e.At),

@@ -59,8 +59,10 @@ public sealed partial class SqlStatement(string text, params NpgsqlDbType[] colu
 }
 
 /// <summary>One row for a statement.</summary>
-/// <param name="Key">What it writes to. Commands with one key are carried out in order; those with different keys commute.</param>
-public sealed record SqlCommand(SqlStatement Statement, string Key, params object?[] Row)
+/// <param name="Key">
+/// What it writes to. Commands with one key are carried out in order; those with different keys commute. Null where it commutes with all others, those with the same row included.
+/// </param>
+public sealed record SqlCommand(SqlStatement Statement, string? Key, params object?[] Row)
 {
     /// <summary>
     /// The key of what it only reads there: it comes after what was to be written to that before, and before what is to be written later.
@@ -71,7 +73,7 @@ public sealed record SqlCommand(SqlStatement Statement, string Key, params objec
     public bool Once { get; init; }
 
     /// <summary>A command that stands between.</summary>
-    public static SqlCommand Between(SqlStatement statement, params object?[] row) => new(statement, "", row) { StandsBetween = true };
+    public static SqlCommand Between(SqlStatement statement, params object?[] row) => new(statement, null, row) { StandsBetween = true };
 
     /// <summary>It comes after everything before it and before everything after it, whatever that is written to.</summary>
     public bool StandsBetween { get; init; }

@@ -39,36 +39,46 @@ public sealed class SqlBatch
                 continue;
             }
 
-            ref var turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, command.Key, out _);
-            if (command.Once && turn.Done == command.Statement)
+            var written = command.Key is { } key ? _turns.GetValueOrDefault(key) : default;
+            if (command.Once && written.Done == command.Statement)
             {
                 continue;
             }
 
-            var group = Math.Max(_first, turn.Writes);
+            var group = Math.Max(_first, written.Writes);
             if (command.Reads is { } read)
             {
-                group = Math.Max(group, _turns.GetValueOrDefault(read).Reads);
+                ref var turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, read, out _);
+                group = GroupFrom(Math.Max(group, turn.Reads), command.Statement);
+                turn = turn with { Writes = Math.Max(turn.Writes, group + 1) };
             }
-
-            while (group < _groups.Count && _groups[group].Statement != command.Statement)
+            else
             {
-                group++;
-            }
-
-            if (group == _groups.Count)
-            {
-                _groups.Add((command.Statement, []));
+                group = GroupFrom(group, command.Statement);
             }
 
             _groups[group].Rows.Add(command.Row);
-            turn = new Turn(Reads: group + 1, Writes: group + 1, Done: command.Once ? command.Statement : null);
-            if (command.Reads is not null)
+            if (command.Key is not null)
             {
-                turn = ref CollectionsMarshal.GetValueRefOrAddDefault(_turns, command.Reads, out _);
-                turn = turn with { Writes = Math.Max(turn.Writes, group + 1) };
+                _turns[command.Key] = new Turn(Reads: group + 1, Writes: group + 1, Done: command.Once ? command.Statement : null);
             }
         }
+    }
+
+    /// <summary>The first group of a statement from a place on; a new one at the end where there is none.</summary>
+    private int GroupFrom(int place, SqlStatement statement)
+    {
+        while (place < _groups.Count && _groups[place].Statement != statement)
+        {
+            place++;
+        }
+
+        if (place == _groups.Count)
+        {
+            _groups.Add((statement, []));
+        }
+
+        return place;
     }
 
     public void AppendTo(NpgsqlBatch batch)

@@ -149,7 +149,7 @@ internal sealed class TimelineProjection(string schema) : IProjection
         UtteranceTranscribed { Heard.Length: > 0 } e when CallStream.SidOf(@event.StreamId) is { } callSid =>
         [
             new SqlCommand(
-                _utterance, $"spoken/{callSid}/{e.UtteranceId}",
+                _utterance, null,
                 callSid, e.UtteranceId, e.StartMs, EnumText.Of(e.Speaker), e.Heard, e.Agent)
             {
                 Reads = callSid,

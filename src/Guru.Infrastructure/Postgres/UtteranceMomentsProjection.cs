@@ -25,7 +25,7 @@ internal sealed class UtteranceMomentsProjection(string schema) : IProjection
     public string Version => "";
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) => CallStream.SidOf(@event.StreamId) is not { } callSid ? []
-        : @event.Data is UtteranceTranscribed e ? [new SqlCommand(_insert, $"{callSid}/{e.UtteranceId}", callSid, e.UtteranceId, e.At)]
+        : @event.Data is UtteranceTranscribed e ? [new SqlCommand(_insert, null, callSid, e.UtteranceId, e.At)]
         : @event.Data is CallErased ? [SqlCommand.Between(_erase, callSid)]
         : [];
 }

@@ -70,7 +70,7 @@ internal sealed class UtterancesProjection(string schema, bool searched = true) 
             ?
             [
                 new SqlCommand(
-                    _insert, $"{callSid}/{e.UtteranceId}",
+                    _insert, null,
                     callSid, e.UtteranceId, EnumText.Of(e.Speaker), e.Agent, e.Said ?? "", e.Heard ?? "", e.Interrupted,
                     EnumText.Of(e.Transcription), e.StartMs, e.EndMs, e.SaidMs, e.HeardMs, e.Language, e.FirstAudioMs, e.FirstHeardMs,
                     e.At, e.ResponseId, Unheard(e))

@@ -29,6 +29,10 @@ public sealed class SqlBatchTests
         Joined(Looks("x", "a"), Looks("x", "b"), Writes("b", 1)).ShouldBe(["look x", "look x", "write b1"]);
 
     [Fact]
+    public void Those_without_a_key_go_together_whatever_they_say_once_what_they_read_is_written() =>
+        Joined(Adds("x", "a"), Writes("a", 1), Adds("x", "a"), Adds("x", "a"), Writes("a", 2), Adds("y", "b")).ShouldBe(["look x y", "write a1", "look x x", "write a2"]);
+
+    [Fact]
     public void What_has_been_done_once_is_not_repeated_and_separates_nobody() =>
         Joined(OnceMore("a", 1), Looks("x", "a"), OnceMore("a", 2), Looks("y", "a"), OnceMore("b", 1)).ShouldBe(["once a1 b1", "look x y"]);
 
@@ -54,6 +58,8 @@ public sealed class SqlBatchTests
     private static SqlCommand Writes(string key, int number) => new(Write, key, $"{key}{number}");
 
     private static SqlCommand Looks(string key, string reads) => new(Look, key, key) { Reads = reads };
+
+    private static SqlCommand Adds(string value, string reads) => new(Look, null, value) { Reads = reads };
 
     private static List<string> Joined(params SqlCommand[] commands)
     {
