@@ -165,6 +165,7 @@ public sealed partial class CallSession
 
         if (_callerTurns.Remove(itemId, out var turn))
         {
+            _unanswered = _unanswered == turn ? null : _unanswered;
             (text, language) = (text.Trim(), CallerLanguage.Code(language));
             RecordCaller(turn, text, language, outcome);
             if (text.Length > 0 && language is not null && _language.Hear(language))

@@ -86,7 +86,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private bool _answerOwed; // When the model went, the caller waited for an answer, or for the rest of one.
 
     private CallerTurn? _open;
-    private CallerTurn? _unanswered; // The last turn, until it was answered whole.
+    private CallerTurn? _unanswered; // The last turn, until it was answered whole or its words are known.
     private CallerTurn? _unheard; // A turn that the model left behind; the next one hears it again, under another name.
     private bool _gapFilled;
     private long? _speechEndedAtMs;
@@ -113,7 +113,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     /// <summary>When the session must be told that its deadline has come, if nothing happens before.</summary>
     public TimeSpan? Deadline { get; private set; }
 
-    /// <summary>The caller's turn has not been answered: should the model go, the next one has to hear it.</summary>
+    /// <summary>The caller's turn has neither been answered nor transcribed: should the model go, the next one has to hear it.</summary>
     public bool KeepsCaller => _unanswered is not null;
 
     /// <summary>What a session with the model is to be set up with that is dialled now.</summary>

@@ -82,6 +82,28 @@ public sealed class ModelSessions
     }
 
     [Fact]
+    public void Need_what_a_caller_said_until_its_words_are_known_or_it_is_answered()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(700);
+        call.Caller.Stops("caller_1");
+        var response = call.Model.Begins();
+        call.Session.KeepsCaller.ShouldBeTrue();
+
+        call.Caller.IsTranscribed("caller_1", "What is a deductible?");
+        call.Session.KeepsCaller.ShouldBeFalse();
+
+        call.Caller.Begins("caller_2");
+        call.Passes(700);
+        call.Caller.Stops("caller_2");
+        call.Model.Finishes(response, "cancelled");
+        call.Session.KeepsCaller.ShouldBeTrue();
+        call.Model.Finishes(call.Model.Begins());
+        call.Session.KeepsCaller.ShouldBeFalse();
+    }
+
+    [Fact]
     public void That_hear_nothing_in_what_was_left_to_them_are_asked_to_answer_and_the_turn_stays_without_words()
     {
         var call = PhoneCall.Greeted();
