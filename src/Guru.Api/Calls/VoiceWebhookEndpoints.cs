@@ -5,7 +5,6 @@ using Guru.Domain.Calls;
 using Guru.Infrastructure.Sockets;
 using Guru.Infrastructure.Twilio;
 using MediatR;
-using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.Extensions.Options;
 
 namespace Guru.Api.Calls;
@@ -72,7 +71,6 @@ internal static partial class VoiceWebhookEndpoints
         }
 
         var connection = await WebSocketConnection.AcceptAsync(context);
-        context.Features.Get<IConnectionSocketFeature>()?.Socket.PreferInline();
         var accepted = await MediaStreamLine.AcceptAsync(connection, options.Value, time, lifetime.ApplicationStopping);
         if (accepted.Line is not { } line)
         {

@@ -24,6 +24,7 @@ using Guru.Domain.Conversations;
 using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Sockets;
 using Guru.Infrastructure.Recordings;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Authentication;
@@ -121,12 +122,7 @@ internal sealed class GuruHost : IAsyncDisposable
             kestrel.Limits.RequestHeadersTimeout = HeadersWithin;
             kestrel.ListenAnyIP(settings.Port);
         });
-        builder.WebHost.UseSockets(sockets =>
-        {
-            // A frame goes from the socket to the bridge without changing threads, and without asking the kernel first whether there is one.
-            sockets.UnsafePreferInlineScheduling = true;
-            sockets.WaitForDataBeforeAllocatingBuffer = false;
-        });
+        builder.WebHost.UsePolledSockets();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
         builder.Services.AddSingleton<IHostLifetime, DrainingLifetime>();
 

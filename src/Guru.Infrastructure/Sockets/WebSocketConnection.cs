@@ -23,7 +23,7 @@ public sealed record WebSocketConnection(Stream Stream, bool IsServer, Action Ab
 
         // The context is gone once the request has been answered, and a write may fail later than that.
         var lifetime = context.Features.GetRequiredFeature<IHttpRequestLifetimeFeature>();
-        return new WebSocketConnection(TransportStream.Of(context, upgraded), IsServer: true, lifetime.Abort);
+        return new WebSocketConnection(context.Features.Get<PolledConnection>()?.TakeOver() ?? upgraded, IsServer: true, lifetime.Abort);
     }
 
     // SHA-1 is what the protocol prescribes here; it protects nothing.

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
 
@@ -27,14 +26,14 @@ public static class WebSocketDial
         HttpRequestMessage request, TimeSpan connectTimeout, Func<HttpResponseMessage, CancellationToken, Task<Exception>> refusal, CancellationToken cancellationToken)
     {
         // One handler for one connection, which outlives it once it carries a WebSocket.
-        Socket? socket = null;
+        PolledStream? socket = null;
         UpgradingStream? connection = null;
         using var http = new HttpMessageInvoker(new SocketsHttpHandler
         {
             UseCookies = false,
             AllowAutoRedirect = false,
             ConnectTimeout = connectTimeout,
-            ConnectCallback = async (context, token) => new NetworkStream(socket = await ConnectAsync(context.DnsEndPoint, token), ownsSocket: true),
+            ConnectCallback = PolledStream.IsSupported ? async (context, token) => socket = await PolledStream.ConnectAsync(context.DnsEndPoint, token) : null,
             PlaintextStreamFilter = (context, _) => ValueTask.FromResult<Stream>(connection = new UpgradingStream(context.PlaintextStream)),
         });
         using var response = await http.SendAsync(request, cancellationToken);
@@ -48,24 +47,9 @@ public static class WebSocketDial
             throw new WebSocketException(WebSocketError.HeaderError);
         }
 
-        socket!.PreferInline();
+        socket?.GoesOnInline = true;
         connection!.TakeOver();
         return new WebSocketConnection(connection, IsServer: false, connection.Abort);
-    }
-
-    private static async ValueTask<Socket> ConnectAsync(DnsEndPoint address, CancellationToken cancellationToken)
-    {
-        var connection = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await connection.ConnectAsync(address, cancellationToken);
-            return connection;
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
     }
 
     /// <summary>RFC 6455, section 4.1.</summary>

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using System.Net.WebSockets;
@@ -381,27 +380,6 @@ public sealed class SendingOnASocket : IAsyncLifetime
         await _socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None).WaitAsync(RawSockets.Patience);
 
         _socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Lost));
-    }
-}
-
-public sealed class AServersTransport
-{
-    [Fact]
-    public async Task Goes_on_when_the_server_wakes_its_readers_because_it_stops()
-    {
-        var pipe = new Pipe();
-        await using var stream = new TransportStream(pipe.Reader, Stream.Null);
-        var buffer = new byte[8];
-        pipe.Reader.CancelPendingRead();
-        var read = stream.ReadAsync(buffer).AsTask();
-        pipe.Reader.CancelPendingRead();
-        read.IsCompleted.ShouldBeFalse();
-
-        await pipe.Writer.WriteAsync("frame"u8.ToArray());
-
-        (await read.WaitAsync(RawSockets.Patience)).ShouldBe(5);
-        await pipe.Writer.CompleteAsync();
-        (await stream.ReadAsync(buffer)).ShouldBe(0);
     }
 }
 

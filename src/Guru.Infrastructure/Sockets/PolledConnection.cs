@@ -1,0 +1,112 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+
+namespace Guru.Infrastructure.Sockets;
+
+/// <summary>A connection of Kestrel's over a polled socket. It is read as far as the server asks for, and no further.</summary>
+internal sealed class PolledConnection : DefaultConnectionContext, IDuplexPipe
+{
+    private static readonly StreamPipeReaderOptions Reading = new(MemoryPool<byte>.Shared, leaveOpen: true, useZeroByteReads: true);
+    private static readonly StreamPipeWriterOptions Writing = new(MemoryPool<byte>.Shared, leaveOpen: true);
+    private static long _lastId;
+
+    private readonly CancellationTokenSource _closed = new();
+    private readonly PolledStream _stream;
+
+    /// <param name="accepted">Owned from here on.</param>
+    public PolledConnection(Socket accepted)
+        : base($"{Interlocked.Increment(ref _lastId).ToString("x", CultureInfo.InvariantCulture)}")
+    {
+        (LocalEndPoint, RemoteEndPoint) = (accepted.LocalEndPoint, accepted.RemoteEndPoint);
+        ConnectionClosed = _closed.Token;
+        Transport = this;
+        _stream = PolledStream.Of(accepted, Close);
+        Input = PipeReader.Create(_stream, Reading);
+        Output = PipeWriter.Create(new Answers(_stream, Close), Writing);
+        Features.Set(this);
+    }
+
+    public PipeReader Input { get; }
+
+    public PipeWriter Output { get; }
+
+    /// <summary>
+    /// After an upgrade: the connection itself, without the server's pipes. The answer to the upgrade has been sent; what came after the request is read first.
+    /// Whoever reads or writes goes on on the poller's thread.
+    /// </summary>
+    public PolledStream TakeOver()
+    {
+        if (Input.TryRead(out var read))
+        {
+            _stream.Unread(read.Buffer.ToArray());
+            Input.AdvanceTo(read.Buffer.End);
+        }
+
+        _stream.GoesOnInline = true;
+        return _stream;
+    }
+
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        _stream.Abort();
+        Close();
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        // The server has flushed what it had to say, and nobody is there any more to wait for one who does not read.
+        var over = new ConnectionAbortedException();
+        await Input.CompleteAsync(over);
+        await Output.CompleteAsync(over);
+        await _stream.DisposeAsync();
+        await base.DisposeAsync();
+    }
+
+    /// <summary>On the poller's thread, where nobody else's code may run.</summary>
+    private void Close() => ThreadPool.UnsafeQueueUserWorkItem(static closed => closed.Cancel(), _closed, preferLocal: false);
+
+    /// <summary>
+    /// The server's way out. It takes an answer that cannot be sent for its own fault and logs it as one: it is told that the connection is closed instead.
+    /// </summary>
+    private sealed class Answers(PolledStream connection, Action onLost) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanWrite => true;
+
+        public override bool CanSeek => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                await connection.WriteAsync(buffer, cancellationToken);
+            }
+            catch (IOException)
+            {
+                onLost();
+            }
+        }
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}
