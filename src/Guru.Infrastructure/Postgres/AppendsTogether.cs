@@ -16,7 +16,8 @@ internal sealed record ReadyAppend(
 /// and then go as one transaction. Nobody waits for company.
 /// <list type="bullet">
 /// <item>One of a stream, and one of a caller, is under way at a time, and they keep their order: no two write to the same rows.</item>
-/// <item>Whose transaction fails together with others tries again alone, so that each has an answer of its own. What is the server's failure is everybody's.</item>
+/// <item>Whose transaction fails together with others tries again alone, so that each has an answer of its own: in a lane, before those that came later. What is the server's
+/// failure is everybody's.</item>
 /// <item>Who is cancelled while waiting goes away; what has begun together with others is not stopped for one of them.</item>
 /// <item>What takes long leaves its lane to the next, and goes on beside it.</item>
 /// </list>
@@ -49,6 +50,11 @@ internal sealed class AppendsTogether(
             Begin();
         }
 
+        return await ComeAsync(turn, cancellationToken);
+    }
+
+    private async Task<long> ComeAsync(Turn turn, CancellationToken cancellationToken)
+    {
         Func<CancellationToken, Task<long>> go;
         using (cancellationToken.UnsafeRegister(_ => Withdraw(turn, cancellationToken), null))
         {
@@ -86,11 +92,7 @@ internal sealed class AppendsTogether(
         }
         catch (Exception e) when (IsOfOne(e))
         {
-            foreach (var turn in turns.Skip(1))
-            {
-                turn.Do(token => AloneAsync(turn, token));
-            }
-
+            GoAgain(turns.Skip(1));
             return await AloneAsync(turns[0], cancellationToken);
         }
         catch (Exception e)
@@ -102,6 +104,23 @@ internal sealed class AppendsTogether(
             }
 
             throw;
+        }
+    }
+
+    /// <summary>They wait for a lane once more, each for itself.</summary>
+    private void GoAgain(IEnumerable<Turn> turns)
+    {
+        lock (_lock)
+        {
+            foreach (var turn in turns.Reverse())
+            {
+                var alone = new Turn(turn.Append, alone: true);
+                _underWay.ExceptWith(turn.Names);
+                _waiting.AddFirst(alone.Place);
+                turn.Do(token => ComeAsync(alone, token));
+            }
+
+            Begin();
         }
     }
 
@@ -144,7 +163,7 @@ internal sealed class AppendsTogether(
         {
             var turn = place.Value;
             place = place.Next;
-            if (turn.Names.Any(name => _underWay.Contains(name) || passed.Contains(name)))
+            if ((turn.IsAlone && turns.Count > 0) || turn.Names.Any(name => _underWay.Contains(name) || passed.Contains(name)))
             {
                 passed.UnionWith(turn.Names);
                 continue;
@@ -160,6 +179,10 @@ internal sealed class AppendsTogether(
             _waiting.Remove(turn.Place);
             _underWay.UnionWith(turn.Names);
             turns.Add(turn);
+            if (turn.IsAlone)
+            {
+                break;
+            }
         }
 
         // In one order everywhere, so that no two transactions wait for each other's streams.
@@ -195,14 +218,17 @@ internal sealed class AppendsTogether(
     {
         private readonly TaskCompletionSource<Func<CancellationToken, Task<long>>> _come = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public Turn(ReadyAppend append)
+        public Turn(ReadyAppend append, bool alone = false)
         {
-            Append = append;
+            (Append, IsAlone) = (append, alone);
             Names = append.Owner is { } owner ? [append.StreamId, owner.Value] : [append.StreamId];
             Place = new LinkedListNode<Turn>(this);
         }
 
         public ReadyAppend Append { get; }
+
+        /// <summary>It has failed together with others.</summary>
+        public bool IsAlone { get; }
 
         /// <summary>Of what no two write to at once.</summary>
         public string[] Names { get; }

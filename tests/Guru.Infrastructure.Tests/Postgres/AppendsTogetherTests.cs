@@ -102,6 +102,8 @@ public sealed class AppendsTogetherTests
         await LetGoAsync(0);
 
         _begun[2].Done.SetException(Told(sqlState));
+        await BegunAsync(4);
+        await LetGoAsync(1);
         await BegunAsync(5);
         Begun.Skip(3).Order().ShouldBe(["a", "b"]);
         _begun.Skip(3).Single(transaction => transaction.Streams is ["a"]).Done.SetResult([7]);
@@ -109,6 +111,38 @@ public sealed class AppendsTogetherTests
 
         (await good).ShouldBe(7);
         (await Should.ThrowAsync<PostgresException>(bad)).SqlState.ShouldBe("GU001");
+    }
+
+    [Fact]
+    public async Task When_many_fail_together_they_go_again_through_the_lanes_before_those_that_came_later()
+    {
+        HoldLanes();
+        using var cancelled = new CancellationTokenSource();
+        var failing = Enumerable.Range(0, 10).Select(number => $"s{number}").ToList();
+        var appends = failing.ConvertAll(stream => AppendAsync(stream, cancellationToken: stream == "s9" ? cancelled.Token : default));
+        await LetGoAsync(0);
+        var later = AppendAsync("s5"); // Behind the one before it on the same stream.
+        var last = AppendAsync("z");
+        _begun[2].Done.SetException(Told("22001"));
+        await BegunAsync(4);
+        await LetGoAsync(1);
+        await BegunAsync(5);
+        await cancelled.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(appends[9]);
+
+        // Never more than two: each that ends lets the next one begin.
+        for (var number = 0; number < 9; number++)
+        {
+            await BegunAsync(5 + number);
+            Begun.Count.ShouldBe(5 + number);
+            _begun[3 + number].Done.SetResult([1]);
+        }
+
+        Begun.Skip(3).Take(9).ShouldBe(failing.Take(9));
+        Begun[12].ShouldBe("s5 z");
+        _begun[12].Done.SetResult([2, 9]);
+        await Task.WhenAll(appends.Take(9));
+        (await later, await last).ShouldBe((2, 9));
     }
 
     [Theory]
