@@ -42,11 +42,14 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
         var callerId = await callers.OfAsync(
             CallerAddress.TryParse(request.Person, out var address) ? callers.IdOf(address) : CallerId.Parse(request.Person), cancellationToken);
 
-        // First what is theirs under other ids: once they are erased, nobody knows any more that it was.
-        var erased = new List<ErasedPerson>();
-        foreach (var alias in await aliases.AliasesOfAsync(callerId, cancellationToken))
+        // First what is theirs under other ids: once they are erased, nobody knows any more that it was. Who writes meanwhile may have shown another.
+        var (erased, gone) = (new List<ErasedPerson>(), new HashSet<CallerId>());
+        while ((await aliases.AliasesOfAsync(callerId, cancellationToken)).Where(gone.Add).ToList() is { Count: > 0 } others)
         {
-            erased.AddRange(await EraseAsync(alias, cancellationToken) is { } other ? [other] : []);
+            foreach (var alias in others)
+            {
+                erased.AddRange(await EraseAsync(alias, cancellationToken) is { } other ? [other] : []);
+            }
         }
 
         if (await EraseAsync(callerId, cancellationToken) is not { } own)

@@ -7,18 +7,31 @@ namespace Guru.Infrastructure.Postgres;
 
 internal sealed class CallerAliases(NpgsqlDataSource dataSource) : ICallerAliases
 {
+    /// <summary>Nobody has come by so many ids one after the other.</summary>
+    private const int MostHops = 16;
+
+    /// <summary>Whom an id stands for in the end: who is nobody's alias, or, where they go round in a circle, the first of it by name.</summary>
+    private static string Owner(string id) =>
+        $"""
+        with recursive line (id, hops) as (
+            select {id}, 0
+            union
+            select a.caller_id, line.hops + 1 from line join guru.caller_aliases a on a.alias_id = line.id where line.hops < {MostHops})
+        select line.id from line order by exists (select from guru.caller_aliases a where a.alias_id = line.id), line.id limit 1
+        """;
+
     public async Task<CallerId> OwnerOfAsync(CallerId id, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand("select caller_id from guru.caller_aliases where alias_id = $1");
+        await using var command = dataSource.CreateCommand(Owner("$1::text collate \"C\""));
         command.Parameters.Add(new() { Value = id.Value });
-        return await command.ExecuteScalarAsync(cancellationToken) is string owner ? CallerId.Parse(owner) : id;
+        return CallerId.Parse((string)(await command.ExecuteScalarAsync(cancellationToken))!);
     }
 
     public async Task<(CallerTies One, CallerTies Other)> TiesOfAsync(CallerId one, CallerId other, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(
-            """
-            select (select a.caller_id from guru.caller_aliases a where a.alias_id = i.id),
+            $"""
+            select nullif(({Owner("i.id collate \"C\"")}), i.id),
                 exists (select from guru.caller_aliases a where a.caller_id = i.id),
                 exists (select from events.mt_streams s where s.id = i.stream) or exists (select from guru.calls c where c.caller_id = i.id)
             from unnest($1, $2) with ordinality as i (id, stream, place) order by i.place
@@ -31,7 +44,14 @@ internal sealed class CallerAliases(NpgsqlDataSource dataSource) : ICallerAliase
 
     public async Task<IReadOnlyList<CallerId>> AliasesOfAsync(CallerId owner, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand("select alias_id from guru.caller_aliases where caller_id = $1 order by at, alias_id");
+        await using var command = dataSource.CreateCommand(
+            $"""
+            with recursive line (id, at, hops) as (
+                select a.alias_id, a.at, 1 from guru.caller_aliases a where a.caller_id = $1
+                union
+                select a.alias_id, a.at, line.hops + 1 from line join guru.caller_aliases a on a.caller_id = line.id where line.hops < {MostHops})
+            select id from line where id <> $1 group by id order by max(hops) desc, max(at), id
+            """);
         command.Parameters.Add(new() { Value = owner.Value });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var aliases = new List<CallerId>();

@@ -1,8 +1,12 @@
 using Guru.Application;
+using Guru.Application.Callers;
+using Guru.Application.Privacy;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Privacy;
 using Guru.Infrastructure.Tests.Privacy;
+using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Postgres;
@@ -57,6 +61,62 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Are_followed_over_an_alias_of_an_alias_to_the_person()
+    {
+        var last = CallerId.Parse(new string('4', 32));
+        await AppendAsync(Number, new CallerAliased(Number, Id, At));
+        await AppendAsync(Other, new CallerAliased(Other, Number, At.AddMinutes(1)));
+        await AppendAsync(last, new CallerAliased(last, Other, At.AddMinutes(2)));
+
+        foreach (var id in (CallerId[])[Id, Number, Other, last])
+        {
+            (await _aliases.OwnerOfAsync(id, default)).ShouldBe(last);
+        }
+
+        (await _aliases.AliasesOfAsync(last, default)).ShouldBe([Id, Number, Other]);
+        (await _aliases.TiesOfAsync(Id, last, default)).ShouldBe(
+            (new CallerTies(Id, last, HasAliases: false, IsKnown: false), new CallerTies(last, Owner: null, HasAliases: true, IsKnown: true)));
+    }
+
+    [Fact]
+    public async Task Are_one_person_also_where_they_go_round_in_a_circle()
+    {
+        await AppendAsync(Number, new CallerAliased(Number, Id, At));
+        await AppendAsync(Other, new CallerAliased(Other, Number, At));
+        await AppendAsync(Id, new CallerAliased(Id, Other, At));
+
+        foreach (var id in (CallerId[])[Id, Number, Other])
+        {
+            (await _aliases.OwnerOfAsync(id, default)).ShouldBe(Number);
+        }
+
+        (await _aliases.AliasesOfAsync(Number, default)).ShouldBe([Id, Other], ignoreOrder: true);
+    }
+
+    /// <summary>Who erases asks again before the person themselves is erased.</summary>
+    [Fact]
+    public async Task Are_forgotten_with_the_person_also_where_they_were_told_meanwhile()
+    {
+        await AppendAsync(Number, new LanguageDetermined(Number, "en", "text", At), new CallerAliased(Number, Id, At));
+        await AppendAsync(Id, new LanguageDetermined(Id, "en", "text", At));
+        await AppendAsync(Other, new LanguageDetermined(Other, "en", "text", At));
+        using var directory = new TemporaryDirectory();
+        using var list = new ErasureListFile(directory.Sub("erasures"), "node");
+        var meanwhile = new Meanwhile(_aliases, () => AppendAsync(Number, new CallerAliased(Number, Other, At.AddMinutes(1))));
+        var forgets = new ForgetCallerHandler(
+            _database.Erasures,
+            new ErasureFollower(_database.Erasures, list, [], TimeProvider.System, NullLogger<ErasureFollower>.Instance),
+            [],
+            new CallerNames(_database.Store, meanwhile, new ServerSecret(new byte[32]), TimeProvider.System),
+            meanwhile);
+
+        (await forgets.Handle(new ForgetCaller(Number.Value), default)).ShouldNotBeNull();
+
+        var erased = (await _database.Erasures.ListAsync(DateTimeOffset.MinValue, default)).Select(erasure => erasure.CallerId);
+        erased.ShouldBe([Id, Other, Number]);
+    }
+
+    [Fact]
     public async Task Are_forgotten_with_the_person_and_can_be_told_anew()
     {
         await AppendAsync(Number, new CallerAliased(Number, Id, At));
@@ -69,6 +129,25 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         await AppendAsync(Number, new CallerAliased(Number, Id, DateTimeOffset.UtcNow));
         (await _aliases.OwnerOfAsync(Id, default)).ShouldBe(Number);
         await ErasingPeople.ShouldAgreeWithARebuildAsync(_database);
+    }
+
+    /// <summary>Something happens right after the aliases were asked for the first time.</summary>
+    private sealed class Meanwhile(ICallerAliases aliases, Func<Task> happens) : ICallerAliases
+    {
+        private bool _happened;
+
+        public Task<CallerId> OwnerOfAsync(CallerId id, CancellationToken cancellationToken) => aliases.OwnerOfAsync(id, cancellationToken);
+
+        public Task<(CallerTies One, CallerTies Other)> TiesOfAsync(CallerId one, CallerId other, CancellationToken cancellationToken) =>
+            aliases.TiesOfAsync(one, other, cancellationToken);
+
+        public async Task<IReadOnlyList<CallerId>> AliasesOfAsync(CallerId owner, CancellationToken cancellationToken)
+        {
+            var known = await aliases.AliasesOfAsync(owner, cancellationToken);
+            await (_happened ? Task.CompletedTask : happens());
+            _happened = true;
+            return known;
+        }
     }
 
     private Task AppendAsync(CallerId caller, params ConversationEvent[] events) =>
