@@ -24,6 +24,17 @@ public sealed partial class BrowserCalls(Switchboard switchboard, TimeProvider t
         _ = Task.Run(() => CarryAsync(line, call, token), CancellationToken.None);
     }
 
+    /// <summary>A call was refused, since its start was not stored in time. If it is on record after all, it has ended there.</summary>
+    /// <param name="storing">Done when the start is stored, or will not be.</param>
+    public void Refused(CallSid callSid, Task storing) => _ = Task.Run(
+        async () =>
+        {
+            var at = time.GetUtcNow();
+            await storing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await switchboard.RecordLater(callSid, new EndCall(CallEndReason.Failed, at));
+        },
+        CancellationToken.None);
+
     private async Task CarryAsync(BrowserLine line, ExpectedCall call, string token)
     {
         try

@@ -67,15 +67,25 @@ public sealed partial class StartBrowserCallHandler(
         var start = new StartCall(
             callSid, request.CallerId, request.Address?.Value ?? "", CallChannel.Webapp, CallDirection.Inbound, known.Language, StreamToken.Hash(token), agent,
             because, time.GetUtcNow());
+        var storing = Task.CompletedTask;
         try
         {
             await Patience.LimitAsync(
-                limited => new CallLog(store, callSid, isNew: true).AppendAsync(start, limited), rules.Value.Commit, time, CancellationToken.None);
+                limited =>
+                {
+                    var append = new CallLog(store, callSid, isNew: true).AppendAsync(start, limited);
+                    storing = append;
+                    return append;
+                },
+                rules.Value.Commit,
+                time,
+                CancellationToken.None);
         }
         catch (Exception error)
         {
-            // What is not on record must not go on.
+            // What is not on record must not go on; and what did not go on must not seem to on record, should the database have taken it all the same.
             LogNotStored(callSid, error.GetType().Name);
+            calls.Refused(callSid, storing);
             await new BrowserLine(callSid, request.CallerId, agent, sessions, request.Absence, time, logger).CloseAsync(CancellationToken.None);
             return null;
         }

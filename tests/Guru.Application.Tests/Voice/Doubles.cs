@@ -294,6 +294,9 @@ internal sealed class MemoryStore : IEventStore
     /// <summary>What is appended is stored, but the answer is lost; that often.</summary>
     public int LosesAnswers { get; set; }
 
+    /// <summary>What an append waits for, whoever does not wait for it any more.</summary>
+    public Task Holds { get; set; } = Task.CompletedTask;
+
     public int Attempts { get; private set; }
 
     public IReadOnlyList<T> Of<T>()
@@ -308,6 +311,7 @@ internal sealed class MemoryStore : IEventStore
         string streamId, ExpectedVersion expected, CallerId? owner, IReadOnlyList<object> events, CancellationToken cancellationToken)
     {
         await AnswersAsync(cancellationToken);
+        await Holds;
         if (events.Any(Refuses))
         {
             throw new EventsRefusedException(streamId, "22003");
