@@ -71,6 +71,8 @@ public sealed class KeptForATime
         var live = await ReadModelsAsync(node);
         var (exitCode, log) = await node.RunAsync("rebuild");
         exitCode.ShouldBe(0, string.Join('\n', log));
+        log.ShouldContain(line => line.EndsWith(" events projected.", StringComparison.Ordinal));
+        log.ShouldNotContain(line => line.Contains('\u001b'), "A pipe is no terminal.");
         (await ReadModelsAsync(node)).ShouldBe(live);
         node.Log.Where(line => Old.In(line).Any()).ShouldBeEmpty();
     }

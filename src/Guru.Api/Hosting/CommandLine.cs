@@ -62,13 +62,15 @@ internal static class CommandLine
         using var follower = new ErasureFollower(
             services.GetRequiredService<IErasures>(), list, [], TimeProvider.System, loggers.CreateLogger<ErasureFollower>());
         await follower.RestoreAsync(cancellationToken); // What an older backup brought back is not to be read once more.
-        var events = await AnsiConsole.Progress().StartAsync(async progress =>
-        {
-            var task = progress.AddTask("Rebuilding the read models");
-            var report = new Progress<RebuildProgress>(at => task.MaxValue(Math.Max(1, at.LastSequence)).Value = at.Sequence);
-            return await services.GetRequiredService<Rebuild>().RebuildAsync(report, cancellationToken);
-        });
-        AnsiConsole.MarkupLineInterpolated($"{events} events projected.");
+        var rebuild = services.GetRequiredService<Rebuild>();
+        var events = Console.IsOutputRedirected
+            ? await rebuild.RebuildAsync(new RebuildLines(Console.Out), cancellationToken)
+            : await AnsiConsole.Progress().StartAsync(async progress =>
+            {
+                var task = progress.AddTask("Rebuilding the read models");
+                return await rebuild.RebuildAsync(new Progress<RebuildProgress>(at => task.MaxValue(Math.Max(1, at.LastSequence)).Value = at.Sequence), cancellationToken);
+            });
+        Console.WriteLine($"{events} events projected.");
         return 0;
     }
 
