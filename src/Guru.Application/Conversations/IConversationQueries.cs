@@ -12,6 +12,9 @@ public interface IConversationQueries
 
     Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken);
 
+    /// <summary>In whose conversation a message of ours was sent; null where it is not known, or not yet.</summary>
+    Task<CallerId?> CallerOfMessageAsync(string messageSid, CancellationToken cancellationToken);
+
     /// <summary>Everything written, spoken and heard with a caller, oldest first.</summary>
     /// <exception cref="FormatException">The cursor is not one of ours.</exception>
     Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, int limit, string? cursor, CancellationToken cancellationToken);

@@ -23,13 +23,16 @@ public sealed class RecordMessageDeliveryValidator : AbstractValidator<RecordMes
     }
 }
 
-public sealed class RecordMessageDeliveryHandler(IEventStore store, CallerNames callers, TimeProvider time) : IRequestHandler<RecordMessageDelivery>
+public sealed class RecordMessageDeliveryHandler(IEventStore store, IConversationQueries conversations, CallerNames callers, TimeProvider time)
+    : IRequestHandler<RecordMessageDelivery>
 {
     public async Task<Unit> Handle(RecordMessageDelivery request, CancellationToken cancellationToken)
     {
         if (Enum.TryParse<DeliveryStatus>(request.Status, ignoreCase: true, out var status) && !int.TryParse(request.Status, out _))
         {
-            var callerId = await callers.OfAsync(CallerAddress.Parse(request.To!), cancellationToken);
+            // The number may be somebody else's since the message was sent.
+            var callerId = await conversations.CallerOfMessageAsync(request.MessageSid!, cancellationToken)
+                ?? await callers.OfAsync(CallerAddress.Parse(request.To!), cancellationToken);
             var change = new MessageDeliveryChanged(
                 request.MessageSid!, callerId, status, int.TryParse(request.ErrorCode, out var code) ? code : null, time.GetUtcNow());
             await new ConversationLog(store, callerId).AppendAsync(new RecordDelivery(change), cancellationToken);

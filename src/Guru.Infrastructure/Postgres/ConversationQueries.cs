@@ -19,6 +19,14 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
     /// <summary>What was never sent is for analysts; nobody said or heard it.</summary>
     internal const string WasSaid = "not (speaker = 'agent' and failure is not null)";
 
+    public async Task<CallerId?> CallerOfMessageAsync(string messageSid, CancellationToken cancellationToken)
+    {
+        // Of one that the carrier told of before it was on record, whoever has it on record.
+        await using var command = dataSource.CreateCommand("select caller_id from guru.deliveries where message_sid = $1 order by source_id is null limit 1");
+        command.Parameters.Add(new() { Value = messageSid });
+        return await command.ExecuteScalarAsync(cancellationToken) is string callerId ? CallerId.Parse(callerId) : null;
+    }
+
     public async Task<Page<ConversationSummary>> ListAsync(
         CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
     {

@@ -26,6 +26,8 @@ internal sealed class ScriptedConversations : IConversationQueries
     public Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
+    public Task<CallerId?> CallerOfMessageAsync(string messageSid, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, int limit, string? cursor, CancellationToken cancellationToken) =>

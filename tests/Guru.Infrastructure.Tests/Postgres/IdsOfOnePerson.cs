@@ -1,5 +1,6 @@
 using Guru.Application;
 using Guru.Application.Callers;
+using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
@@ -76,6 +77,29 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         (await _aliases.AliasesOfAsync(last, default)).ShouldBe([Id, Number, Other]);
         (await _aliases.TiesOfAsync(Id, last, default)).ShouldBe(
             (new CallerTies(Id, last, HasAliases: false, IsKnown: false), new CallerTies(last, Owner: null, HasAliases: true, IsKnown: true)));
+    }
+
+    [Fact]
+    public async Task Are_anothers_since_a_message_was_sent_and_what_the_carrier_says_of_it_stays_with_whom_it_was_written_to()
+    {
+        var secret = new ServerSecret(new byte[32]);
+        var callers = new CallerNames(_database.Store, _aliases, secret, TimeProvider.System);
+        var number = callers.IdOf(CallerAddress.Parse("+15550600009"));
+        var (known, unknown) = ($"SM{new string('a', 32)}", $"SM{new string('b', 32)}");
+        await AppendAsync(Id, new CallerAliased(Id, number, At), new MessageReplied(["SM1"], Id, [known], "general", "To the one who had the number.", At));
+        await AppendAsync(Other, new CallerAliased(Other, number, At.AddMinutes(1)));
+        var handler = new RecordMessageDeliveryHandler(_database.Store, new ConversationQueries(_database.DataSource), callers, TimeProvider.System);
+
+        foreach (var message in (string[])[known, known, unknown])
+        {
+            await handler.Handle(new RecordMessageDelivery(message, "whatsapp:+15550600009", "delivered", ErrorCode: null), default);
+        }
+
+        (await DeliveredAsync(Id)).ShouldBe([known]);
+        (await DeliveredAsync(Other)).ShouldBe([unknown]);
+
+        async Task<IEnumerable<string>> DeliveredAsync(CallerId caller) =>
+            (await _database.Store.ReadAsync(Conversation.StreamId(caller), 1, default)).Select(stored => stored.Data).OfType<MessageDeliveryChanged>().Select(told => told.MessageSid);
     }
 
     [Fact]
