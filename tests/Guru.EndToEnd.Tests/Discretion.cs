@@ -1,18 +1,14 @@
 using System.Net;
 using System.Text.Json;
-using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
-using Microsoft.Extensions.Logging.Abstractions;
-using Npgsql;
 
 namespace Guru.EndToEnd.Tests;
 
 public sealed class Discretion
 {
     private const string Number = "15550509876";
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <summary>What the person wrote and said, and how they are reached.</summary>
     private static readonly Marks Marks = new(Number, "Zebedee", "ochocientos", "factura", "landlord");
@@ -25,45 +21,24 @@ public sealed class Discretion
     [Fact]
     public async Task No_number_name_word_or_key_is_logged_or_traced_even_at_the_most_talkative_level_and_who_is_erased_is_in_no_table_or_file()
     {
-        var folder = Directory.CreateTempSubdirectory("guru-e2e-discretion-").FullName;
-        var data = Directory.CreateDirectory(Path.Combine(folder, "guru")).FullName;
-        var server = await EmbeddedPostgres.StartAsync(folder, NullLogger.Instance, CancellationToken.None);
-        await using var database = NpgsqlDataSource.Create(server.ConnectionString);
         await using var traces = await Collector.StartAsync();
-        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
-        await using var twilio = await TwilioStandIn.StartAsync();
-        var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["DATABASE_URL"] = server.ConnectionString,
-            ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
-            ["OTEL_EXPORTER_OTLP_ENDPOINT"] = traces.Address,
-            ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf",
-            ["Logging__LogLevel__Default"] = "Trace",
-            ["Guru__Work__RetrySeconds"] = "0.05",
-            ["Guru__Messages__ListDelaySeconds"] = "0.1",
-        }, data);
-        twilio.AppUrl = guru.Address;
-        try
-        {
-            await TalkAsync(openAI, twilio);
-            await KnockAsync(guru.Address);
-            await ForgetAsync(guru.Address, database, data);
-        }
-        finally
-        {
-            await guru.DisposeAsync();
-            await database.DisposeAsync();
-            await server.DisposeAsync();
-            World.DeleteCluster(folder);
-        }
+        await using var node = await OneNode.PrepareAsync();
+        await node.StartAsync(
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", traces.Address), ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"), ("Logging__LogLevel__Default", "Trace"),
+            ("Guru__Work__RetrySeconds", "0.05"));
+        await TalkAsync(node.OpenAI, node.Twilio);
+        await KnockAsync(node.Address);
+        await ForgetAsync(node);
+        await node.StopAsync();
 
-        guru.Log.ShouldContain(line => line.Contains("\"LogLevel\":\"Debug\"", StringComparison.Ordinal));
-        guru.Log.ShouldContain(line => line.Contains("no reply could be sent", StringComparison.Ordinal));
-        var media = twilio.Messaging.Media.Requests.Entries.Select(request => request.MediaSid).ToList();
+        var log = node.Log;
+        log.ShouldContain(line => line.Contains("\"LogLevel\":\"Debug\"", StringComparison.Ordinal));
+        log.ShouldContain(line => line.Contains("no reply could be sent", StringComparison.Ordinal));
+        var media = node.Twilio.Messaging.Media.Requests.Entries.Select(request => request.MediaSid).ToList();
         media.ShouldNotBeEmpty();
         foreach (var secret in Secrets.Concat(media))
         {
-            guru.Log.Where(line => line.Contains(secret, StringComparison.OrdinalIgnoreCase)).ShouldBeEmpty();
+            log.Where(line => line.Contains(secret, StringComparison.OrdinalIgnoreCase)).ShouldBeEmpty();
         }
 
         traces.Received.ShouldContain(nameof(Application.Conversations.ReceiveWhatsAppMessage));
@@ -75,12 +50,12 @@ public sealed class Discretion
     }
 
     /// <summary>Erased by the number, then looked for in every table, and in every file but PostgreSQL's own.</summary>
-    private static async Task ForgetAsync(Uri guru, NpgsqlDataSource database, string data)
+    private static async Task ForgetAsync(OneNode node)
     {
-        await UntilNoneAsync(database, "guru.calls where ended_at is null");
-        await UntilNoneAsync(database, "guru.work where kind in ('reply', 'summary')");
-        (await Marks.InTablesAsync(database)).ShouldContain("guru.messages");
-        using var http = World.ClientFor(guru, GuruProcess.OperatorKey);
+        await node.UntilAsync("select count(*) from guru.calls where ended_at is null", "0");
+        await node.UntilAsync("select count(*) from guru.work where kind in ('reply', 'summary')", "0");
+        (await Marks.InTablesAsync(node.Database)).ShouldContain("guru.messages");
+        using var http = World.ClientFor(node.Address, GuruProcess.OperatorKey);
         using var nobody = await http.DeleteAsync("/api/callers/%2B15550509877");
         using var nothing = await http.DeleteAsync("/api/callers/landlord");
         (nobody.StatusCode, nothing.StatusCode).ShouldBe((HttpStatusCode.NotFound, HttpStatusCode.BadRequest));
@@ -96,32 +71,10 @@ public sealed class Discretion
         certificate.GetProperty("calls").GetInt32().ShouldBe(1);
         again.GetProperty("event").ToString().ShouldBe(certificate.GetProperty("event").ToString());
         certificate.ToString().ShouldNotContain(Number);
-        (await Marks.InTablesAsync(database)).ShouldBeEmpty();
-        var list = Directory.GetFiles(Path.Combine(data, "erasures")).ShouldHaveSingleItem();
+        (await Marks.InTablesAsync(node.Database)).ShouldBeEmpty();
+        var list = Directory.GetFiles(Path.Combine(node.Data, "erasures")).ShouldHaveSingleItem();
         (await File.ReadAllTextAsync(list)).ShouldStartWith(certificate.GetProperty("callerId").GetString()!);
-        await Marks.ShouldBeInNoFileOfAsync(data);
-    }
-
-    private static async Task UntilNoneAsync(NpgsqlDataSource database, string rows)
-    {
-        using var limit = new CancellationTokenSource(Limit);
-        while ((await TextsAsync(database, $"select 'one' from {rows}")).Count > 0)
-        {
-            limit.Token.ThrowIfCancellationRequested();
-        }
-    }
-
-    private static async Task<List<string>> TextsAsync(NpgsqlDataSource database, string sql)
-    {
-        await using var command = database.CreateCommand(sql);
-        await using var reader = await command.ExecuteReaderAsync();
-        var texts = new List<string>();
-        while (await reader.ReadAsync())
-        {
-            texts.Add(reader.GetString(0));
-        }
-
-        return texts;
+        await Marks.ShouldBeInNoFileOfAsync(node.Data);
     }
 
     /// <summary>A text, a voice note, a call and a text, with trouble at each step.</summary>

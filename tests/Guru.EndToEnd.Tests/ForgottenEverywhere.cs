@@ -114,7 +114,7 @@ public sealed class ForgottenEverywhere
     private static async Task<IReadOnlyList<string>> RowsOfAsync(OneNode node)
     {
         var counts = new List<string>();
-        foreach (var column in await node.RowsAsync(
+        foreach (var column in await node.Database.RowsAsync(
             """
             select c.table_schema || '.' || c.table_name, string_agg(c.column_name, ',' order by c.column_name) from information_schema.columns c
             join information_schema.tables t using (table_schema, table_name)
@@ -123,7 +123,7 @@ public sealed class ForgottenEverywhere
             """))
         {
             var (table, columns) = (column.Split(' ')[0], column.Split(' ')[1].Split(','));
-            var count = (await node.RowsAsync($"select count(*) from {table} where {string.Join(" or ", columns.Select(name => $"{name} is not null"))}"))[0];
+            var count = (await node.Database.RowsAsync($"select count(*) from {table} where {string.Join(" or ", columns.Select(name => $"{name} is not null"))}"))[0];
             if (count != "0")
             {
                 counts.Add($"{table} {count}");

@@ -106,7 +106,7 @@ public sealed class KeptForATime
         ];
         await store.AppendAsync(Conversation.StreamId(caller), ExpectedVersion.None, caller, written, CancellationToken.None);
         await store.AppendAsync(Domain.Calls.Call.StreamId(Call), ExpectedVersion.None, caller, said, CancellationToken.None);
-        await node.RowsAsync("delete from guru.work");
+        await node.Database.RowsAsync("delete from guru.work");
         return caller;
     }
 
@@ -118,7 +118,7 @@ public sealed class KeptForATime
         var rows = new List<string>();
         foreach (var table in ReadModels)
         {
-            rows.AddRange((await node.RowsAsync($"select t::text from guru.{table} t order by t::text collate \"C\"")).Select(row => $"{table}: {row}"));
+            rows.AddRange((await node.Database.RowsAsync($"select t::text from guru.{table} t order by t::text collate \"C\"")).Select(row => $"{table}: {row}"));
         }
 
         return rows;

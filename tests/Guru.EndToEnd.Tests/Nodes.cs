@@ -106,7 +106,7 @@ public class Nodes : IAsyncLifetime
     internal async Task<Answered> AnsweredAsync(string person)
     {
         using var limit = new CancellationTokenSource(Limit);
-        while ((await RowsAsync("select id from guru.work where kind = 'reply'")).Count > 0)
+        while ((await Database.RowsAsync("select id from guru.work where kind = 'reply'")).Count > 0)
         {
             limit.Token.ThrowIfCancellationRequested();
         }
@@ -116,7 +116,7 @@ public class Nodes : IAsyncLifetime
         var callerId = found.GetProperty("items")[0].GetProperty("callerId").GetString()!;
         var timeline = JsonElement.Parse(await analyst.GetStringAsync($"/api/conversations/{callerId}/messages?limit=200"));
         return new Answered(
-            await RowsAsync($"select data ->> 'answers', data ->> 'replySids', type from events.mt_events where stream_id = 'conversation-{callerId}' and type in ('message_replied', 'message_reply_failed') order by version"),
+            await Database.RowsAsync($"select data ->> 'answers', data ->> 'replySids', type from events.mt_events where stream_id = 'conversation-{callerId}' and type in ('message_replied', 'message_reply_failed') order by version"),
             [.. timeline.GetProperty("items").EnumerateArray()],
             [.. Twilio.Rest.Messages.Entries.Where(sent => sent.To == person)]);
     }
@@ -131,19 +131,6 @@ public class Nodes : IAsyncLifetime
         {
             Twilio.AppUrl = node?.Address ?? Twilio.AppUrl;
         }
-    }
-
-    internal async Task<IReadOnlyList<string>> RowsAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await using var reader = await command.ExecuteReaderAsync();
-        var rows = new List<string>();
-        while (await reader.ReadAsync())
-        {
-            rows.Add(string.Join(' ', Enumerable.Range(0, reader.FieldCount).Select(column => reader.GetValue(column))));
-        }
-
-        return rows;
     }
 }
 

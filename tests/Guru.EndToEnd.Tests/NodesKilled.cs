@@ -69,7 +69,7 @@ public sealed class NodesKilled(Nodes nodes) : IClassFixture<Nodes>
             await using var lockEvents = new NpgsqlCommand("begin; lock table events.mt_events in exclusive mode", shut);
             await lockEvents.ExecuteNonQueryAsync();
             _hold.LetGo();
-            while ((await nodes.RowsAsync("select pid from pg_locks where relation = 'events.mt_events'::regclass and not granted")).Count == 0)
+            while ((await nodes.Database.RowsAsync("select pid from pg_locks where relation = 'events.mt_events'::regclass and not granted")).Count == 0)
             {
             }
         }, async () =>

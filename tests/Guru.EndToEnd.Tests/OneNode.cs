@@ -75,19 +75,6 @@ internal sealed class OneNode : IAsyncDisposable
     /// <summary>Runs a command beside it.</summary>
     public Task<(int ExitCode, IReadOnlyCollection<string> Log)> RunAsync(params string[] command) => GuruProcess.RunAsync(command, OpenAI, Twilio, Settings([]), _folder);
 
-    public async Task<IReadOnlyList<string>> RowsAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await using var reader = await command.ExecuteReaderAsync();
-        var rows = new List<string>();
-        while (await reader.ReadAsync())
-        {
-            rows.Add(string.Join(' ', Enumerable.Range(0, reader.FieldCount).Select(column => reader.GetValue(column))));
-        }
-
-        return rows;
-    }
-
     /// <summary>Waits until a query gives these rows.</summary>
     public async Task UntilAsync(string sql, params string[] rows)
     {
@@ -95,7 +82,7 @@ internal sealed class OneNode : IAsyncDisposable
         for (var started = Stopwatch.GetTimestamp(); !found.SequenceEqual(rows, StringComparer.Ordinal); await Task.Delay(50))
         {
             Stopwatch.GetElapsedTime(started).ShouldBeLessThan(Limit, $"{sql}: {string.Join(", ", found)}");
-            found = await RowsAsync(sql);
+            found = await Database.RowsAsync(sql);
         }
     }
 
@@ -136,9 +123,9 @@ internal sealed class Marks(params IReadOnlyList<string> marks)
     {
         var patterns = string.Join('|', marks.Concat(marks.Select(mark => Convert.ToHexStringLower(Encoding.UTF8.GetBytes(mark)))));
         var marked = new List<string>();
-        foreach (var table in await TextsAsync(database, "select schemaname || '.' || tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"))
+        foreach (var table in await database.RowsAsync("select schemaname || '.' || tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"))
         {
-            var found = await TextsAsync(database, $"select t::text from {table} t where t::text ~* '{patterns}' limit 1");
+            var found = await database.RowsAsync($"select t::text from {table} t where t::text ~* '{patterns}' limit 1");
             marked.AddRange(found.Select(_ => table));
         }
 
@@ -154,19 +141,6 @@ internal sealed class Marks(params IReadOnlyList<string> marks)
     }
 
     public IEnumerable<string> In(string text) => marks.Where(mark => text.Contains(mark, StringComparison.OrdinalIgnoreCase));
-
-    private static async Task<List<string>> TextsAsync(NpgsqlDataSource database, string sql)
-    {
-        await using var command = database.CreateCommand(sql);
-        await using var reader = await command.ExecuteReaderAsync();
-        var texts = new List<string>();
-        while (await reader.ReadAsync())
-        {
-            texts.Add(reader.GetString(0));
-        }
-
-        return texts;
-    }
 
     /// <summary>Reads also what a node has locked for itself, such as its journal: .NET would ask for a lock of its own.</summary>
     private static async Task<byte[]> ReadAsync(string path)

@@ -121,16 +121,5 @@ public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixtu
         (await world.GetAsync($"/api/conversations/{callerId}/messages")).GetProperty("items").EnumerateArray()
             .Where(entry => entry.GetProperty("speaker").GetString() == "caller").Select(entry => entry.GetProperty("text").GetString()!);
 
-    private async Task<IReadOnlyList<string>> RowsAsync(string sql)
-    {
-        await using var command = world.Guru.App.Services.GetRequiredService<NpgsqlDataSource>().CreateCommand(sql);
-        await using var reader = await command.ExecuteReaderAsync();
-        var rows = new List<string>();
-        while (await reader.ReadAsync())
-        {
-            rows.Add($"{reader.GetValue(0)}");
-        }
-
-        return rows;
-    }
+    private Task<IReadOnlyList<string>> RowsAsync(string sql) => world.Guru.App.Services.GetRequiredService<NpgsqlDataSource>().RowsAsync(sql);
 }
