@@ -114,6 +114,9 @@ public sealed class RecordingCalls
         await house.Time.PassAsync(TimeSpan.FromSeconds(2));
         line.Stops();
         await call;
+
+        // The clock does not run ahead of a store that answers.
+        await ManualTime.UntilAsync(() => !house.RecordingSettings.Enabled || house.Recordings.Holds is not null || house.Recordings.Parts is [{ IsDisposed: true }]);
         await house.Time.PassUntilAsync(() => house.Switchboard.PaperworkDone.IsCompleted);
     }
 }

@@ -245,6 +245,7 @@ public sealed class CallsOnTheSwitchboard
         house.Switchboard.ActiveCalls.ShouldBe(1);
         house.Model.Says(new ResponseCreated("r1", "continue"));
         house.Model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, new ModelUsage(1, 1, 0, 0, 1, 1)));
+        await ManualTime.UntilAsync(() => house.Store.Of<UsageRecorded>().Count == 1); // What was said is taken in, or the clock would run ahead of it.
         await house.Time.PassAsync(TimeSpan.FromSeconds(70));
         house.Store.Of<CallEnded>().ShouldBeEmpty();
         house.Store.Of<CallResumed>().Count.ShouldBe(1);

@@ -14,67 +14,16 @@ using Guru.Domain.Calls;
 
 namespace Guru.Application.Tests.Voice;
 
-/// <summary>What the test has to say to whoever reads it. Time does not pass before that is taken in.</summary>
-internal sealed class Script<TMessage>
+internal static class ScriptedMessages
 {
-    private readonly Channel<TMessage> _messages = Channel.CreateUnbounded<TMessage>();
-    private readonly ManualTime.Going? _going = ManualTime.OfThisTest;
-    private readonly Lock _gate = new();
-    private int _unread;
-    private bool _over;
-
-    public void Add(TMessage message)
+    public static async Task ReadAsync<TMessage>(this ChannelReader<TMessage> messages, Receiver<TMessage> receive, CancellationToken cancellationToken)
     {
-        if (Counts(1))
+        await foreach (var message in messages.ReadAllAsync(cancellationToken))
         {
-            _messages.Writer.TryWrite(message);
-        }
-    }
-
-    public void End() => _messages.Writer.TryComplete();
-
-    public async Task ReadAsync(Receiver<TMessage> receive, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await foreach (var message in _messages.Reader.ReadAllAsync(cancellationToken))
+            if (!receive(message))
             {
-                var goesOn = receive(message);
-                Counts(-1);
-                if (!goesOn)
-                {
-                    return;
-                }
+                return;
             }
-        }
-        finally
-        {
-            Drop();
-        }
-    }
-
-    /// <summary>Nobody reads on.</summary>
-    public void Drop()
-    {
-        lock (_gate)
-        {
-            _over = true;
-            _going?.Unread(-_unread);
-            _unread = 0;
-        }
-    }
-
-    private bool Counts(int messages)
-    {
-        lock (_gate)
-        {
-            if (!_over)
-            {
-                _unread += messages;
-                _going?.Unread(messages);
-            }
-
-            return !_over;
         }
     }
 }
@@ -82,7 +31,7 @@ internal sealed class Script<TMessage>
 /// <summary>A Media Stream whose carrier is the test.</summary>
 internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 {
-    private readonly Script<LineMessage> _messages = new();
+    private readonly Channel<LineMessage> _messages = Channel.CreateUnbounded<LineMessage>();
 
     public string StreamSid { get; } = streamSid;
 
@@ -98,17 +47,17 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 
     public void Frame(string payload, long timestampMs) => Comes(new LineMessage(LineMessageKind.Media, Encoding.ASCII.GetBytes(payload), 160, timestampMs));
 
-    public void Comes(LineMessage message) => _messages.Add(message);
+    public void Comes(LineMessage message) => _messages.Writer.TryWrite(message);
 
     public void Stops()
     {
         Comes(new LineMessage(LineMessageKind.Stop));
-        _messages.End();
+        _messages.Writer.TryComplete();
     }
 
-    public void Breaks() => _messages.End();
+    public void Breaks() => _messages.Writer.TryComplete();
 
-    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) => _messages.ReadAsync(receive, cancellationToken);
+    public Task ReadAsync(Receiver<LineMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
 
     public void SendMedia(ReadOnlySpan<byte> payload, bool more = false) => Sent.Enqueue(Encoding.ASCII.GetString(payload));
 
@@ -128,7 +77,6 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
     {
         IsDisposed = true;
         Breaks();
-        _messages.Drop();
         return ValueTask.CompletedTask;
     }
 }
@@ -136,7 +84,7 @@ internal sealed class ScriptedLine(string streamSid = "MZ0") : ICallerLine
 /// <summary>A model session that says what the test says.</summary>
 internal sealed class ScriptedModel(VoiceConfiguration configuration, string sessionId, DateTimeOffset expiresAt) : IVoiceModel
 {
-    private readonly Script<ModelMessage> _messages = new();
+    private readonly Channel<ModelMessage> _messages = Channel.CreateUnbounded<ModelMessage>();
 
     /// <summary>What it was dialled with.</summary>
     public VoiceConfiguration Configuration { get; } = configuration;
@@ -152,18 +100,18 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
 
     public bool IsDisposed { get; private set; }
 
-    public void Says(ModelEvent @event) => _messages.Add(new ModelMessage(@event, default));
+    public void Says(ModelEvent @event) => _messages.Writer.TryWrite(new ModelMessage(@event, default));
 
-    public void Speaks(string response, string item, string payload, int bytes) => _messages.Add(new ModelMessage(
+    public void Speaks(string response, string item, string payload, int bytes) => _messages.Writer.TryWrite(new ModelMessage(
         null, new ModelAudio(Encoding.ASCII.GetBytes(response), Encoding.ASCII.GetBytes(item), 0, Encoding.ASCII.GetBytes(payload), bytes)));
 
     public void Closes(int? code = null)
     {
         Says(new ModelClosed(code, Reason: null));
-        _messages.End();
+        _messages.Writer.TryComplete();
     }
 
-    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) => _messages.ReadAsync(receive, cancellationToken);
+    public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) => _messages.Reader.ReadAsync(receive, cancellationToken);
 
     public void AppendAudio(ReadOnlySpan<byte> payload) => Told.Enqueue(Encoding.ASCII.GetString(payload));
 
@@ -182,7 +130,6 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
     public ValueTask DisposeAsync()
     {
         IsDisposed = true;
-        _messages.Drop();
         return ValueTask.CompletedTask;
     }
 }
@@ -190,6 +137,10 @@ internal sealed class ScriptedModel(VoiceConfiguration configuration, string ses
 internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
 {
     private readonly ConcurrentQueue<ScriptedModel> _models = new();
+    private int _dials;
+
+    /// <summary>How many have begun. A test lets time pass behind it, or the clock may run ahead of a thread that has not come to dial yet.</summary>
+    public int Dials => _dials;
 
     public IReadOnlyList<ScriptedModel> Models => [.. _models];
 
@@ -201,6 +152,7 @@ internal sealed class ScriptedDialer(TimeProvider time) : IVoiceModelDialer
 
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
+        Interlocked.Increment(ref _dials);
         if (Holds is { } held)
         {
             await held.Task.WaitAsync(cancellationToken);

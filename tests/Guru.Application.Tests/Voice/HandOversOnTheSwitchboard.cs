@@ -58,6 +58,7 @@ public sealed class HandOversOnTheSwitchboard
         var (line, model, call) = await house.OnTheLineAsync();
         house.Dialer.Holds = new TaskCompletionSource();
         HandsOff(model, "legal");
+        await ManualTime.UntilAsync(() => house.Dialer.Dials == 2);
         await house.Time.PassUntilAsync(() => model.Told.OfType<AnswerTool>().Any(answer => answer.Output.Contains("cannot be reached")));
         house.Dialer.Holds.SetResult();
         await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.IsDisposed);

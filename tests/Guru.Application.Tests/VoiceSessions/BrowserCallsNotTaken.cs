@@ -15,7 +15,6 @@ public sealed class BrowserCallsNotTaken
     [Fact]
     public async Task Have_ended_where_the_database_stored_their_start_when_nobody_waited_for_it_any_more()
     {
-        _house.Time.Follow();
         var held = new TaskCompletionSource();
         _house.Store.Holds = held.Task;
         var answer = CallAsync();
@@ -41,7 +40,6 @@ public sealed class BrowserCallsNotTaken
     [Fact]
     public async Task Are_not_on_record_where_the_database_did_not_store_them()
     {
-        _house.Time.Follow();
         _house.Store.IsDown = true;
         (await CallAsync()).ShouldBeNull();
         var attempts = _house.Store.Attempts;

@@ -225,7 +225,6 @@ public sealed class WorkingOffTheList : IAsyncDisposable
     {
         var rules = new WorkRules { AtOnce = 1 };
         change?.Invoke(rules);
-        _time.Follow();
         _loop = new WorkLoop(_queue, [_work, .. others], Options.Create(rules), _time, NullLogger<WorkLoop>.Instance);
         _ = _loop.StartAsync(default);
     }
