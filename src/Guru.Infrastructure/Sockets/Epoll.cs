@@ -26,6 +26,7 @@ internal sealed class Epoll
     /// <summary>The calls' constants, the same on all processors .NET runs on.</summary>
     private const int Add = 1;
     private const int Remove = 2;
+    private const int Change = 3;
     private const int CloseOnExec = 0x80000;
     private const uint EdgeTriggered = 1u << 31;
     private const int Interrupted = 4;
@@ -53,14 +54,14 @@ internal sealed class Epoll
     /// <exception cref="Win32Exception">The kernel has no room for it.</exception>
     public void Watch(SafeSocketHandle socket, long id)
     {
-        Span<byte> wanted = stackalloc byte[MostStride];
-        MemoryMarshal.Write(wanted, (uint)(Readiness.Read | Readiness.Write | Readiness.ReadClosed) | EdgeTriggered);
-        MemoryMarshal.Write(wanted[DataAt..], id);
-        if (epoll_ctl(_descriptor, Add, socket, in MemoryMarshal.GetReference(wanted)) != 0)
+        if (!TryControl(Add, socket, id))
         {
             throw new Win32Exception();
         }
     }
+
+    /// <summary>What a watched socket is ready for now is told once more, after what there is to tell already.</summary>
+    public void Again(SafeSocketHandle socket, long id) => TryControl(Change, socket, id);
 
     /// <summary>A socket that is closed is forgotten by itself, unless a process that is being started still has it.</summary>
     public void Forget(SafeSocketHandle socket) => _ = epoll_ctl(_descriptor, Remove, socket, in _events[0]);
@@ -92,6 +93,14 @@ internal sealed class Epoll
             var told = _events.AsSpan(number * Stride, Stride);
             return (MemoryMarshal.Read<long>(told[DataAt..]), (Readiness)MemoryMarshal.Read<uint>(told));
         }
+    }
+
+    private bool TryControl(int operation, SafeSocketHandle socket, long id)
+    {
+        Span<byte> wanted = stackalloc byte[MostStride];
+        MemoryMarshal.Write(wanted, (uint)(Readiness.Read | Readiness.Write | Readiness.ReadClosed) | EdgeTriggered);
+        MemoryMarshal.Write(wanted[DataAt..], id);
+        return epoll_ctl(_descriptor, operation, socket, in MemoryMarshal.GetReference(wanted)) == 0;
     }
 
     [DllImport("libc", SetLastError = true)]

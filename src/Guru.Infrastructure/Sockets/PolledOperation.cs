@@ -10,9 +10,13 @@ namespace Guru.Infrastructure.Sockets;
 /// </summary>
 /// <param name="sends">Or receives.</param>
 /// <param name="ready">Whether it is worth trying before the poller has said so.</param>
-internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool ready) : IValueTaskSource<int>, IValueTaskSource
+/// <param name="again">Has the poller look at the socket once more when it has looked at the others, whether anything becomes of it or not.</param>
+internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool ready, Action again) : IValueTaskSource<int>, IValueTaskSource
 {
     private const int NotReady = -1;
+
+    /// <summary>So many are carried out at once one after the other; then it is the others' turn, whoever sends without a pause.</summary>
+    private const int MostInARow = 4;
 
     /// <summary>errno.h, the same on all processors .NET runs on.</summary>
     private const int Interrupted = 4;
@@ -31,6 +35,7 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
     private bool _ended; // Whatever is asked for from here on ends at once, well or not.
     private bool _waiting;
     private bool _underWay;
+    private int _inARow;
 
     /// <summary>Whether what waits goes on on the poller's thread, which must neither be blocked nor kept for long.</summary>
     public bool GoesOnInline { get; set; }
@@ -60,9 +65,11 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
     /// <param name="ended">It is going to stay so.</param>
     public void OnReady(bool ended)
     {
-        Step step;
+        int bytes;
+        Exception? failure = null;
         try
         {
+            Step step;
             lock (_gate)
             {
                 _ready = true;
@@ -72,19 +79,28 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
                     return;
                 }
 
+                _inARow = 0;
                 step = Next();
             }
 
-            if (TryFinish(step, out var bytes))
+            if (!TryFinish(step, out bytes))
             {
-                _waiter.RunContinuationsAsynchronously = !GoesOnInline;
-                _waiter.SetResult(bytes);
+                return;
             }
         }
         catch (Exception error)
         {
-            _waiter.RunContinuationsAsynchronously = !GoesOnInline;
-            _waiter.SetException(error);
+            (bytes, failure) = (0, error);
+        }
+
+        _waiter.RunContinuationsAsynchronously = !GoesOnInline;
+        if (failure is null)
+        {
+            _waiter.SetResult(bytes);
+        }
+        else
+        {
+            _waiter.SetException(failure);
         }
     }
 
@@ -146,9 +162,17 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
         try
         {
             Step step;
+            bool isOthersTurn;
             lock (_gate)
             {
+                isOthersTurn = GoesOnInline && _ready && ++_inARow > MostInARow;
+                _ready &= !isOthersTurn;
                 step = Next();
+            }
+
+            if (isOthersTurn)
+            {
+                again();
             }
 
             if (TryFinish(step, out bytes))
@@ -205,7 +229,7 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
     {
         if (_failure is not null)
         {
-            throw new IOException(_failure.Message, _failure);
+            throw _failure;
         }
 
         if (!_ready)

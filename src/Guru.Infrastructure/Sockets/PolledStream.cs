@@ -25,8 +25,9 @@ internal sealed class PolledStream : Stream
     {
         _socket = socket;
         _onClosed = onClosed;
-        _receiving = new PolledOperation(socket.SafeHandle, sends: false, ready: false);
-        _sending = new PolledOperation(socket.SafeHandle, sends: true, ready: connected);
+        _receiving = new PolledOperation(socket.SafeHandle, sends: false, ready: false, Again);
+        _sending = new PolledOperation(socket.SafeHandle, sends: true, ready: connected, Again);
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.OutOfBandInline, optionValue: true); // A receive stops short of what is urgent otherwise.
         _id = _poller.Watch(this, socket.SafeHandle);
     }
 
@@ -87,7 +88,8 @@ internal sealed class PolledStream : Stream
     }
 
     /// <summary>Drops the connection with a reset, so that the other side does not take what came for all there was. What is under way ends.</summary>
-    public void Abort()
+    /// <param name="reason">What is under way ends with, and whatever is begun later.</param>
+    public void Abort(Exception? reason = null)
     {
         try
         {
@@ -96,6 +98,47 @@ internal sealed class PolledStream : Stream
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
             // It is gone already.
+        }
+
+        End(reason ?? new IOException("The connection was aborted on this side."));
+    }
+
+    /// <summary>Nothing more is sent, and the other side is told; what it has sent can be read to the end.</summary>
+    public void EndSending()
+    {
+        _sending.Fail(new IOException("The connection was closed."));
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            // It is gone already.
+        }
+    }
+
+    /// <summary>
+    /// Ends the connection so that the other side gets all that was sent to it: one that is closed with something unread is reset. What the other side still
+    /// sends is read past, up to the limits.
+    /// </summary>
+    public async ValueTask LingerAsync(int mostBytes, TimeSpan limit)
+    {
+        EndSending();
+        try
+        {
+            if (_socket.Available > 0)
+            {
+                using var patience = new CancellationTokenSource(limit);
+                var past = new byte[8 * 1024];
+                while (mostBytes > 0 && await _receiving.ReceiveAsync(past, patience.Token) is > 0 and var bytes)
+                {
+                    mostBytes -= bytes;
+                }
+            }
+        }
+        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException or OperationCanceledException or InvalidOperationException)
+        {
+            // It is lost, or took too long, or its reader was left reading.
         }
 
         Dispose();
@@ -159,17 +202,26 @@ internal sealed class PolledStream : Stream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing && !Interlocked.Exchange(ref _disposed, value: true))
+        if (disposing)
         {
-            var gone = new IOException("The connection was closed on this side.");
-            _receiving.Fail(gone);
-            _sending.Fail(gone);
-            _poller.Forget(_id, _socket.SafeHandle);
-            _socket.Dispose();
+            End(new IOException("The connection was closed on this side."));
         }
 
         base.Dispose(disposing);
     }
+
+    private void End(Exception reason)
+    {
+        if (!Interlocked.Exchange(ref _disposed, value: true))
+        {
+            _receiving.Fail(reason);
+            _sending.Fail(reason);
+            _poller.Forget(_id, _socket.SafeHandle);
+            _socket.Dispose();
+        }
+    }
+
+    private void Again() => _poller.Again(_id, _socket.SafeHandle);
 
     private static async ValueTask<PolledStream> ConnectAsync(IPEndPoint address, CancellationToken cancellationToken)
     {

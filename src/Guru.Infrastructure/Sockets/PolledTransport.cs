@@ -41,7 +41,7 @@ public static class PolledTransport
 
     private sealed class PolledListener(Socket socket) : IConnectionListener
     {
-        /// <summary>What is short, such as descriptors, may be there again a little later.</summary>
+        /// <summary>What is short, such as descriptors or memory, may be there again a little later.</summary>
         private static readonly TimeSpan AfterShortage = TimeSpan.FromMilliseconds(50);
 
         public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
@@ -50,23 +50,24 @@ public static class PolledTransport
         {
             while (true)
             {
+                Socket? accepted = null;
                 try
                 {
-                    var accepted = await socket.AcceptAsync(cancellationToken);
+                    accepted = await socket.AcceptAsync(cancellationToken);
                     accepted.NoDelay = true;
                     return new PolledConnection(accepted);
                 }
-                catch (Exception error) when (error is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+                catch (Exception error) when (accepted is null && error is ObjectDisposedException or OperationCanceledException or SocketException { SocketErrorCode: SocketError.OperationAborted })
                 {
                     return null;
                 }
-                catch (SocketException error) when (error.SocketErrorCode != SocketError.TooManyOpenSockets)
+                catch (Exception error)
                 {
-                    // Gone before it was accepted.
-                }
-                catch (Exception error) when (error is SocketException or IOException)
-                {
-                    await Task.Delay(AfterShortage, cancellationToken);
+                    accepted?.Dispose();
+                    if (error is not SocketException { SocketErrorCode: SocketError.ConnectionAborted or SocketError.ConnectionReset })
+                    {
+                        await Task.Delay(AfterShortage, cancellationToken);
+                    }
                 }
             }
         }

@@ -9,17 +9,31 @@ namespace Guru.Infrastructure.Sockets;
 /// </summary>
 internal sealed class SocketPoller
 {
-    private static readonly Lazy<SocketPoller[]> All = new(() => [.. Enumerable.Range(0, Environment.ProcessorCount).Select(number => new SocketPoller(number))]);
+    private static readonly SocketPoller?[] All = new SocketPoller?[Environment.ProcessorCount];
+    private static readonly Lock Starting = new();
     private static int _next;
 
     private readonly Epoll _epoll = new();
     private readonly ConcurrentDictionary<long, PolledStream> _streams = new();
     private long _lastId;
 
-    private SocketPoller(int number) => new Thread(Run) { IsBackground = true, Name = $"Guru sockets {number}" }.UnsafeStart();
+    private SocketPoller() => new Thread(Run) { IsBackground = true, Name = "Guru sockets" }.UnsafeStart();
 
     /// <summary>They take turns.</summary>
-    public static SocketPoller Next() => All.Value[(uint)Interlocked.Increment(ref _next) % (uint)All.Value.Length];
+    /// <exception cref="System.ComponentModel.Win32Exception">The kernel has no room for another.</exception>
+    public static SocketPoller Next()
+    {
+        ref var poller = ref All[(uint)Interlocked.Increment(ref _next) % (uint)All.Length];
+        if (Volatile.Read(ref poller) is { } there)
+        {
+            return there;
+        }
+
+        lock (Starting)
+        {
+            return poller ??= new SocketPoller();
+        }
+    }
 
     /// <summary>From here on the stream is told what its socket is ready for, beginning with what it is ready for now.</summary>
     /// <returns>What to forget it by.</returns>
@@ -39,6 +53,9 @@ internal sealed class SocketPoller
         }
     }
 
+    /// <summary>The stream is told once more what its socket is ready for, after the others.</summary>
+    public void Again(long id, SafeSocketHandle socket) => _epoll.Again(socket, id);
+
     public void Forget(long id, SafeSocketHandle socket)
     {
         if (_streams.TryRemove(id, out _))
@@ -57,9 +74,22 @@ internal sealed class SocketPoller
                 var (id, readiness) = _epoll[number];
                 if (_streams.TryGetValue(id, out var stream))
                 {
-                    stream.OnReady(readiness);
+                    Tell(stream, readiness);
                 }
             }
+        }
+    }
+
+    /// <summary>What one stream's reader does wrong ends that stream, and neither the others nor the process.</summary>
+    private static void Tell(PolledStream stream, Readiness readiness)
+    {
+        try
+        {
+            stream.OnReady(readiness);
+        }
+        catch (Exception error)
+        {
+            stream.Abort(error);
         }
     }
 }

@@ -205,6 +205,48 @@ public sealed class APolledStream : IAsyncLifetime
         await Should.ThrowAsync<OperationCanceledException>(waiting.WaitAsync(RawSockets.Patience));
     }
 
+    [Fact]
+    public async Task Has_its_turn_beside_others_that_send_without_a_pause()
+    {
+        var floods = new List<(PolledStream Stream, Socket Other, Task Flooding, Task Reading)>();
+        for (var number = 0; number < Environment.ProcessorCount * 2; number++)
+        {
+            var (stream, other) = await ConnectAsync();
+            stream.GoesOnInline = true;
+            floods.Add((stream, other, Task.Factory.StartNew(() => Flood(other), TaskCreationOptions.LongRunning), DrainAsync(stream)));
+        }
+
+        for (var round = 0; round < 20; round++)
+        {
+            await _other.SendAsync("still there"u8.ToArray());
+            (await ReadAsync(new byte[64])).ShouldBe("still there".Length);
+        }
+
+        foreach (var flood in floods)
+        {
+            flood.Stream.Dispose();
+            flood.Other.Dispose();
+        }
+
+        await Task.WhenAll(floods.SelectMany(flood => (Task[])[flood.Flooding, flood.Reading])).WaitAsync(RawSockets.Patience);
+    }
+
+    [Fact]
+    public async Task Can_be_read_to_the_end_once_it_has_ended_its_own_sending()
+    {
+        await _other.SendAsync("before"u8.ToArray());
+        _stream.EndSending();
+
+        await Should.ThrowAsync<EndOfStreamException>(ReceiveAsync(_other, 1));
+        await Should.ThrowAsync<IOException>(_stream.WriteAsync("after"u8.ToArray()).AsTask());
+        await _other.SendAsync("after"u8.ToArray());
+        var read = 0;
+        while (read < "beforeafter".Length)
+        {
+            read += await ReadAsync(new byte[64]);
+        }
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -282,12 +324,43 @@ public sealed class APolledStream : IAsyncLifetime
         }
     }
 
+    private static void Flood(Socket socket)
+    {
+        try
+        {
+            for (var much = new byte[64 * 1024]; ;)
+            {
+                socket.Send(much);
+            }
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            // It is over.
+        }
+    }
+
+    private static async Task DrainAsync(PolledStream stream)
+    {
+        try
+        {
+            for (var little = new byte[64]; ;)
+            {
+                _ = await stream.ReadAsync(little);
+            }
+        }
+        catch (IOException)
+        {
+            // It is over.
+        }
+    }
+
     private static async Task<byte[]> ReceiveAsync(Socket socket, int length)
     {
         var all = new byte[length];
         for (var received = 0; received < length;)
         {
-            received += await socket.ReceiveAsync(all.AsMemory(received)).AsTask().WaitAsync(RawSockets.Patience);
+            var more = await socket.ReceiveAsync(all.AsMemory(received)).AsTask().WaitAsync(RawSockets.Patience);
+            received += more > 0 ? more : throw new EndOfStreamException();
         }
 
         return all;

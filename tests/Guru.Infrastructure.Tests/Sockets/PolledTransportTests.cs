@@ -27,6 +27,7 @@ public sealed class AServerOnPolledSockets : IAsyncLifetime
     private readonly TaskCompletionSource<JsonSocket> _upgraded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SemaphoreSlim _told = new(0);
     private WebApplication _app = null!;
     private HttpClient _http = null!;
     private int _port;
@@ -53,6 +54,23 @@ public sealed class AServerOnPolledSockets : IAsyncLifetime
             }
 
             await context.Response.WriteAsync($"{length}");
+        });
+        _app.MapPost("/told", async context =>
+        {
+            await context.Request.Body.CopyToAsync(Stream.Null);
+            _told.Release();
+        });
+        _app.MapPost("/small", async context =>
+        {
+            context.Features.Get<IHttpMaxRequestBodySizeFeature>()!.MaxRequestBodySize = 1000;
+            try
+            {
+                await context.Request.Body.CopyToAsync(Stream.Null);
+            }
+            catch (Microsoft.AspNetCore.Http.BadHttpRequestException error)
+            {
+                context.Response.StatusCode = error.StatusCode;
+            }
         });
         _app.MapGet("/waits", async context =>
         {
@@ -139,6 +157,32 @@ public sealed class AServerOnPolledSockets : IAsyncLifetime
         }
 
         await _aborted.Task.WaitAsync(RawSockets.Patience);
+    }
+
+    [Fact]
+    public async Task Carries_out_a_request_whose_client_does_not_wait_for_the_answer()
+    {
+        for (var round = 0; round < 50; round++)
+        {
+            using var client = await ConnectAsync();
+            await client.SendAsync((byte[])[.. Encoding.ASCII.GetBytes($"POST /told HTTP/1.1{Crlf}Host: guru{Crlf}Content-Length: 20000{Crlf}{Crlf}"), .. new byte[20_000]]);
+            client.Shutdown(SocketShutdown.Send);
+            (await _told.WaitAsync(RawSockets.Patience)).ShouldBeTrue($"in round {round}");
+        }
+    }
+
+    [Theory]
+    [InlineData("POST /small HTTP/1.1\r\nHost: guru\r\nContent-Length: 600000\r\n\r\n", "HTTP/1.1 413 ")]
+    [InlineData("POST nowhere\r\nContent-Length: 600000\r\n\r\n", "HTTP/1.1 400 ")]
+    public async Task Has_a_client_that_sends_more_than_it_may_read_the_refusal(string head, string answer)
+    {
+        for (var round = 0; round < 20; round++)
+        {
+            using var client = await ConnectAsync();
+            await client.SendAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. new byte[600_000]]);
+
+            (await ReadToEndAsync(client)).ShouldStartWith(answer);
+        }
     }
 
     [Fact]
