@@ -208,19 +208,16 @@ public sealed class APolledStream : IAsyncLifetime
     [Fact]
     public async Task Has_its_turn_beside_others_that_send_without_a_pause()
     {
-        var floods = new List<(PolledStream Stream, Socket Other, Task Flooding, Task Reading)>();
+        var floods = new List<(PolledStream Stream, Socket Other, Task Flooding, Task Draining)>();
         for (var number = 0; number < Environment.ProcessorCount * 2; number++)
         {
             var (stream, other) = await ConnectAsync();
             stream.GoesOnInline = true;
-            floods.Add((stream, other, Task.Factory.StartNew(() => Flood(other), TaskCreationOptions.LongRunning), DrainAsync(stream)));
+            var draining = DrainAsync(stream); // It waits, and goes on where it is polled.
+            floods.Add((stream, other, Task.Factory.StartNew(() => Flood(other), TaskCreationOptions.LongRunning), draining));
         }
 
-        for (var round = 0; round < 20; round++)
-        {
-            await _other.SendAsync("still there"u8.ToArray());
-            (await ReadAsync(new byte[64])).ShouldBe("still there".Length);
-        }
+        await EchoAsync(rounds: 100).WaitAsync(RawSockets.Patience);
 
         foreach (var flood in floods)
         {
@@ -228,7 +225,7 @@ public sealed class APolledStream : IAsyncLifetime
             flood.Other.Dispose();
         }
 
-        await Task.WhenAll(floods.SelectMany(flood => (Task[])[flood.Flooding, flood.Reading])).WaitAsync(RawSockets.Patience);
+        await Task.WhenAll(floods.SelectMany(flood => (Task[])[flood.Flooding, flood.Draining])).WaitAsync(RawSockets.Patience);
     }
 
     [Fact]
@@ -321,6 +318,15 @@ public sealed class APolledStream : IAsyncLifetime
         for (var sent = 0; sent < bytes.Length;)
         {
             sent += await socket.SendAsync(bytes.AsMemory(sent, Math.Min(bytes.Length - sent, random.Next(1, 20_000))));
+        }
+    }
+
+    private async Task EchoAsync(int rounds)
+    {
+        for (var round = 0; round < rounds; round++)
+        {
+            await _other.SendAsync("still there"u8.ToArray());
+            (await ReadAsync(new byte[64])).ShouldBe("still there".Length);
         }
     }
 

@@ -27,7 +27,7 @@ public sealed class AServerOnPolledSockets : IAsyncLifetime
     private readonly TaskCompletionSource<JsonSocket> _upgraded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly SemaphoreSlim _told = new(0);
+    private readonly TaskCompletionSource _told = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private WebApplication _app = null!;
     private HttpClient _http = null!;
     private int _port;
@@ -57,8 +57,11 @@ public sealed class AServerOnPolledSockets : IAsyncLifetime
         });
         _app.MapPost("/told", async context =>
         {
+            var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            context.RequestAborted.UnsafeRegister(_ => left.TrySetResult(), null);
+            await left.Task;
             await context.Request.Body.CopyToAsync(Stream.Null);
-            _told.Release();
+            _told.TrySetResult();
         });
         _app.MapPost("/small", async context =>
         {
@@ -160,15 +163,13 @@ public sealed class AServerOnPolledSockets : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Carries_out_a_request_whose_client_does_not_wait_for_the_answer()
+    public async Task Reads_a_request_to_its_end_though_its_client_waits_for_no_answer()
     {
-        for (var round = 0; round < 50; round++)
-        {
-            using var client = await ConnectAsync();
-            await client.SendAsync((byte[])[.. Encoding.ASCII.GetBytes($"POST /told HTTP/1.1{Crlf}Host: guru{Crlf}Content-Length: 20000{Crlf}{Crlf}"), .. new byte[20_000]]);
-            client.Shutdown(SocketShutdown.Send);
-            (await _told.WaitAsync(RawSockets.Patience)).ShouldBeTrue($"in round {round}");
-        }
+        using var client = await ConnectAsync();
+        await client.SendAsync((byte[])[.. Encoding.ASCII.GetBytes($"POST /told HTTP/1.1{Crlf}Host: guru{Crlf}Content-Length: 20000{Crlf}{Crlf}"), .. new byte[20_000]]);
+        client.Shutdown(SocketShutdown.Send);
+
+        await _told.Task.WaitAsync(RawSockets.Patience);
     }
 
     [Theory]
