@@ -98,13 +98,13 @@ public sealed class ForEveryEye(BrowserWorld world)
     {
         var page = await world.Dashboard.OpenAsync(path);
         var reachable = await FocusFirstAsync(page);
-        if ((await page.Locator(".skip").BoundingBoxAsync())!.Y < 0)
+        if (await TopOfSkipAsync(page) < 0)
         {
             reachable = await FocusFirstAsync(page); // The router moves the focus to the heading, once, after the page has become interactive.
         }
 
         await Expect(page.Locator(".skip")).ToBeFocusedAsync();
-        (await page.Locator(".skip").BoundingBoxAsync())!.Y.ShouldBeGreaterThanOrEqualTo(0); // It is seen while it has the focus.
+        (await TopOfSkipAsync(page)).ShouldBeGreaterThanOrEqualTo(0); // It is seen while it has the focus.
 
         var passed = new List<string>();
         for (var press = 0; press < reachable + 40; press++)
@@ -135,6 +135,9 @@ public sealed class ForEveryEye(BrowserWorld world)
         passed.Count.ShouldBeLessThanOrEqualTo(reachable + 20, path);
         await page.Context.CloseAsync();
     }
+
+    /// <summary>Of the link over everything else, which is another element once the page has become interactive.</summary>
+    private static Task<double> TopOfSkipAsync(IPage page) => page.Locator(".skip").EvaluateAsync<double>("link => link.getBoundingClientRect().top");
 
     /// <returns>How many places the keyboard can reach.</returns>
     private static Task<int> FocusFirstAsync(IPage page) => page.EvaluateAsync<int>(

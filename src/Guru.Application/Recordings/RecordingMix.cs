@@ -73,6 +73,11 @@ public sealed class RecordingMix(TimeSpan startsAt)
         _callerUntil = Math.Max(_callerUntil, place + audio.Length);
         _soonest = Math.Min(_soonest, now - place);
         Pause(timestampMs < 0 ? now : place + _soonest);
+        if (place + audio.Length <= _settled)
+        {
+            return; // What was to be heard there has been written.
+        }
+
         var late = (int)Math.Clamp(_settled - place, 0, audio.Length);
         var room = (int)(place + audio.Length - _settled);
         if (room > _caller.Length)
@@ -82,10 +87,7 @@ public sealed class RecordingMix(TimeSpan startsAt)
             _caller.AsSpan(before).Fill(Silence);
         }
 
-        if (late < audio.Length)
-        {
-            audio[late..].CopyTo(_caller.AsSpan((int)(place + late - _settled)));
-        }
+        audio[late..].CopyTo(_caller.AsSpan((int)(place + late - _settled)));
     }
 
     /// <summary>Audio was sent to the caller, to be played behind what was sent before.</summary>

@@ -30,6 +30,8 @@ public sealed partial class Database : IAsyncDisposable
     /// </summary>
     private const int MostConnections = 20;
 
+    /// <summary>A connection that is idle for long, such as the one that holds a rebuild's lock, is not to be dropped on the way for that.</summary>
+    private const int KeepAliveSeconds = 30;
     private const int MostPreparedStatements = 100;
     private static readonly TimeSpan BetweenAttempts = TimeSpan.FromMilliseconds(500);
 
@@ -84,6 +86,7 @@ public sealed partial class Database : IAsyncDisposable
         Default(connection, "Max Auto Prepare", MostPreparedStatements);
         Default(connection, "Auto Prepare Min Usages", 3);
         Default(connection, "No Reset On Close", true); // Whoever sets something for a session sets it back.
+        Default(connection, "Keepalive", KeepAliveSeconds);
         Default(connection, "Application Name", "guru");
         return new NpgsqlDataSourceBuilder(connection.ConnectionString) { Name = "guru" }.Build();
     }

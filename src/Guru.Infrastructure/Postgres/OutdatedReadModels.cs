@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Npgsql;
 
 namespace Guru.Infrastructure.Postgres;
 
@@ -28,6 +27,7 @@ public sealed partial class OutdatedReadModels(Rebuild rebuild, TimeProvider tim
             {
                 if (!await rebuild.IsDueAsync(stoppingToken))
                 {
+                    await rebuild.ClearUpAsync(stoppingToken);
                     _state = null;
                     return;
                 }
@@ -36,7 +36,7 @@ public sealed partial class OutdatedReadModels(Rebuild rebuild, TimeProvider tim
                 var events = await rebuild.RebuildDueAsync(new Reports(this), stoppingToken);
                 LogDone(events);
             }
-            catch (Exception error) when (error is RebuildException or NpgsqlException or TimeoutException)
+            catch (Exception error) when (!stoppingToken.IsCancellationRequested) // Whatever stands in the way, calls go on.
             {
                 _state = $"The read models are outdated: {error.Message}";
                 LogFailed(error.Message, BetweenAttempts.TotalSeconds);

@@ -61,24 +61,71 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
     public Task<long> RebuildDueAsync(IProgress<RebuildProgress>? progress, CancellationToken cancellationToken) =>
         RebuildAsync(live.DueAfter, progress, cancellationToken);
 
+    /// <summary>Removes what a rebuild left that was stopped half way, unless one is under way.</summary>
+    /// <exception cref="RebuildException">One has lost its lock and is still ending.</exception>
+    public async Task ClearUpAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        if (await TryLockAsync(connection, cancellationToken))
+        {
+            try
+            {
+                await ClearAsync(connection, cancellationToken);
+            }
+            finally
+            {
+                await LeaveAsync(connection);
+            }
+        }
+    }
+
     private async Task<long> RebuildAsync(
         Func<string, IReadOnlyList<string>> due, IProgress<RebuildProgress>? progress, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        if (await ScalarAsync(connection, $"select pg_try_advisory_lock({Lock})", cancellationToken) is not true)
+        if (!await TryLockAsync(connection, cancellationToken))
         {
             throw new RebuildException("Another rebuild is under way.");
         }
 
         try
         {
+            await ClearAsync(connection, cancellationToken);
             var version = await VersionAsync(connection, cancellationToken);
             var parts = live.PartsOf(due(version));
             return parts.Count == 0 ? 0 : await RebuildAsync(connection, parts, version, progress, cancellationToken);
         }
         finally
         {
-            await ScalarAsync(connection, $"select pg_advisory_unlock({Lock})", CancellationToken.None);
+            await LeaveAsync(connection);
+        }
+    }
+
+    private static async Task<bool> TryLockAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        await ScalarAsync(connection, $"select pg_try_advisory_lock({Lock})", cancellationToken) is true;
+
+    /// <summary>
+    /// What another rebuild left half way, which holds words in clear. Its writers may still be at it where only the connection with the lock was lost, and
+    /// would go on into the tables of the same name.
+    /// </summary>
+    private static async Task ClearAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        if (await ScalarAsync(connection, $"select pg_try_advisory_lock({RebuildWriters.Lock})", cancellationToken) is not true)
+        {
+            throw new RebuildException("Another rebuild is still ending.");
+        }
+
+        await ShadowTables.DropAsync(connection, cancellationToken);
+        await ScalarAsync(connection, $"select pg_advisory_unlock({RebuildWriters.Lock})", cancellationToken);
+    }
+
+    /// <summary>Leaves nothing behind. A connection that is lost has taken its locks with it, and whoever rebuilds next clears up.</summary>
+    private static async Task LeaveAsync(NpgsqlConnection connection)
+    {
+        if (connection.FullState == System.Data.ConnectionState.Open)
+        {
+            await ShadowTables.DropAsync(connection, CancellationToken.None);
+            await ScalarAsync(connection, "select pg_advisory_unlock_all()", CancellationToken.None);
         }
     }
 
@@ -87,7 +134,6 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
     {
         keys.Forget(); // One may have been destroyed a moment ago.
         var migrated = await MigratedAsync(connection, cancellationToken);
-        await ShadowTables.DropAsync(connection, cancellationToken);
         await using var writers = await RebuildWriters.OpenAsync(dataSource, parts, cancellationToken);
         await writers.ForEachAsync((shadow, own) => shadow.CreateAsync(own, cancellationToken));
         var run = new RebuildRun(store, writers.Parts, progress);

@@ -5,6 +5,9 @@ namespace Guru.Infrastructure.Postgres;
 /// <summary>A connection for each part of a rebuild. They go back to the pool as others expect them.</summary>
 internal sealed class RebuildWriters : IAsyncDisposable
 {
+    /// <summary>Shared by those who write into the shadow.</summary>
+    internal const long Lock = 0x67757278;
+
     /// <summary>
     /// The shadow is worth nothing before the swap, and the swap's commit waits for the disk as ever. And as in an append, statements go by index, however
     /// large the tables grow after the first plan; a plan that must do without one is not compiled.
@@ -31,7 +34,7 @@ internal sealed class RebuildWriters : IAsyncDisposable
                 writers._parts.Add((part, await dataSource.OpenConnectionAsync(cancellationToken)));
             }
 
-            await writers.ForEachAsync((_, connection) => ExecuteAsync(connection, Settings, cancellationToken));
+            await writers.ForEachAsync((_, connection) => ExecuteAsync(connection, $"select pg_advisory_lock_shared({Lock}); {Settings}", cancellationToken));
             return writers;
         }
         catch
@@ -54,7 +57,7 @@ internal sealed class RebuildWriters : IAsyncDisposable
                 // One that is broken is not used again.
                 if (connection.FullState == System.Data.ConnectionState.Open)
                 {
-                    await ExecuteAsync(connection, "reset all", CancellationToken.None);
+                    await ExecuteAsync(connection, "reset all; select pg_advisory_unlock_all()", CancellationToken.None);
                 }
             }
         }

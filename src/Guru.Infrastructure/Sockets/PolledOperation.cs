@@ -15,7 +15,7 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
 {
     private const int NotReady = -1;
 
-    /// <summary>So many are carried out at once one after the other; then it is the others' turn, whoever sends without a pause.</summary>
+    /// <summary>So many receives go on at once one after the other; then it is the others' turn, however much there is.</summary>
     private const int MostInARow = 4;
 
     /// <summary>errno.h, the same on all processors .NET runs on.</summary>
@@ -165,7 +165,7 @@ internal sealed class PolledOperation(SafeSocketHandle socket, bool sends, bool 
             bool isOthersTurn;
             lock (_gate)
             {
-                isOthersTurn = GoesOnInline && _ready && ++_inARow > MostInARow;
+                isOthersTurn = !sends && GoesOnInline && _ready && ++_inARow > MostInARow;
                 _ready &= !isOthersTurn;
                 step = Next();
             }

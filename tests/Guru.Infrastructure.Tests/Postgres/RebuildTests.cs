@@ -22,6 +22,8 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         order by 1
         """;
 
+    private const string Left = "select count(*) from pg_namespace where nspname like 'guru_rebuild%'";
+
     private TestDatabase _database = null!;
 
     public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
@@ -324,6 +326,54 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_rebuild_left_that_was_killed_is_removed_though_nothing_is_due()
+    {
+        await _database.ExecuteAsync("create schema guru_rebuild_calls; create table guru_rebuild_calls.utterances (said text)");
+
+        await _database.Rebuild.ClearUpAsync(CancellationToken.None);
+
+        (await _database.OneAsync(Left)).ShouldBe("0");
+    }
+
+    [Fact]
+    public async Task A_rebuild_that_is_given_up_leaves_no_words()
+    {
+        await AppendAsync(new RandomCalls(9).Take(20));
+        using var cancellation = new CancellationTokenSource();
+
+        await Should.ThrowAsync<OperationCanceledException>(_database.Rebuild.RebuildAsync(new Callback(cancellation.Cancel), cancellation.Token));
+
+        (await _database.OneAsync(Left)).ShouldBe("0");
+    }
+
+    [Fact]
+    public async Task A_rebuild_whose_connection_is_lost_says_so_and_hinders_none()
+    {
+        await AppendAsync(new RandomCalls(9).Take(20));
+        var lost = new Callback(() => _database.ExecuteAsync(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted and mode = 'ExclusiveLock' and objid = 1735750262").GetAwaiter().GetResult());
+
+        await Should.ThrowAsync<NpgsqlException>(_database.Rebuild.RebuildAsync(lost, CancellationToken.None));
+
+        (await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None)).ShouldBePositive();
+    }
+
+    [Fact]
+    public async Task A_rebuild_waits_for_those_who_still_write_for_another()
+    {
+        await using (var writer = await _database.DataSource.OpenConnectionAsync())
+        {
+            await using var holding = new NpgsqlCommand($"select pg_advisory_lock_shared({RebuildWriters.Lock})", writer);
+            await holding.ExecuteNonQueryAsync();
+            await Should.ThrowAsync<RebuildException>(_database.Rebuild.RebuildAsync(progress: null, CancellationToken.None));
+            holding.CommandText = "select pg_advisory_unlock_all()";
+            await holding.ExecuteNonQueryAsync();
+        }
+
+        await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+    }
+
+    [Fact]
     public async Task The_words_of_an_erased_caller_are_gone_after_a_rebuild()
     {
         await AppendAsync(new RandomCalls(10).Take(20), new RandomConversations(10).Take(20));
@@ -420,6 +470,19 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         for (var count = 0; count < most && written.TryDequeue(out var next); count++)
         {
             await _database.Store.AppendAsync(Conversation.StreamId(next.Caller), ExpectedVersion.Any, next.Caller, [.. next.Events], default);
+        }
+    }
+
+    private sealed class Callback(Action onFirst) : IProgress<RebuildProgress>
+    {
+        private bool _called;
+
+        public void Report(RebuildProgress value)
+        {
+            if (!Interlocked.Exchange(ref _called, value: true))
+            {
+                onFirst();
+            }
         }
     }
 
