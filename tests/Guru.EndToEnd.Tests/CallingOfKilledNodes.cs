@@ -80,8 +80,10 @@ public sealed class CallingOfKilledNodes(CallingNodes nodes) : IClassFixture<Cal
         var callerId = await nodes.People.AskedAsync(Person, accepts: true);
         await nodes.Twilio.WriteAsync(InboundMessage.Text("Please call me right away about my visa.") with { From = $"whatsapp:{Person}" });
         await nodes.People.LedgerWithAsync(callerId, "CallBackProposed");
+        nodes.Twilio.Rest.FailNext(RestFault.Held("Calls", "POST", _hold, executed: false)); // A call that had begun would end while nobody hears of it.
         await nodes.Twilio.WriteAsync(InboundMessage.Text("Yes") with { From = $"whatsapp:{Person}" });
         await nodes.People.LedgerWithAsync(callerId, "CallBackConfirmed");
+        await _hold.WaitAsync();
         await nodes.IsReplacedAsync();
 
         await nodes.People.LedgerWithAsync(callerId, "OutboundCallEnded");
