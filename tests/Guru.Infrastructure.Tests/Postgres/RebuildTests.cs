@@ -216,18 +216,21 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await AppendAsync(new RandomCalls(5).Take(150), new RandomConversations(5).Take(50));
         using var enough = new CancellationTokenSource();
+        var calls = 0;
         var traffic = Enumerable.Range(100, 4).Select(async seed =>
         {
             var conversations = new RandomConversations(seed).Take(int.MaxValue);
             foreach (var (call, conversation) in new RandomCalls(seed).Take(int.MaxValue).Zip(conversations).TakeWhile(_ => !enough.IsCancellationRequested))
             {
                 await Task.WhenAll(AppendAsync([call]), AppendAsync([], [conversation]));
+                Interlocked.Increment(ref calls);
             }
         }).ToList();
 
-        for (var times = 0; times < 5; times++)
+        for (var times = 0; times < 5 || Volatile.Read(ref calls) <= 50; times++)
         {
             await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
+            traffic.ShouldAllBe(writer => !writer.IsCompleted);
         }
 
         await enough.CancelAsync();
