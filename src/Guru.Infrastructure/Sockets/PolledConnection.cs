@@ -106,17 +106,9 @@ internal sealed class PolledConnection : DefaultConnectionContext, IDuplexPipe
     /// <summary>
     /// The server's way out. It takes an answer that cannot be sent for its own fault and logs it as one: it is told that the connection is closed instead.
     /// </summary>
-    private sealed class Answers(PolledStream connection, Action onLost) : Stream
+    private sealed class Answers(PolledStream connection, Action onLost) : AsyncStream
     {
         public override bool CanRead => false;
-
-        public override bool CanWrite => true;
-
-        public override bool CanSeek => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
         public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -135,19 +127,5 @@ internal sealed class PolledConnection : DefaultConnectionContext, IDuplexPipe
                 throw;
             }
         }
-
-        public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public override void Flush()
-        {
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

@@ -7,7 +7,7 @@ namespace Guru.Infrastructure.Sockets;
 /// A connection whose socket a <see cref="SocketPoller"/> waits for, instead of the framework's engine. For one reader and one writer at a time; Linux only.
 /// </summary>
 /// <remarks>Why: docs/decisions/0009-sockets-polled-by-ourselves.md.</remarks>
-internal sealed class PolledStream : Stream
+internal sealed class PolledStream : AsyncStream
 {
     private readonly Socket _socket;
     private readonly SocketPoller _poller = SocketPoller.Next();
@@ -40,16 +40,6 @@ internal sealed class PolledStream : Stream
         get => _receiving.GoesOnInline;
         set => _receiving.GoesOnInline = _sending.GoesOnInline = value;
     }
-
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <param name="connected">Owned from here on; the framework has not been asked for anything asynchronous on it.</param>
     /// <param name="onClosed">Called, perhaps more than once, on the poller's thread when the other side has closed the connection. It must neither throw nor block.</param>
@@ -162,20 +152,6 @@ internal sealed class PolledStream : Stream
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         buffer.IsEmpty ? ValueTask.CompletedTask : _sending.SendAsync(buffer, cancellationToken);
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override void Flush()
-    {
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     /// <summary>By the poller.</summary>
     public void OnReady(Readiness readiness)

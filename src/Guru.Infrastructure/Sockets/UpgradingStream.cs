@@ -4,7 +4,7 @@ namespace Guru.Infrastructure.Sockets;
 /// A connection on which an HTTP client asks for an upgrade. The client is given no byte past the head of an answer, so that it has nothing left of what
 /// follows: once taken over, this is the connection itself, without the client's layers and buffers between.
 /// </summary>
-internal sealed class UpgradingStream(Stream connection) : Stream
+internal sealed class UpgradingStream(Stream connection) : AsyncStream
 {
     private const int HeadBytes = 1024;
 
@@ -13,16 +13,6 @@ internal sealed class UpgradingStream(Stream connection) : Stream
     private int _end;
     private bool _lineBegins;
     private bool _takenOver;
-
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>After an upgrade: from here on the client reads nothing more, and its end is not the connection's.</summary>
     public void TakeOver() => _takenOver = true;
@@ -40,14 +30,6 @@ internal sealed class UpgradingStream(Stream connection) : Stream
     public override Task FlushAsync(CancellationToken cancellationToken) => connection.FlushAsync(cancellationToken);
 
     public override void Flush() => connection.Flush();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
