@@ -16,8 +16,8 @@ namespace Guru.Benchmarks.Appends;
 internal sealed record AppendPlan(int Seconds, IReadOnlyList<int> Writers);
 
 /// <summary>
-/// The event store, projections on, in a PostgreSQL of its own: invented calls, appended event by event or ten at once, beside the same rows written plainly,
-/// the stream's and the events' in one transaction.
+/// The event store, projections on, in a PostgreSQL of its own: invented calls, appended event by event or ten at once, beside the same without projections, and
+/// the same rows written plainly, the stream's and the events' in one transaction.
 /// </summary>
 internal static class AppendBench
 {
@@ -36,6 +36,8 @@ internal static class AppendBench
                 .AddPostgres(database, PricesFile.Load(PricesFile.ShippedPath))
                 .BuildServiceProvider();
             var store = services.GetRequiredService<IEventStore>();
+            var log = new PostgresEventStore(
+                database.DataSource, services.GetRequiredService<EventSerializer>(), services.GetRequiredService<EventKeys>(), Projections.None);
             var floor = await PlainRows.CreateAsync(database.DataSource, services.GetRequiredService<EventSerializer>().Types);
             var figures = new List<AppendFigures>();
             var seed = 1;
@@ -47,8 +49,9 @@ internal static class AppendBench
                     var calls = Sample(seed++);
                     var span = TimeSpan.FromSeconds(plan.Seconds);
                     var plain = await MeasureAsync(calls, size, writers, span, floor.WriteAsync);
+                    var alone = await MeasureAsync(calls, size, writers, span, log.WriteAsync);
                     var ours = await MeasureAsync(calls, size, writers, span, store.WriteAsync);
-                    figures.Add(new AppendFigures(size, writers, ours, plain));
+                    figures.Add(new AppendFigures(size, writers, ours, alone, plain));
                     Print(figures[^1]);
                 }
             }
@@ -62,7 +65,7 @@ internal static class AppendBench
     }
 
     private static void Print(AppendFigures f) => Console.WriteLine(string.Create(
-        CultureInfo.InvariantCulture, $"{f.Size,3} at once {f.Writers,3} writers  {f.EventsPerSecond,8:F0} events/s   plain {f.FloorPerSecond,8:F0}   {f.Ratio,5:F2}"));
+        CultureInfo.InvariantCulture, $"{f.Size,3} at once {f.Writers,3} writers  {f.EventsPerSecond,8:F0} events/s   the log alone {f.LogPerSecond,8:F0}   plain {f.FloorPerSecond,8:F0}   {f.Ratio,5:F2}"));
 
     private static IEnumerator<SampleCall> Sample(int seed) =>
         new SampleCalls(seed, DateTimeOffset.UtcNow, days: 30, "a secret of sixteen"u8.ToArray()).Take(Calls).GetEnumerator();
@@ -102,7 +105,8 @@ internal static class AppendBench
 }
 
 /// <param name="Size">Events in an append.</param>
-internal sealed record AppendFigures(int Size, int Writers, double EventsPerSecond, double FloorPerSecond)
+/// <param name="LogPerSecond">Appended without projections.</param>
+internal sealed record AppendFigures(int Size, int Writers, double EventsPerSecond, double LogPerSecond, double FloorPerSecond)
 {
     public double Ratio => EventsPerSecond / FloorPerSecond;
 }

@@ -22,6 +22,8 @@ public sealed class Projections
         _all = [.. _readModels, .. others];
     }
 
+    private Projections() => (_prices, _readModels, _all) = (new PriceTable(default, [], []), [], []);
+
     /// <summary>The tables of the read models, whatever the prices.</summary>
     public static IReadOnlyList<string> ReadModels { get; } = Live(new PriceTable(default, [], [])).Tables;
 
@@ -32,6 +34,9 @@ public sealed class Projections
     public string Version => string.Join(' ', _readModels.Select(VersionOf));
 
     public static Projections Live(PriceTable prices) => new(prices, new WorkProjection());
+
+    /// <summary>None: for the log alone.</summary>
+    internal static Projections None { get; } = new();
 
     /// <summary>The same for what calls for nothing to be done.</summary>
     public static Projections WithoutWork(PriceTable prices) => new(prices);
