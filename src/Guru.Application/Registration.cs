@@ -1,6 +1,7 @@
 using FluentValidation;
 using Guru.Application.Callers;
 using Guru.Application.Calling;
+using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Application.Recordings;
@@ -28,6 +29,7 @@ public static class Registration
         services.AddSingleton<IWork, Digester>();
         services.AddSingleton<IWork, PermissionAsker>();
         services.AddSingleton<IWork, CallPlacer>();
+        services.AddSingleton<UnheardEnds>();
         services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<IWork, RetentionWork>();
         services.AddSingleton<Callees>();

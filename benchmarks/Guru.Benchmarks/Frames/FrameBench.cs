@@ -78,6 +78,8 @@ internal static class FrameBench
 
         public IKeptFact Keep(CallSid callSid, CallCommand fact) => this;
 
+        public IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact) => this;
+
         public IReadOnlyList<ILeftJournal> TakeOver() => [];
 
         void IKeptFact.Stored()

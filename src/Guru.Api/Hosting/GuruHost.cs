@@ -166,6 +166,8 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ErasureFollower>()); // Before anything that works with what a backup brought back.
         builder.Services.AddSingleton(Options.Create(settings.Retention));
         builder.Services.AddHostedService<JournalRecovery>();
+        builder.Services.AddHostedService<UnfinishedTurns>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<UnheardEnds>());
         builder.Services.AddHostedService<WorkLoop>();
         builder.Services.AddHostedService<RetentionClock>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());

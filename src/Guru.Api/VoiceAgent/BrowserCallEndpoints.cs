@@ -50,7 +50,8 @@ internal static class BrowserCallEndpoints
             return tooMany;
         }
 
-        if (switchboard.Refusal is { } refusal)
+        using var place = switchboard.TakePlace(callSid: null, out var refusal);
+        if (refusal is not null)
         {
             return Results.Problem(
                 statusCode: StatusCodes.Status503ServiceUnavailable,

@@ -13,7 +13,7 @@ namespace Guru.Application.Calling;
 /// message that carries on the same conversation, where the window allows. docs/consent.md, steps 6 and 7.
 /// </summary>
 public sealed partial class CallFollowUp(
-    IEventStore store, ICallCarrier carrier, Outbox outbox, IFixedTexts texts, CallingTerms terms, TimeProvider time, ILogger<CallFollowUp> logger) : IWork
+    IEventStore store, UnheardEnds ends, Outbox outbox, IFixedTexts texts, CallingTerms terms, TimeProvider time, ILogger<CallFollowUp> logger) : IWork
 {
     /// <summary>After this the carrier is asked how a call of ours went, if it has not said so.</summary>
     public static readonly TimeSpan LongestRinging = TimeSpan.FromMinutes(12);
@@ -64,16 +64,10 @@ public sealed partial class CallFollowUp(
     {
         var log = new CallLog(store, callSid);
         var events = await log.ReadAsync(cancellationToken);
-        if (log.State.Ended is null && await carrier.StatusAsync(callSid, cancellationToken) is { } status && status.IsFinal())
-        {
-            LogAskedFor(callSid);
-            var change = new CallStatusChanged(status, callSid, item.CallerId, CallDirection.Outbound, DurationSeconds: null, ErrorCode: null, time.GetUtcNow());
-            events = [.. events, .. await log.AppendAsync(new RecordStatus(change), cancellationToken)];
-        }
-
         if (log.State.Ended is not { } ended)
         {
-            return; // It goes on; its end comes back here.
+            await ends.AskAsync(callSid, cancellationToken);
+            return; // Its end comes back here.
         }
 
         var errorCode = events.OfType<CallStatusChanged>().Select(change => change.ErrorCode).LastOrDefault(code => code is not null);
@@ -124,9 +118,6 @@ public sealed partial class CallFollowUp(
 
     private static bool IsOutbound(IReadOnlyList<CallEvent> events) => events.Any(@event => @event is
         CallStarted { Direction: CallDirection.Outbound } or CallStatusChanged { Direction: CallDirection.Outbound });
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the carrier did not say how it ended, and was asked")]
-    private partial void LogAskedFor(CallSid callSid);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Subject}: the person could not be written to, for good: {Reason}")]
     private partial void LogGivenUp(string subject, string reason);

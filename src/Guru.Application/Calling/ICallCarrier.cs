@@ -1,3 +1,4 @@
+using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -15,7 +16,7 @@ public interface ICallCarrier
     /// <exception cref="MessengerException">The list could not be had.</exception>
     Task<IReadOnlyList<CallSid>> FindPlacedAsync(CallerAddress to, DateTimeOffset since, CancellationToken cancellationToken);
 
-    /// <summary>How a call stands; null where the carrier does not know it, or uses a word that we do not know.</summary>
+    /// <summary>How a call stands, as the carrier tells of each step by itself; null where it does not know the call.</summary>
     /// <exception cref="MessengerException">It could not be asked.</exception>
-    Task<CallStatus?> StatusAsync(CallSid callSid, CancellationToken cancellationToken);
+    Task<RecordCallStatus?> TellAsync(CallSid callSid, CancellationToken cancellationToken);
 }

@@ -57,6 +57,7 @@ public sealed partial class AnswerCallHandler(
         var log = new CallLog(store, callSid, isNew: true);
         var known = Remembered.Nothing;
         OutboundCall? ours = null;
+        using var place = switchboard.TakePlace(callSid, out var refusal);
         try
         {
             var appended = await Patience.LimitAsync(
@@ -64,7 +65,7 @@ public sealed partial class AnswerCallHandler(
                 {
                     (callerId, known) = await KnownAsync(callerId, callSid, token);
                     ours = await ConsentAsync(request, callSid, callerId, address, token);
-                    return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known, ours), token);
+                    return await log.AppendAsync(Start(request, callSid, callerId, address, streamToken, known, ours, refusal), token);
                 },
                 rules.Value.Commit,
                 time,
@@ -123,7 +124,7 @@ public sealed partial class AnswerCallHandler(
         return null;
     }
 
-    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known, OutboundCall? ours)
+    private StartCall Start(AnswerCall request, CallSid callSid, CallerId callerId, CallerAddress address, string token, Remembered known, OutboundCall? ours, CallEndReason? refusal)
     {
         var (agent, because) = ours?.Agent is { } asked ? (agents[asked].Name, "The call was asked for with this agent.") : known.OpeningAgent(agents);
         return new StartCall(
@@ -137,7 +138,7 @@ public sealed partial class AnswerCallHandler(
             agent,
             because,
             time.GetUtcNow(),
-            switchboard.Refusal,
+            refusal,
             ours?.Reason);
     }
 

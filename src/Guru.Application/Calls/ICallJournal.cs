@@ -11,6 +11,9 @@ public interface ICallJournal
     /// <summary>Keeps a fact. Never waits and never fails: what cannot be kept is told in the log.</summary>
     IKeptFact Keep(CallSid callSid, CallCommand fact);
 
+    /// <summary>Keeps what would be a fact, were the process gone now. It is soon superseded, by a later one or by the fact itself.</summary>
+    IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact);
+
     /// <summary>What processes left that are gone, and what was set aside; each is this process's until it is disposed.</summary>
     IReadOnlyList<ILeftJournal> TakeOver();
 }
@@ -28,7 +31,10 @@ public interface IKeptFact
 /// <summary>The journal of a process that is gone.</summary>
 public interface ILeftJournal : IDisposable
 {
-    /// <summary>In the order in which they were kept. Some may be stored already.</summary>
+    /// <summary>
+    /// Facts in the order in which they were kept; some may be stored already. What was unfinished comes behind all of a process' facts, the latest first: of two of one
+    /// utterance the first that is told stands.
+    /// </summary>
     IReadOnlyList<(CallSid CallSid, CallCommand Fact)> Facts { get; }
 
     /// <summary>The database has all of it, or this process's own journal does.</summary>

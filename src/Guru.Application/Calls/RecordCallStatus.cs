@@ -11,7 +11,11 @@ namespace Guru.Application.Calls;
 /// <summary>The carrier's word on a call: in any order, repeated, before or after its stream.</summary>
 /// <param name="Status">Twilio's word, such as in-progress or no-answer; one that we do not know is ignored.</param>
 public sealed record RecordCallStatus(
-    string? CallSid, string? Status, string? From, string? To, string? Direction, string? DurationSeconds, string? ErrorCode) : IRequest;
+    string? CallSid, string? Status, string? From, string? To, string? Direction, string? DurationSeconds, string? ErrorCode) : IRequest
+{
+    /// <summary>Since when it is so, where the carrier was asked later.</summary>
+    public DateTimeOffset? Since { get; init; }
+}
 
 public sealed class RecordCallStatusValidator : AbstractValidator<RecordCallStatus>
 {
@@ -30,12 +34,12 @@ public sealed class RecordCallStatusHandler(
             return Unit.Value;
         }
 
-        var callSid = CallSid.Parse(request.CallSid!);
+        var (callSid, now) = (CallSid.Parse(request.CallSid!), time.GetUtcNow());
         var direction = CallDirections.Parse(request.Direction);
         var caller = direction == CallDirection.Outbound ? request.To : request.From;
         CallerId? callerId = CallerAddress.TryParse(caller, out var address) ? callers.IdOf(address) : null;
         var change = new CallStatusChanged(
-            status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), time.GetUtcNow());
+            status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), request.Since < now ? request.Since.Value : now);
         var fact = new RecordStatus(change);
         if (!switchboard.TryRecord(callSid, fact))
         {

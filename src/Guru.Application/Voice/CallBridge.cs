@@ -97,6 +97,18 @@ public sealed partial class CallBridge : IAsyncDisposable
     /// <summary>The stream before this one heard a turn that it could not tell of in time.</summary>
     public void HearLate(HeardTurn turn) => Tell(new HeardLate(turn));
 
+    /// <summary>Keeps what would be lost of the conversation with this process.</summary>
+    public void KeepUnfinished()
+    {
+        lock (_gate)
+        {
+            if (!_disposed)
+            {
+                Guarded(() => _recorder.KeepUnfinished(_session.Unfinished(Now)));
+            }
+        }
+    }
+
     /// <summary>Another stream has taken the call over, or this one had no right to it.</summary>
     public void Fence() => Tell(new LineLost());
 
@@ -109,6 +121,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         {
             // From here on nothing is taken in, so that nothing is begun that would not be waited for, or on what has been let go.
             _disposed = true;
+            _recorder.KeepUnfinished([]);
             beside = [.. _beside];
         }
 

@@ -27,6 +27,7 @@ public sealed partial class CallRecorder
     private readonly Action<CallCommand> _refused;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private IReadOnlyList<IKeptFact> _unfinished = [];
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
 
     /// <param name="refused">Told of a fact that the rules refuse, such as a stream whose token another one used.</param>
@@ -59,6 +60,20 @@ public sealed partial class CallRecorder
 
         CallMeter.Queued(1);
         return true;
+    }
+
+    /// <summary>
+    /// Keeps in the journal how far an utterance has come that is not over, in place of what was kept so before. Only the next start tells of it,
+    /// where this process is killed before the utterance is recorded. Not safe for concurrent use.
+    /// </summary>
+    public void KeepUnfinished(IReadOnlyList<CallCommand> facts)
+    {
+        var before = _unfinished;
+        _unfinished = facts.Count == 0 ? [] : [.. facts.Select(fact => _journal.KeepUnfinished(_callSid, fact))];
+        foreach (var kept in before)
+        {
+            kept.Stored();
+        }
     }
 
     /// <summary>Waits until everything recorded so far is stored, or the limit is reached.</summary>

@@ -73,6 +73,10 @@ public sealed class CallRules
     [Range(0, 10)]
     public double HangUpFlushSeconds { get; set; } = 2;
 
+    /// <summary>How long nothing may have been recorded of a call that goes on before the carrier is asked whether it does.</summary>
+    [Range(1, 3600)]
+    public double QuietSeconds { get; set; } = 60;
+
     /// <summary>Say a fixed sentence before the stream is connected.</summary>
     public bool SayBeforeConnect { get; set; }
 
@@ -85,6 +89,11 @@ public sealed class CallRules
     internal TimeSpan HangUpFlush => TimeSpan.FromSeconds(HangUpFlushSeconds);
 
     internal TimeSpan MaxDuration => TimeSpan.FromSeconds(MaxDurationSeconds);
+
+    internal TimeSpan Quiet => TimeSpan.FromSeconds(QuietSeconds);
+
+    /// <summary>No call lasts longer.</summary>
+    internal TimeSpan Longest => MaxDuration + Goodbye + Quiet;
 
     internal TimeSpan Silence => TimeSpan.FromSeconds(SilenceSeconds);
 

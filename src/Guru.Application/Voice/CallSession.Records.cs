@@ -53,49 +53,86 @@ public sealed partial class CallSession
             _speaking = null;
         }
 
-        var said = turn.Said.Trim();
-        var (saidMs, heardMs) = (AudioLength.ToMs(start.Sideband ? LengthOf(turn, said) : turn.Generated), AudioLength.ToMs(turn.Played.Heard));
-        if (said.Length == 0 && saidMs == 0)
+        if (UtteranceOf(turn, turn.Played.Heard, turn.Played is { IsOver: true, IsCut: false }, turn.Played.OverAt, _now) is not { } utterance)
         {
             return;
         }
 
-        var whole = turn.Played is { IsOver: true, IsCut: false };
-        var heard = whole ? said : HeardText.Of(said, heardMs, saidMs);
-        var interrupted = turn.IsInterrupted || (!whole && turn.Epoch == _epoch && _responses.IsCut(turn.Played.ResponseId));
-        var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(_now) : Ms(StartOf(turn));
-        if (heardMs > 0)
+        if (utterance.HeardMs > 0)
         {
-            _latestStartMs = Math.Max(_latestStartMs, startMs);
+            _latestStartMs = Math.Max(_latestStartMs, utterance.StartMs);
         }
 
-        var endMs = Math.Max(startMs, heardMs == 0 ? startMs : Ms(turn.Played.OverAt));
-        Note(new UtteranceTranscribed(
+        Note(utterance);
+    }
+
+    /// <param name="heard">Bytes.</param>
+    /// <returns>Null where nothing was said.</returns>
+    private UtteranceTranscribed? UtteranceOf(AgentTurn turn, long heard, bool whole, TimeSpan overAt, TimeSpan now)
+    {
+        var said = turn.Said.Trim();
+        var (saidMs, heardMs) = (AudioLength.ToMs(start.Sideband ? LengthOf(turn, said) : turn.Generated), AudioLength.ToMs(heard));
+        if (said.Length == 0 && saidMs == 0)
+        {
+            return null;
+        }
+
+        var startMs = heardMs == 0 ? turn.CutAtMs ?? _open?.StartMs ?? Ms(now) : Ms(StartOf(turn));
+        return new UtteranceTranscribed(
             turn.Key,
             Speaker.Agent,
             turn.Agent,
             said,
-            heard,
-            interrupted,
+            whole ? said : HeardText.Of(said, heardMs, saidMs),
+            turn.IsInterrupted || (!whole && turn.Epoch == _epoch && _responses.IsCut(turn.Played.ResponseId)),
             TranscriptionOutcome.Completed,
             startMs,
-            endMs,
+            Math.Max(startMs, heardMs == 0 ? startMs : Ms(overAt)),
             saidMs,
             heardMs,
             Language: null,
             FirstAudioMs: SinceSpeech(turn, turn.Played.FirstSentAt),
             FirstHeardMs: SinceSpeech(turn, turn.Played.FirstHeardAt),
-            At(_now),
-            turn.ResponseKey));
+            At(now),
+            turn.ResponseKey);
     }
 
-    private void RecordCaller(CallerTurn turn, string text, string? language, TranscriptionOutcome outcome)
+    private void RecordCaller(CallerTurn turn, string text, string? language, TranscriptionOutcome outcome) =>
+        Note(UtteranceOf(turn, text, language, outcome, _now));
+
+    private UtteranceTranscribed UtteranceOf(CallerTurn turn, string text, string? language, TranscriptionOutcome outcome, TimeSpan now)
     {
-        var endMs = turn.EndMs ?? Math.Max(turn.StartMs, Ms(_now));
+        var endMs = turn.EndMs ?? Math.Max(turn.StartMs, Ms(now));
         var length = endMs - turn.StartMs;
-        Note(new UtteranceTranscribed(
+        return new UtteranceTranscribed(
             turn.Key, Speaker.Caller, turn.Agent, text, text, Interrupted: false, outcome, turn.StartMs, endMs, length, length, language,
-            FirstAudioMs: null, FirstHeardMs: null, At(_now)));
+            FirstAudioMs: null, FirstHeardMs: null, At(now));
+    }
+
+    /// <summary>What would have to be recorded of those who are speaking, or were a moment ago, were the line gone now, and the model with it.</summary>
+    public IReadOnlyList<CallCommand> Unfinished(TimeSpan now)
+    {
+        if (IsOver || (_agentTurns.Count == 0 && _callerTurns.Count == 0))
+        {
+            return [];
+        }
+
+        var unfinished = new List<CallCommand>();
+        foreach (var turn in _agentTurns)
+        {
+            if (_playback.HeardForSure(turn.Played, now) is > 0 and var heard
+                && UtteranceOf(turn, heard, whole: false, turn.Played.IsOver ? turn.Played.OverAt : now, now) is { } utterance)
+            {
+                unfinished.Add(new RecordUtterance(utterance));
+            }
+        }
+
+        foreach (var turn in _callerTurns.Values)
+        {
+            unfinished.Add(new RecordUtterance(UtteranceOf(turn, text: "", language: null, TranscriptionOutcome.Missing, now)));
+        }
+
+        return unfinished;
     }
 
     private void Note(UtteranceTranscribed utterance)

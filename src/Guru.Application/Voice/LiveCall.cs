@@ -68,6 +68,8 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     public void HearLate(HeardTurn turn) => _bridge?.HearLate(turn);
 
+    public void KeepUnfinished() => _bridge?.KeepUnfinished();
+
     public void Drain(TimeSpan within) => _bridge?.Drain(within);
 
     /// <summary>The session dialled before, once; after that, new ones.</summary>

@@ -193,19 +193,22 @@ public sealed class Playback
     /// The same, because the line is gone: what was on its way is lost. Receipts came on that line, in order, before its end. So where
     /// one is overdue the caller's side had run dry, and nothing is known to have been heard but what was acknowledged.
     /// </summary>
-    public void Lose(TimeSpan now)
-    {
-        var played = ByTheClock(now);
-        Cut(played < NextMark ? played : _acknowledged, now);
-    }
+    public void Lose(TimeSpan now) => Cut(PlayedForSure(now), now);
+
+    /// <summary>How much of an item was heard, were the line gone now.</summary>
+    public long HeardForSure(PlayedItem item, TimeSpan now) => item.IsOver ? item.Heard : HeardOf(item, PlayedForSure(now), now);
+
+    private long PlayedForSure(TimeSpan now) => ByTheClock(now) is var played && played < NextMark ? played : _acknowledged;
+
+    private static long HeardOf(PlayedItem item, long played, TimeSpan now) =>
+        item.Until is null ? Math.Clamp(played - item.Start, 0, item.Sent) : AudioLength.ToBytes(now - item.FirstHeardAt!.Value);
 
     private void Cut(long played, TimeSpan now)
     {
         foreach (var item in _queue)
         {
-            item.Heard = item.Until is null
-                ? Math.Clamp(played - item.Start, 0, item.Sent)
-                : item.Sent = AudioLength.ToBytes(now - item.FirstHeardAt!.Value);
+            item.Heard = HeardOf(item, played, now);
+            item.Sent = item.Until is null ? item.Sent : item.Heard;
             item.IsCut = item.Until is not null || !item.AudioDone || item.Heard < item.Sent;
             End(item, now);
         }

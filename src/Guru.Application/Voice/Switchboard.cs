@@ -35,6 +35,7 @@ public sealed partial class Switchboard(
     private const int MostEndingsKept = 10_000;
     private const int MostWaitsForResume = 4;
 
+    private readonly HashSet<Place> _places = [];
     private readonly ConcurrentDictionary<CallSid, Expectation> _expected = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _live = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _closing = new();
@@ -57,11 +58,26 @@ public sealed partial class Switchboard(
 
     public bool IsDraining => _draining is not null;
 
-    /// <summary>Why no call can be taken now; null when one can.</summary>
-    public CallEndReason? Refusal =>
-        IsDraining ? CallEndReason.ShuttingDown
-        : _live.Count + _expected.Count >= rules.Value.MaxConcurrent ? CallEndReason.AtCapacity
-        : null;
+    /// <summary>Takes a place for a call while it is being answered; once it is expected, it has one of its own.</summary>
+    /// <param name="refusal">Why there is none; null where there is.</param>
+    /// <returns>To be disposed when the call is expected, or will not be.</returns>
+    public IDisposable TakePlace(CallSid? callSid, out CallEndReason? refusal)
+    {
+        var place = new Place(this, callSid);
+        lock (_places)
+        {
+            var taken = _live.Count + _expected.Count + _places.Count(other => other.CallSid is not { } sid || !(_expected.ContainsKey(sid) || _live.ContainsKey(sid)));
+            refusal = IsDraining ? CallEndReason.ShuttingDown
+                : taken >= rules.Value.MaxConcurrent ? CallEndReason.AtCapacity
+                : null;
+            if (refusal is null)
+            {
+                _places.Add(place);
+            }
+        }
+
+        return place;
+    }
 
     /// <summary>Prepares for a call's Media Stream: a model is dialled now, and dropped if no stream comes.</summary>
     public void Expect(ExpectedCall call)
@@ -154,6 +170,18 @@ public sealed partial class Switchboard(
         }
 
         return true;
+    }
+
+    /// <summary>Keeps, of every so many-th call, what would be lost of the conversation with this process.</summary>
+    public void KeepUnfinished(int remainder, int divisor)
+    {
+        foreach (var (callSid, live) in _live)
+        {
+            if ((uint)callSid.GetHashCode() % divisor == remainder)
+            {
+                live.KeepUnfinished();
+            }
+        }
     }
 
     /// <summary>The carrier says that the call is over; its stream's socket may not know yet.</summary>
@@ -420,6 +448,19 @@ public sealed partial class Switchboard(
     }
 
     private sealed record Draining(TimeSpan Within);
+
+    private sealed class Place(Switchboard switchboard, CallSid? callSid) : IDisposable
+    {
+        public CallSid? CallSid { get; } = callSid;
+
+        public void Dispose()
+        {
+            lock (switchboard._places)
+            {
+                switchboard._places.Remove(this);
+            }
+        }
+    }
 
     private sealed class Expectation(ExpectedCall call)
     {

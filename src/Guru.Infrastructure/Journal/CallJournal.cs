@@ -21,6 +21,9 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     private const string Facts = ".facts";
     private const string Refused = ".refused";
 
+    /// <summary>Apart from the facts, so that one that waits keeps none of these on the disk.</summary>
+    private const string Unfinished = ".unfinished";
+
     private static readonly Counter<int> Unkept = new Meter(CallMeter.Name).CreateCounter<int>(
         "guru.journal.unkept", "{fact}", "Facts that the journal could not keep; they are in memory alone until they are stored.");
 
@@ -47,12 +50,9 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
 
     public int SetAside => Volatile.Read(ref _setAside);
 
-    public IKeptFact Keep(CallSid callSid, CallCommand fact)
-    {
-        var kept = new KeptFact(this, new JournaledFact(callSid, fact));
-        _work.Writer.TryWrite(kept.Write);
-        return kept;
-    }
+    public IKeptFact Keep(CallSid callSid, CallCommand fact) => Keep(callSid, fact, Facts);
+
+    public IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact) => Keep(callSid, fact, Unfinished);
 
     public IReadOnlyList<ILeftJournal> TakeOver()
     {
@@ -68,7 +68,8 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
 
                 try
                 {
-                    left.Add(new LeftJournal(file, [.. file.Read().Select(record => JournaledFact.Parse(record))]));
+                    var facts = file.Read().Select(record => JournaledFact.Parse(record));
+                    left.Add(new LeftJournal(file, [.. Path.GetExtension(path) == Unfinished ? facts.Reverse() : facts]));
                 }
                 catch (Exception error) when (error is CryptographicException or JsonException)
                 {
@@ -123,6 +124,13 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
+    private KeptFact Keep(CallSid callSid, CallCommand fact, string extension)
+    {
+        var kept = new KeptFact(this, new JournaledFact(callSid, fact), extension);
+        _work.Writer.TryWrite(kept.Write);
+        return kept;
+    }
+
     private async Task WriteAsync()
     {
         await foreach (var work in _work.Reader.ReadAllAsync())
@@ -154,7 +162,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
                 throw new IOException($"The journal holds {_options.MaxBytes} bytes, and takes no more.");
             }
 
-            var segment = _segments.FindLast(segment => segment.File.Path.EndsWith(extension, StringComparison.Ordinal) && segment.File.Length < _options.SegmentBytes);
+            var segment = _segments.FindLast(segment => segment.Extension == extension && segment.File.Length < _options.SegmentBytes);
             if (segment is null)
             {
                 Directory.CreateDirectory(_directory);
@@ -182,8 +190,8 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
                 return;
             }
 
-            // The last one is used again; a machine that takes calls needs it all the time.
-            if (segment == _segments[^1])
+            // The last one of a kind is used again; a machine that takes calls needs it all the time.
+            if (segment == _segments.FindLast(other => other.Extension == segment.Extension))
             {
                 segment.File.Empty();
             }
@@ -232,15 +240,27 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
-    /// <summary>Files that this process does not write, in their order; those of a process that lives cannot be opened.</summary>
-    private List<string> Left() => Directory.Exists(_directory)
-        ? [.. Directory.EnumerateFiles(_directory).Where(path => Path.GetExtension(path) is Facts or Refused && !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)]
-        : [];
+    /// <summary>
+    /// Files that this process does not write, in their order, what was unfinished behind the others and the latest first; those of a process that lives cannot be opened.
+    /// </summary>
+    private List<string> Left()
+    {
+        if (!Directory.Exists(_directory))
+        {
+            return [];
+        }
+
+        var left = Directory.EnumerateFiles(_directory).Where(path => !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)
+            .ToLookup(path => Path.GetExtension(path), StringComparer.Ordinal);
+        return [.. left[Facts].Concat(left[Refused]).Order(StringComparer.Ordinal), .. left[Unfinished].Reverse()];
+    }
 
     /// <summary>A file that is written.</summary>
     private sealed class Segment(JournalFile file)
     {
         public JournalFile File { get; } = file;
+
+        public string Extension { get; } = Path.GetExtension(file.Path);
 
         /// <summary>Facts in it that are not stored.</summary>
         public int Waiting { get; set; }
@@ -248,7 +268,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         public bool IsDone => Waiting == 0;
     }
 
-    private sealed class KeptFact(CallJournal journal, JournaledFact fact) : IKeptFact
+    private sealed class KeptFact(CallJournal journal, JournaledFact fact, string extension) : IKeptFact
     {
         private int _done;
 
@@ -260,7 +280,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         {
             if (Volatile.Read(ref _done) == 0)
             {
-                journal.Write(this, Facts);
+                journal.Write(this, extension);
             }
         }
 

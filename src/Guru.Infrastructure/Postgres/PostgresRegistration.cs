@@ -29,6 +29,7 @@ public static class PostgresRegistration
         services.AddSingleton<PostgresEventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
         services.AddSingleton<ICallQueries, CallQueries>();
+        services.AddSingleton<IQuietCalls, QuietCalls>();
         services.AddSingleton<IConversationQueries, ConversationQueries>();
         services.AddSingleton<IConsentQueries, ConsentQueries>();
         services.AddSingleton<ICallerAliases, CallerAliases>();

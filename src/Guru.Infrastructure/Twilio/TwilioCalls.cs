@@ -66,14 +66,18 @@ public sealed partial class TwilioCalls : ICallCarrier, IDisposable
                 : throw new MessengerException(code: null, transient: true, inner: new InvalidDataException("Not a list of calls."));
         });
 
-    public Task<CallStatus?> StatusAsync(CallSid callSid, CancellationToken cancellationToken) => LoggedAsync(
+    public Task<RecordCallStatus?> TellAsync(CallSid callSid, CancellationToken cancellationToken) => LoggedAsync(
         "tell a call's status",
-        async () =>
+        async Task<RecordCallStatus?> () =>
         {
             try
             {
                 var call = await _rest.GetAsync(_rest.Hosts.Api($"{_account}/Calls/{callSid}.json"), cancellationToken);
-                return call.Text("status") is { } status ? CallStatusWords.Parse(status) : null;
+                return new RecordCallStatus(
+                    callSid.Value, call.Text("status"), call.Text("from"), call.Text("to"), call.Text("direction"), call.Text("duration"), ErrorCode: null)
+                {
+                    Since = Moment(call, "end_time"),
+                };
             }
             catch (MessengerException unknown) when (unknown.Code is 20404 or 404)
             {
@@ -86,8 +90,10 @@ public sealed partial class TwilioCalls : ICallCarrier, IDisposable
     private static CallSid? Sid(JsonElement call) => CallSid.TryParse(call.Text("sid"), out var sid) ? sid : null;
 
     /// <summary>Null while the call waits in Twilio's queue.</summary>
-    private static DateTimeOffset? CreatedAt(JsonElement call) =>
-        DateTimeOffset.TryParse(call.Text("date_created"), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
+    private static DateTimeOffset? CreatedAt(JsonElement call) => Moment(call, "date_created");
+
+    private static DateTimeOffset? Moment(JsonElement call, string member) =>
+        DateTimeOffset.TryParse(call.Text(member), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
 
     private async Task<T> LoggedAsync<T>(string action, Func<Task<T>> ask)
     {

@@ -80,6 +80,30 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task A_house_takes_no_more_calls_than_it_has_places_for_however_many_come_at_once()
+    {
+        var house = new House(rules => rules.MaxConcurrent = 10);
+        var held = new TaskCompletionSource();
+        house.Store.Holds = held.Task;
+        var answers = Enumerable.Range(0, 50).Select(number => house.AnswersAsync($"whatsapp:+1555000{number:D4}", $"CA{number:D32}")).ToList();
+        held.SetResult();
+
+        var taken = (await Task.WhenAll(answers)).OfType<ConnectStream>().Count();
+        taken.ShouldBe(10);
+        answers.Count(answer => answer.Result is SayAndHangUp { Sentence: FixedSentence.AtCapacity }).ShouldBe(40);
+    }
+
+    [Fact]
+    public async Task A_call_that_could_not_be_put_on_record_leaves_its_place_to_the_next()
+    {
+        var house = new House(rules => rules.MaxConcurrent = 1);
+        house.Store.IsDown = true;
+        await house.AnswersAsync(sid: $"CA{1:D32}");
+        house.Store.IsDown = false;
+        (await house.AnswersAsync(sid: $"CA{2:D32}")).ShouldBeOfType<ConnectStream>();
+    }
+
+    [Fact]
     public async Task A_house_that_closes_takes_no_call()
     {
         var house = new House();

@@ -294,6 +294,49 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Have_what_is_being_said_in_the_journal_until_it_is_on_record()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        model.Says(new ResponseCreated("r1", "greeting"));
+        model.Says(new AgentTranscriptDone("r1", "a1", "Hello, this is Guru. How can I help you today?"));
+        model.Speaks("r1", "a1", "SGVsbG8=", 16_000);
+        await ManualTime.UntilAsync(() => line.Sent.Contains("SGVsbG8="));
+        house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
+        house.Journal.Unfinished.ShouldBeEmpty("Nothing of it was heard yet.");
+
+        line.Comes(new LineMessage(LineMessageKind.Mark, Mark: new PlaybackMark(Generation: 0, Position: 0)));
+        line.Frame("AAAA", 0);
+        await ManualTime.UntilAsync(() => model.Audio.Contains("AAAA")); // Behind the receipt.
+        await house.Time.PassAsync(TimeSpan.FromSeconds(0.5));
+        Kept().Heard.ShouldNotBeEmpty();
+        var (before, heard) = (Kept().HeardMs, Kept().Heard);
+        await house.Time.PassAsync(TimeSpan.FromSeconds(0.5));
+        Kept().HeardMs.ShouldBe(before + 500);
+        Kept().Heard.ShouldStartWith(heard);
+        Kept().Said.ShouldBe("Hello, this is Guru. How can I help you today?");
+
+        model.Says(new SpeechStarted("c1", 1000));
+        model.Says(new ResponseDone("r1", Purpose: null, "cancelled", Reason: null, ErrorCode: null, Usage: null));
+        await ManualTime.UntilAsync(() => house.Store.Of<UtteranceTranscribed>().Count > 0);
+        var recorded = house.Store.Of<UtteranceTranscribed>().ShouldHaveSingleItem();
+        house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
+        var caller = house.Journal.Unfinished.ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
+        (caller.Speaker, caller.Transcription).ShouldBe((Speaker.Caller, TranscriptionOutcome.Missing));
+
+        line.Stops();
+        await call;
+        house.Journal.Unfinished.ShouldBeEmpty();
+        recorded.HeardMs.ShouldBeGreaterThanOrEqualTo(before + 500);
+
+        UtteranceTranscribed Kept()
+        {
+            house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
+            return house.Journal.Unfinished.ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
+        }
+    }
+
+    [Fact]
     public async Task Go_on_record_behind_a_fact_that_the_database_will_never_take()
     {
         var house = new House();
@@ -333,7 +376,8 @@ public sealed class CallsOnTheSwitchboard
         model.Says(new ResponseCreated("r1", "greeting"));
         model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
         var drained = house.Switchboard.DrainAsync(TimeSpan.FromSeconds(5), CancellationToken.None);
-        house.Switchboard.Refusal.ShouldBe(CallEndReason.ShuttingDown);
+        house.Switchboard.TakePlace(callSid: null, out var refusal).Dispose();
+        refusal.ShouldBe(CallEndReason.ShuttingDown);
         await house.Time.PassUntilAsync(() => model.Told.OfType<CreateResponse>().Any(create => create.Purpose == "goodbye"), TimeSpan.FromSeconds(6));
         model.Says(new ResponseCreated("r2", "goodbye"));
         model.Says(new ResponseDone("r2", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));

@@ -339,6 +339,7 @@ internal sealed class MemoryJournal : ICallJournal
 {
     private readonly Lock _gate = new();
     private readonly List<Kept> _kept = [];
+    private readonly List<Kept> _unfinished = [];
     private int _setAside;
 
     public int SetAside => _setAside;
@@ -355,20 +356,35 @@ internal sealed class MemoryJournal : ICallJournal
         }
     }
 
-    public IKeptFact Keep(CallSid callSid, CallCommand fact)
+    public IReadOnlyList<CallCommand> Unfinished
     {
-        var kept = new Kept(this, callSid, fact);
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _unfinished.Select(kept => kept.Fact)];
+            }
+        }
+    }
+
+    public IKeptFact Keep(CallSid callSid, CallCommand fact) => Keep(_kept, callSid, fact);
+
+    public IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact) => Keep(_unfinished, callSid, fact);
+
+    public IReadOnlyList<ILeftJournal> TakeOver() => [];
+
+    private Kept Keep(List<Kept> among, CallSid callSid, CallCommand fact)
+    {
+        var kept = new Kept(this, among, callSid, fact);
         lock (_gate)
         {
-            _kept.Add(kept);
+            among.Add(kept);
         }
 
         return kept;
     }
 
-    public IReadOnlyList<ILeftJournal> TakeOver() => [];
-
-    private sealed class Kept(MemoryJournal journal, CallSid callSid, CallCommand fact) : IKeptFact
+    private sealed class Kept(MemoryJournal journal, List<Kept> among, CallSid callSid, CallCommand fact) : IKeptFact
     {
         public CallSid CallSid => callSid;
 
@@ -378,7 +394,7 @@ internal sealed class MemoryJournal : ICallJournal
         {
             lock (journal._gate)
             {
-                journal._kept.Remove(this);
+                among.Remove(this);
             }
         }
 

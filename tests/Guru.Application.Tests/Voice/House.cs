@@ -96,9 +96,9 @@ internal sealed class House
 
     public ScriptedModel Model => Dialer.Models[^1];
 
-    public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111") =>
+    public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111", string sid = Sid) =>
         new AnswerCallHandler(Store, Callers, Memory, Keys, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
-            .Handle(new AnswerCall(Sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
+            .Handle(new AnswerCall(sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
     public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>
         new ContinueCallHandler(Store, Memory, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Guru.Application.Calling;
+using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Work;
 using Guru.Domain.Callers;
@@ -189,6 +190,6 @@ public sealed class PlacingFromSeveralNodes(PostgresFixture postgres) : IAsyncLi
         public Task<IReadOnlyList<CallSid>> FindPlacedAsync(CallerAddress to, DateTimeOffset since, CancellationToken cancellationToken) =>
             Task.FromResult<IReadOnlyList<CallSid>>([.. _calls.Reverse()]);
 
-        public Task<CallStatus?> StatusAsync(CallSid callSid, CancellationToken cancellationToken) => Task.FromResult<CallStatus?>(null);
+        public Task<RecordCallStatus?> TellAsync(CallSid callSid, CancellationToken cancellationToken) => Task.FromResult<RecordCallStatus?>(null);
     }
 }

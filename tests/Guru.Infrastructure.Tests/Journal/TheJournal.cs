@@ -80,6 +80,48 @@ public sealed class TheJournal : IDisposable
     }
 
     [Fact]
+    public async Task Tells_behind_the_facts_how_far_an_utterance_had_come_the_latest_first()
+    {
+        await using (var journal = Open(new JournalOptions { SegmentBytes = 1024 }))
+        {
+            for (var word = 1; word <= 20; word++)
+            {
+                journal.KeepUnfinished(OneCall, Said("item_1", $"{Words} {word}"));
+            }
+
+            journal.Keep(OneCall, Said("item_2"));
+            journal.KeepUnfinished(OneCall, Said("item_1", $"{Words} {21}"));
+        }
+
+        Files().Count.ShouldBeGreaterThan(3);
+        await using var next = Open();
+        var left = next.TakeOver().SelectMany(left => left.Facts).Select(kept => ((RecordUtterance)kept.Fact).Utterance).ToList();
+        left.Select(said => said.UtteranceId).ShouldBe(["sess_1:item_2", .. Enumerable.Repeat("sess_1:item_1", 21)]);
+        left.Skip(1).Select(said => said.Said).ShouldBe(Enumerable.Range(1, 21).Reverse().Select(word => $"{Words} {word}"));
+    }
+
+    [Fact]
+    public async Task Keeps_little_on_the_disk_of_utterances_that_go_on_while_a_fact_waits()
+    {
+        await using var journal = Open(new JournalOptions { SegmentBytes = 4096, MaxBytes = 16 * 1024 });
+        var waiting = journal.Keep(OneCall, Said("item_1"));
+        var before = journal.KeepUnfinished(OneCall, Said("item_2"));
+        for (var word = 1; word <= 500; word++)
+        {
+            var latest = journal.KeepUnfinished(OneCall, Said("item_2", $"{Words} {word}"));
+            before.Stored();
+            before = latest;
+        }
+
+        await WrittenAsync(journal);
+        Files().Sum(file => new FileInfo(file).Length).ShouldBeLessThan(10 * 1024);
+        waiting.Stored();
+        before.Stored();
+        await WrittenAsync(journal);
+        Files().Sum(file => new FileInfo(file).Length).ShouldBe(0);
+    }
+
+    [Fact]
     public async Task Shows_nobody_what_was_said()
     {
         await using (var journal = Open())
@@ -191,8 +233,8 @@ public sealed class TheJournal : IDisposable
         journal.Keep(OneCall, Said("item_1")).Stored();
     }
 
-    private static RecordUtterance Said(string item) => new(new UtteranceTranscribed(
-        $"sess_1:{item}", Speaker.Caller, "general", Words, Words, Interrupted: false, TranscriptionOutcome.Completed, StartMs: 100, EndMs: 900, SaidMs: 800,
+    private static RecordUtterance Said(string item, string words = Words) => new(new UtteranceTranscribed(
+        $"sess_1:{item}", Speaker.Caller, "general", words, words, Interrupted: false, TranscriptionOutcome.Completed, StartMs: 100, EndMs: 900, SaidMs: 800,
         HeardMs: 800, Language: "en", FirstAudioMs: null, FirstHeardMs: null, At));
 
     /// <summary>What is asked of the journal is done in order.</summary>

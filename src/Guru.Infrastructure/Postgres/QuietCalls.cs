@@ -1,0 +1,30 @@
+using Guru.Application.Calls;
+using Guru.Domain.Calls;
+using Npgsql;
+
+namespace Guru.Infrastructure.Postgres;
+
+/// <summary>By the read model and, for when something was last appended, the streams of the log.</summary>
+internal sealed class QuietCalls(NpgsqlDataSource dataSource) : IQuietCalls
+{
+    public async Task<IReadOnlyList<QuietCall>> FindAsync(TimeSpan quiet, int limit, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand(
+            """
+            select c.call_sid, s."timestamp", now() - s."timestamp"
+            from guru.calls c join events.mt_streams s on s.id = 'call-' || c.call_sid
+            where c.ended_at is null and s."timestamp" < now() - $1
+            order by c.started_at desc limit $2
+            """);
+        command.Parameters.Add(new() { Value = quiet });
+        command.Parameters.Add(new() { Value = limit });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var calls = new List<QuietCall>();
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            calls.Add(new QuietCall(CallSid.Parse(reader.GetString(0)), reader.GetFieldValue<DateTimeOffset>(1), reader.GetTimeSpan(2)));
+        }
+
+        return calls;
+    }
+}
