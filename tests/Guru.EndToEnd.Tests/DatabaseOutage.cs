@@ -159,11 +159,46 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
             using var response = await webapp.PostAsync("/api/voice-agent/calls", offer);
 
             response.StatusCode.ShouldBe(System.Net.HttpStatusCode.ServiceUnavailable);
+            response.Headers.RetryAfter.ShouldNotBeNull();
             world.OpenAI.Calls.Entries.ShouldAllBe(call => call.EndedBy == "hangup");
         }
         finally
         {
             world.Gate.Open();
+        }
+    }
+    [Theory]
+    [InlineData("GET", "/api/calls", World.AnalystKey)]
+    [InlineData("GET", "/api/export/calls", World.AnalystKey)]
+    [InlineData("DELETE", "/api/callers/+15550100001", World.OperatorKey)]
+    [InlineData("POST", "/api/voice-agent/tokens", World.WebappKey)]
+    [InlineData("POST", "/api/voice-agent/session", World.WebappKey)]
+    public async Task Whoever_asks_for_what_only_the_database_knows_is_told_to_ask_again_later(string method, string path, string key)
+    {
+        using var client = World.ClientFor(World.AddressOf(world.Guru), key);
+        world.Gate.Shut();
+        HttpResponseMessage response;
+        try
+        {
+            response = await AskAsync();
+        }
+        finally
+        {
+            world.Gate.Open();
+        }
+
+        response.StatusCode.ShouldBe(System.Net.HttpStatusCode.ServiceUnavailable);
+        response.Headers.RetryAfter.ShouldNotBeNull();
+        response.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");
+        response.Dispose();
+        using var later = await AskAsync();
+        later.StatusCode.ShouldNotBe(System.Net.HttpStatusCode.ServiceUnavailable);
+
+        async Task<HttpResponseMessage> AskAsync()
+        {
+            using var request = new HttpRequestMessage(new HttpMethod(method), path);
+            request.Content = method == "POST" ? new StringContent("""{"phoneNumber": "+15550100001"}""", new System.Net.Http.Headers.MediaTypeHeaderValue("application/json")) : null;
+            return await client.SendAsync(request);
         }
     }
 }

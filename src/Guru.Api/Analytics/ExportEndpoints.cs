@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using Guru.Api.Calls;
+using Guru.Api.Hosting;
 using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application.Analytics;
@@ -74,8 +75,7 @@ internal static class ExportEndpoints
 
         if (!await Room.WaitAsync(TimeSpan.Zero, context.RequestAborted))
         {
-            context.Response.Headers.RetryAfter = "30";
-            return TypedResults.Problem(statusCode: StatusCodes.Status503ServiceUnavailable, title: $"{MostAtOnce} exports are under way on this node: try again later.");
+            return Refusals.NotNow(context.Response, $"{MostAtOnce} exports are under way on this node: try again later.", seconds: 30);
         }
 
         try

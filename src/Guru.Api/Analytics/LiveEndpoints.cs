@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
+using Guru.Api.Hosting;
 using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application.Analytics;
@@ -64,8 +65,7 @@ internal static class LiveEndpoints
 
         if (!await Room.WaitAsync(TimeSpan.Zero, cancellationToken))
         {
-            context.Response.Headers.RetryAfter = "10";
-            return TypedResults.Problem(statusCode: StatusCodes.Status503ServiceUnavailable, title: $"{MostReaders} readers are following on this node.");
+            return Refusals.NotNow(context.Response, $"{MostReaders} readers are following on this node.", seconds: 10);
         }
 
         context.Response.OnCompleted(() =>

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using FluentValidation;
 using Guru.Api.Analytics;
 using Guru.Api.Calling;
 using Guru.Api.Calls;
@@ -19,8 +18,6 @@ using Guru.Application.Privacy;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
 using Guru.Application.Work;
-using Guru.Domain;
-using Guru.Domain.Conversations;
 using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
@@ -28,7 +25,6 @@ using Guru.Infrastructure.Sockets;
 using Guru.Infrastructure.Recordings;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Authentication;
-using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 
@@ -227,34 +223,5 @@ internal sealed class GuruHost : IAsyncDisposable
         app.MapOpenApi();
         app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false });
         app.MapReadiness();
-    }
-}
-
-/// <summary>Turns what is refused into a problem; anything else rises and is logged once, as a 500 without details.</summary>
-internal sealed class Refusals : IExceptionHandler
-{
-    public async ValueTask<bool> TryHandleAsync(HttpContext context, Exception exception, CancellationToken cancellationToken)
-    {
-        IResult? problem = exception switch
-        {
-            CallRefusedException e => CallRefusals.Problem(e),
-            UnknownPersonException e => Results.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such caller.", detail: e.Message),
-            UnknownRequestException e => Results.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such request.", detail: e.Message),
-            KeyReusedException e => Results.Problem(statusCode: StatusCodes.Status422UnprocessableEntity, title: "The key is used.", detail: e.Message),
-            ValidationException e => Results.ValidationProblem(
-                e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
-            VoiceModelException e => ModelProblems.Of(e, context.Response),
-            RuleException e => Results.Problem(statusCode: StatusCodes.Status409Conflict, title: "Not possible now.", detail: e.Message),
-            BadHttpRequestException e => Results.Problem(statusCode: e.StatusCode, title: "The request cannot be read."),
-            InvalidDataException => Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "The form is too large or malformed."),
-            _ => null,
-        };
-        if (problem is null)
-        {
-            return false;
-        }
-
-        await problem.ExecuteAsync(context);
-        return true;
     }
 }

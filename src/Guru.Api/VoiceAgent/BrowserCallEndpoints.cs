@@ -2,6 +2,7 @@ using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Security.Claims;
 using System.Text;
+using Guru.Api.Hosting;
 using Guru.Api.Security;
 using Guru.Application.Voice;
 using Guru.Application.VoiceSessions;
@@ -22,7 +23,7 @@ internal static class BrowserCallEndpoints
     public static void MapBrowserCalls(this RouteGroupBuilder agent)
     {
         agent.MapPost("/calls", StartAsync).WithSummary("Answers the browser's SDP offer; Guru attends the call. Location names it.")
-            .Accepts<string>(Sdp).Produces<string>(StatusCodes.Status201Created, Sdp).ProducesProblem(StatusCodes.Status503ServiceUnavailable);
+            .Accepts<string>(Sdp).Produces<string>(StatusCodes.Status201Created, Sdp);
         agent.MapDelete("/calls/{id}", EndAsync).WithSummary("The caller hangs up.")
             .Produces(StatusCodes.Status204NoContent).ProducesProblem(StatusCodes.Status404NotFound);
         agent.MapGet("/calls/{id}/events", Events).WithSummary("What is said, by whom, and how the call ends, as server-sent events.")
@@ -53,16 +54,15 @@ internal static class BrowserCallEndpoints
         using var place = switchboard.TakePlace(callSid: null, out var refusal);
         if (refusal is not null)
         {
-            return Results.Problem(
-                statusCode: StatusCodes.Status503ServiceUnavailable,
-                title: refusal == CallEndReason.ShuttingDown ? "This server is being stopped: call again in a moment." : "All lines are busy.");
+            return Refusals.NotNow(
+                context.Response, refusal == CallEndReason.ShuttingDown ? "This server is being stopped: call again in a moment." : "All lines are busy.");
         }
 
         var answered = await mediator.Send(
             new StartBrowserCall(callerId, caller.Address, caller.Agent, await ReadOfferAsync(context), options.Absence), context.RequestAborted);
         if (answered is null)
         {
-            return Results.Problem(statusCode: StatusCodes.Status503ServiceUnavailable, title: "The call could not be written down: call again in a moment.");
+            return Refusals.NotNow(context.Response, "The call could not be written down: call again in a moment.");
         }
 
         context.Response.Headers.Location = $"/api/voice-agent/calls/{answered.CallSid}";

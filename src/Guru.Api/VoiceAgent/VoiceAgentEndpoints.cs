@@ -39,7 +39,8 @@ internal static class VoiceAgentEndpoints
         var agent = app.MapGroup("/api/voice-agent").RequireAuthorization(Roles.WebappUser).RequireCors(Cors).RequireRateLimiting(WebappLimits.PerKey)
             .AddEndpointFilter<AllowedOrigins>().AddEndpointFilter<NotStored>().WithTags("Voice agent")
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
-            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status429TooManyRequests);
+            .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status429TooManyRequests)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
 
         agent.MapPost("/tokens", TokenAsync).RequireAuthorization(Roles.Webapp).WithSummary("A short-lived token for one caller, to be handed to a browser.")
             .Produces<TokenAnswer>();

@@ -77,6 +77,9 @@ public sealed partial class Database : IAsyncDisposable
         }
     }
 
+    /// <summary>Whether the server is away, too busy or too slow: asked later, it may answer.</summary>
+    public static bool DoesNotAnswer(Exception error) => error is TimeoutException or NpgsqlException { IsTransient: true };
+
     internal static NpgsqlDataSource DataSourceFor(string url)
     {
         var connection = DatabaseUrl.Parse(url);

@@ -53,6 +53,24 @@ public sealed class DatabaseTests(PostgresFixture postgres)
         watch.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
     }
 
+    [Fact]
+    public async Task A_server_that_is_away_or_too_slow_may_answer_later_and_one_that_refuses_will_not()
+    {
+        await using var away = Database.DataSourceFor(Nowhere);
+        await using var here = Database.DataSourceFor(await postgres.NewDatabaseAsync(migrated: false));
+
+        Database.DoesNotAnswer(await FailureAsync(away, "select 1")).ShouldBeTrue();
+        Database.DoesNotAnswer(await FailureAsync(here, "select pg_sleep(60)")).ShouldBeTrue();
+        Database.DoesNotAnswer(await FailureAsync(here, "select 1 / 0")).ShouldBeFalse();
+
+        static async Task<Exception> FailureAsync(NpgsqlDataSource source, string sql)
+        {
+            await using var command = source.CreateCommand(sql);
+            command.CommandTimeout = 1;
+            return await Should.ThrowAsync<Exception>(async () => await command.ExecuteScalarAsync());
+        }
+    }
+
     [Theory]
     [InlineData("postgres://guru:hunter2@db/guru", 20)]
     [InlineData("postgres://guru:hunter2@db/guru?Maximum%20Pool%20Size=7", 7)]
