@@ -48,6 +48,8 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         _writing = Task.Run(WriteAsync);
     }
 
+    string IPersonalStore.Name => "journal";
+
     public int SetAside => Volatile.Read(ref _setAside);
 
     public IKeptFact Keep(CallSid callSid, CallCommand fact) => Keep(callSid, fact, Facts);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.RegularExpressions;
 using Guru.Application.Privacy;
 using Guru.Domain.Callers;
+using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Privacy;
 using Guru.Infrastructure.Tests.Postgres;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -68,6 +69,21 @@ public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyn
         await Follower(restored, list).RestoreAsync(default);
 
         await ShouldBeForgottenAsync(restored);
+    }
+
+    [Fact]
+    public async Task Needs_no_role_of_the_server_it_comes_from_and_brings_nothing_of_a_rebuild_that_was_under_way()
+    {
+        var (role, shadow) = ($"reader_{Guid.NewGuid():N}", $"{RebuildPart.Schemas}_calls");
+        await _database.ExecuteAsync(
+            $"create role {role} nologin; grant usage on schema guru to {role}; create schema {shadow}; create table {shadow}.messages as select * from guru.messages");
+        await RunAsync("Backing up", _database.Url, "");
+        await _database.ExecuteAsync($"drop owned by {role}; drop role {role}");
+        await using var restored = TestDatabase.Of(await postgres.NewDatabaseAsync(migrated: false));
+
+        await RunAsync("Putting a backup back", "", restored.Url);
+
+        (await restored.RowsAsync("select schemaname || '.' || tablename from pg_tables")).ShouldNotContain($"{shadow}.messages");
     }
 
     [Fact]
