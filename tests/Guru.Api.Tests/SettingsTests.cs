@@ -1,3 +1,4 @@
+using System.Globalization;
 using Guru.Api.Hosting;
 using Guru.Api.Security;
 using Microsoft.Extensions.Configuration;
@@ -140,6 +141,63 @@ public sealed class SettingsTests : IDisposable
         keys.RolesOf("both").ShouldBe([Roles.Analyst, Roles.Operator]);
         keys.RolesOf("").ShouldBeEmpty();
         keys.RolesOf("A").ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void The_document_has_every_option_that_is_read_and_its_default()
+    {
+        var asked = new Asked();
+        Should.Throw<SettingsException>(() => GuruSettings.Read(new ConfigurationRoot([asked])));
+        var documented = Documented("docs/settings.md").ToList();
+
+        documented.Select(option => option.Name).ShouldBe(asked.Options.Except(["Guru__OpenAI__BaseUrl", "Guru__OpenAI__ApiKey"]), ignoreOrder: true);
+        foreach (var (name, told) in documented.Concat(Documented("README.md")))
+        {
+            if (DefaultOf(name) is { Length: > 0 } standard)
+            {
+                told.ShouldBe(standard, name);
+            }
+        }
+    }
+
+    /// <summary>Of a fresh section; of what is not one, none.</summary>
+    private static string? DefaultOf(string name)
+    {
+        var (section, option) = name.Split("__") is [_, var first, var second] ? (first, second) : throw new FormatException(name);
+        var type = typeof(GuruSettings).GetProperty(section)?.PropertyType;
+        type = type?.GetProperty("Settings")?.PropertyType ?? type;
+        return type?.GetProperty(option)?.GetValue(Activator.CreateInstance(type)) switch
+        {
+            bool value => value ? "true" : "false",
+            var value => Convert.ToString(value, CultureInfo.InvariantCulture),
+        };
+    }
+
+    private static IEnumerable<(string Name, string Default)> Documented(string path)
+    {
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root.FullName, "Guru.sln")))
+        {
+            root = root.Parent!;
+        }
+
+        return File.ReadLines(Path.Combine(root.FullName, path)).Where(line => line.StartsWith("| `Guru__", StringComparison.Ordinal))
+            .Select(line => line.Split('|')).Select(cells => (cells[1].Trim(' ', '`'), cells[^2].Trim(' ', '`')));
+    }
+
+    /// <summary>An environment without anything, that keeps what it is asked for.</summary>
+    private sealed class Asked : ConfigurationProvider
+    {
+        private readonly HashSet<string> _keys = [];
+
+        public IEnumerable<string> Options => _keys.Where(key => key.StartsWith("Guru:", StringComparison.Ordinal)).Select(key => key.Replace(":", "__", StringComparison.Ordinal));
+
+        public override bool TryGet(string key, out string? value)
+        {
+            _keys.Add(key);
+            value = null;
+            return false;
+        }
     }
 
     private GuruSettings Read(params (string Name, string? Value)[] changes)
