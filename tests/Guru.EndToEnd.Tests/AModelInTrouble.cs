@@ -26,6 +26,9 @@ public sealed class TroubledModel : IAsyncLifetime
     /// <summary>Half open while nobody speaks.</summary>
     public PlacedCall MuteBetweenTurns { get; private set; } = null!;
 
+    /// <summary>Closed in the middle of its answer, by the code.</summary>
+    public Dictionary<int, PlacedCall> ClosedInAnAnswer { get; } = [];
+
     public PlacedCall Slow { get; private set; } = null!;
 
     /// <summary>An answer begins, and nothing follows.</summary>
@@ -53,14 +56,20 @@ public sealed class TroubledModel : IAsyncLifetime
         var leaves = new CallerTurn(new AgentFinished(Beat), new HangUp());
         var leavesAfterTheThird = new CallerTurn(new AgentFinished(Beat, Turn: 3), new HangUp());
 
-        MuteAsTheCallerSpeaks = await PlaceAsync([asks, leaves], new RealtimeFaults { MuteAtTurn = 1 });
-        MuteInAnAnswer = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { MuteAtDelta = 22 });
-        MuteBetweenTurns = await PlaceAsync([asks with { When = new NobodySpeaking(TimeSpan.FromSeconds(1.5)) }, leaves], new RealtimeFaults { MuteAfterResponse = 1 });
+        // In the order in which they dial again, the last first: a session belongs to the call that was placed for it.
+        foreach (var code in (int[])[1000, 1001, 1011, 3000, 4000])
+        {
+            ClosedInAnAnswer[code] = await PlaceAsync([asks, leaves], new RealtimeFaults { CloseAtDelta = 22, CloseCode = code });
+        }
+
         Slow = await PlaceAsync([asks, new CallerTurn(new NobodySpeaking(TimeSpan.FromSeconds(3)), new HangUp())], new RealtimeFaults { SlowFromResponse = 2 });
         Stalled = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { StallAtDelta = 22 });
         RateLimitedTwice = await PlaceAsync([asks, leaves], RateLimited(2, 3));
         RateLimitedForGood = await PlaceAsync([asks], RateLimited(2, 3, 4, 5, 6));
         RateLimitedAtFirst = await PlaceAsync([asks, leaves], new RealtimeFaults { RefuseUpgrade = 429 }, new RealtimeFaults { RefuseUpgrade = 429 });
+        MuteInAnAnswer = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { MuteAtDelta = 22 });
+        MuteAsTheCallerSpeaks = await PlaceAsync([asks, leaves], new RealtimeFaults { MuteAtTurn = 1 });
+        MuteBetweenTurns = await PlaceAsync([asks with { When = new NobodySpeaking(TimeSpan.FromSeconds(1.5)) }, leaves], new RealtimeFaults { MuteAfterResponse = 1 });
     }
 
     public async Task DisposeAsync()
@@ -122,6 +131,34 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
         Reconnects(record).ShouldBe(1);
     }
 
+    [Theory]
+    [InlineData(1000)]
+    [InlineData(1001)]
+    [InlineData(1011)]
+    public async Task Whose_socket_is_closed_in_an_answer_is_replaced_by_one_that_says_so(int code)
+    {
+        var record = await world.RecordOf(world.ClosedInAnAnswer[code]);
+
+        ShouldTellOfABrokenAnswer(record, world.ClosedInAnAnswer[code]);
+        ShouldGo(record, Greeting, Question, Answer, Apology);
+        Reconnects(record).ShouldBe(1);
+        record.EndReason.ShouldBe("callerHungUp");
+    }
+
+    [Theory]
+    [InlineData(3000)]
+    [InlineData(4000)]
+    public async Task That_refuses_in_an_answer_to_go_on_is_given_up_by_a_sentence_and_a_message(int code)
+    {
+        var call = world.ClosedInAnAnswer[code];
+        var record = await world.RecordOf(call);
+
+        ShouldTellOfABrokenAnswer(record, call);
+        ShouldGo(record, Greeting, Question, "agent: "); // Its first words at most.
+        Reconnects(record).ShouldBe(0);
+        await ShouldBeGivenUp(record, call);
+    }
+
     [Fact]
     public async Task Whose_socket_is_half_open_while_nobody_speaks_is_replaced_by_one_that_says_so_since_it_cannot_know_that_nobody_did()
     {
@@ -172,9 +209,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
 
         record.ShouldTellOf(call);
         ShouldGo(record, Greeting, Question);
-        record.EndReason.ShouldBe("modelUnavailable");
-        call.Events.Of<SentenceSaid>().ShouldHaveSingleItem();
-        await world.Twilio.Rest.Messages.WaitAsync(message => message.To == call.From, TimeSpan.FromSeconds(30));
+        await ShouldBeGivenUp(record, call);
     }
 
     [Fact]
@@ -185,6 +220,13 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
         record.ShouldTellOf(world.RateLimitedAtFirst);
         ShouldGo(record, Greeting, Question, Answer);
         world.OpenAI.Refusals.Entries.ShouldBe([429, 429]);
+    }
+
+    private async Task ShouldBeGivenUp(CallRecord record, PlacedCall call)
+    {
+        record.EndReason.ShouldBe("modelUnavailable");
+        call.Events.Of<SentenceSaid>().ShouldHaveSingleItem();
+        await world.Twilio.Rest.Messages.WaitAsync(message => message.To == call.From, TimeSpan.FromSeconds(30));
     }
 
     private static int Reconnects(CallRecord record) => record.EventTypes.Count(type => type == "VoiceModelReconnected");

@@ -25,6 +25,12 @@ public sealed record RealtimeFaults
     /// <summary>The connection breaks in place of the audio delta with this number, from 1, counted over the session.</summary>
     public int? ResetAtDelta { get; init; }
 
+    /// <summary>The connection is closed, with <see cref="CloseCode"/>, in place of the audio delta with this number, from 1, counted over the session.</summary>
+    public int? CloseAtDelta { get; init; }
+
+    /// <summary>The code that goes with <see cref="CloseAtDelta"/>: 1000, 1001, 1011, 3000, 4000.</summary>
+    public int CloseCode { get; init; } = 1011;
+
     /// <summary>
     /// The connection is half open from the audio delta with this number on, from 1, counted over the session: nothing comes, no ping is answered, and what is
     /// sent is not read, while nobody closes anything. In virtual time the client notices at once.
@@ -61,7 +67,7 @@ public sealed record RealtimeFaults
     /// <summary>Events that nobody has heard of, between the others.</summary>
     public bool UnknownEvents { get; init; }
 
-    /// <summary>Text that is no JSON, once, before the first audio.</summary>
+    /// <summary>Text that is no JSON, before the first audio of each response.</summary>
     public bool Garbage { get; init; }
 
     /// <summary>Audio deltas of 60,000 bytes: messages of more than 64 KB.</summary>

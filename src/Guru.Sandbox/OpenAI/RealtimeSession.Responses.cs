@@ -207,6 +207,12 @@ public sealed partial class RealtimeSession
             return from;
         }
 
+        if (_deltas == _options.Faults.CloseAtDelta)
+        {
+            Close(_options.Faults.CloseCode, reason: "");
+            return from;
+        }
+
         if (_deltas == _options.Faults.StallAtDelta)
         {
             return from;

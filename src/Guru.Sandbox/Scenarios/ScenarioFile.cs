@@ -220,6 +220,8 @@ public static partial class ScenarioFile
                 ExpiresAfter = given.Ms("expiresAfterMs"),
                 ResetAfter = given.Ms("resetAfterMs"),
                 ResetAtDelta = given.Integer("resetAtDelta"),
+                CloseAtDelta = given.Integer("closeAtDelta"),
+                CloseCode = given.Integer("closeCode") ?? RealtimeFaults.None.CloseCode,
                 MuteAtDelta = given.Integer("muteAtDelta"),
                 MuteAtTurn = given.Integer("muteAtTurn"),
                 MuteAfterResponse = given.Integer("muteAfterResponse"),

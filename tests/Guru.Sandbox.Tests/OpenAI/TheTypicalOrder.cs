@@ -213,6 +213,17 @@ public sealed class TheTypicalOrder
     }
 
     [Fact]
+    public void A_session_may_be_closed_with_a_code_in_the_middle_of_an_answer()
+    {
+        var client = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { CloseAtDelta = 3, CloseCode = 1001 } });
+        client.Send(Greet);
+        client.Wait(10_000);
+        client.Of("response.output_audio.delta").Count.ShouldBe(2);
+        client.End.ShouldNotBeNull().CloseCode.ShouldBe(1001);
+        client.Of("response.done").ShouldBeEmpty();
+    }
+
+    [Fact]
     public void A_session_may_fall_mute_in_the_middle_of_an_answer_or_where_the_caller_begins()
     {
         var answering = VirtualClient.OnThePhone(new RealtimeSessionOptions { Faults = new RealtimeFaults { MuteAtDelta = 3 } });
