@@ -31,6 +31,9 @@ public sealed class TroubledModel : IAsyncLifetime
 
     public PlacedCall Slow { get; private set; } = null!;
 
+    /// <summary>What is no JSON, events that nobody knows, and messages of 80 KB, all of it in small frames.</summary>
+    public PlacedCall Garbled { get; private set; } = null!;
+
     /// <summary>An answer begins, and nothing follows.</summary>
     public PlacedCall Stalled { get; private set; } = null!;
 
@@ -63,6 +66,7 @@ public sealed class TroubledModel : IAsyncLifetime
         }
 
         Slow = await PlaceAsync([asks, new CallerTurn(new NobodySpeaking(TimeSpan.FromSeconds(3)), new HangUp())], new RealtimeFaults { SlowFromResponse = 2 });
+        Garbled = await PlaceAsync([asks, leaves], new RealtimeFaults { Garbage = true, UnknownEvents = true, HugeDeltas = true, SplitFrames = true });
         Stalled = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { StallAtDelta = 22 });
         RateLimitedTwice = await PlaceAsync([asks, leaves], RateLimited(2, 3));
         RateLimitedForGood = await PlaceAsync([asks], RateLimited(2, 3, 4, 5, 6));
@@ -178,6 +182,17 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
         ShouldGo(record, Greeting, Question, Answer);
         record.Utterances[2].GetProperty("heard").GetString().ShouldBe(record.Utterances[2].GetProperty("said").GetString());
         Reconnects(record).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task That_sends_rubbish_between_its_words_is_heard_as_if_it_had_not()
+    {
+        var record = await world.RecordOf(world.Garbled);
+
+        record.ShouldTellOf(world.Garbled);
+        ShouldGo(record, Greeting, Question, Answer);
+        Reconnects(record).ShouldBe(0);
+        record.EndReason.ShouldBe("callerHungUp");
     }
 
     [Fact]
