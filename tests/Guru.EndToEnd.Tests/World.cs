@@ -145,7 +145,10 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
 
     public IReadOnlyList<string> EventTypes => [.. Events.GetProperty("items").EnumerateArray().Select(e => e.GetProperty("type").GetString()!)];
 
-    public JsonElement Event(string type) => Events.GetProperty("items").EnumerateArray().First(e => e.GetProperty("type").GetString() == type).GetProperty("data");
+    public JsonElement Event(string type) => All(type).First();
+
+    public IEnumerable<JsonElement> All(string type) =>
+        Events.GetProperty("items").EnumerateArray().Where(e => e.GetProperty("type").GetString() == type).Select(e => e.GetProperty("data"));
 
     /// <summary>Nothing lost and nothing doubled: as many turns as were said into the line and came out of it, and one end.</summary>
     public void ShouldTellOf(PlacedCall call)

@@ -109,8 +109,10 @@ public static partial class ScenarioFile
             {
                 DuplicateWebhook = webhooks?.Flag("duplicateWebhook") ?? false,
                 DuplicateStatus = webhooks?.Flag("duplicateStatus") ?? false,
+                DuplicateAction = webhooks?.Flag("duplicateAction") ?? false,
                 EarlyStatus = webhooks?.Flag("earlyStatus") ?? false,
                 ShuffledStatus = webhooks?.Flag("shuffledStatus") ?? false,
+                Seed = webhooks?.Integer("seed"),
             },
         };
         line?.Done();

@@ -53,11 +53,17 @@ public sealed record WebhookFaults
     /// <summary>Every status callback is delivered twice.</summary>
     public bool DuplicateStatus { get; init; }
 
+    /// <summary>The action URL is asked twice at once.</summary>
+    public bool DuplicateAction { get; init; }
+
     /// <summary>A status callback comes before the voice webhook.</summary>
     public bool EarlyStatus { get; init; }
 
     /// <summary>ringing and in-progress come after completed.</summary>
     public bool ShuffledStatus { get; init; }
+
+    /// <summary>Status callbacks wait for nothing that was sent before, and those at the end come in an order that this seed makes.</summary>
+    public int? Seed { get; init; }
 }
 
 public sealed record CallOptions

@@ -34,7 +34,15 @@ public sealed partial class PlacedCall
             return null;
         }
 
-        return await FetchAsync(url, method == "GET" ? HttpMethod.Get : HttpMethod.Post, "in-progress", Guid.NewGuid().ToString());
+        var token = Guid.NewGuid().ToString();
+        var verb = method == "GET" ? HttpMethod.Get : HttpMethod.Post;
+        var next = FetchAsync(url, verb, "in-progress", token);
+        if (_options.Webhooks.DuplicateAction)
+        {
+            await Task.WhenAll(next, FetchAsync(url, verb, "in-progress", token));
+        }
+
+        return await next;
     }
 
     async Task<TwimlDocument?> FetchAsync(Uri url, HttpMethod method, string status, string idempotencyToken)
@@ -93,11 +101,17 @@ public sealed partial class PlacedCall
             return;
         }
 
-        await PostStatusAsync(status);
-        if (_options.Webhooks.ShuffledStatus)
+        string[] statuses = _options.Webhooks.ShuffledStatus ? [status, "in-progress", "ringing"] : [status];
+        if (_options.Webhooks.Seed is { } seed)
         {
-            await PostStatusAsync("in-progress");
-            await PostStatusAsync("ringing");
+            new Random(seed).Shuffle(statuses);
+            await Task.WhenAll(statuses.Select(PostStatusAsync));
+            return;
+        }
+
+        foreach (var one in statuses)
+        {
+            await PostStatusAsync(one);
         }
     }
 
@@ -120,7 +134,15 @@ public sealed partial class PlacedCall
             parameters["SipResponseCode"] = status switch { "completed" => "200", "busy" => "486", "failed" => "404", _ => "487" };
         }
 
-        for (var delivery = _options.Webhooks.DuplicateStatus ? 2 : 1; delivery > 0; delivery--)
+        var first = DeliverAsync();
+        if (_options.Webhooks.Seed is null)
+        {
+            await first;
+        }
+
+        await (_options.Webhooks.DuplicateStatus ? Task.WhenAll(first, DeliverAsync()) : first);
+
+        async Task DeliverAsync()
         {
             using var response = await SendAsync(url, _setup.StatusMethod, parameters, Guid.NewGuid().ToString(), redirects: 0);
         }

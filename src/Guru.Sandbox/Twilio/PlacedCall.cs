@@ -280,6 +280,7 @@ public sealed partial class PlacedCall : IPaced, IDisposable
     async Task<string> AnswerAndRunAsync()
     {
         Status = "ringing";
+        var early = Task.CompletedTask;
         if (_setup.Direction != "inbound")
         {
             await SendStatusAsync("initiated", "initiated");
@@ -293,10 +294,12 @@ public sealed partial class PlacedCall : IPaced, IDisposable
         }
         else if (_options.Webhooks.EarlyStatus)
         {
-            await PostStatusAsync("ringing");
+            early = PostStatusAsync("ringing");
+            await (_options.Webhooks.Seed is null ? early : Task.CompletedTask);
         }
 
         var document = _setup.Twiml is { } twiml ? Parse(twiml, _setup.VoiceUrl) : await FetchFirstAsync();
+        await early;
         if (_options.Outcome != CallOutcome.Connects && _setup.Direction == "inbound")
         {
             // The caller gave up while it rang; Twilio had asked for TwiML all the same.

@@ -83,6 +83,9 @@ public sealed class TwilioStandIn : IAsyncDisposable
     /// <summary>Where the application really listens; null: at its public address.</summary>
     public Uri? ConnectTo { get; set; }
 
+    /// <summary>Which of the application's nodes gets a request or a stream for its public address; null, and where it says null: <see cref="ConnectTo"/>.</summary>
+    public Func<Uri, Uri?>? Balance { get; set; }
+
     /// <summary>The calls of both directions, in order.</summary>
     public Journal<PlacedCall> Calls { get; } = new();
 
@@ -240,7 +243,7 @@ public sealed class TwilioStandIn : IAsyncDisposable
     /// <summary>The address to connect to for one that is public, and the Host to name there.</summary>
     internal (Uri Address, string? Host) Route(Uri url)
     {
-        if (ConnectTo is not { } real || AppUrl is not { } app || url.Host != app.Host)
+        if (AppUrl is not { } app || url.Host != app.Host || (Balance?.Invoke(url) ?? ConnectTo) is not { } real)
         {
             return (url, null);
         }
