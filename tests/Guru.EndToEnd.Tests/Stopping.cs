@@ -12,8 +12,9 @@ public sealed class Stopping
     {
         await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
         await using var twilio = await TwilioStandIn.StartAsync();
+        var folder = Directory.CreateTempSubdirectory("guru-stopped-").FullName;
         var guru = await GuruProcess.StartAsync(
-            openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Calls__DrainSeconds"] = "1", ["Guru__Calls__GoodbyeSeconds"] = "8" });
+            openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Calls__DrainSeconds"] = "1", ["Guru__Calls__GoodbyeSeconds"] = "8" }, folder);
         twilio.AppUrl = guru.Address;
         var call = twilio.PlaceCall(new CallOptions());
         await call.WaitForAgentTurnAsync(1);
@@ -24,6 +25,16 @@ public sealed class Stopping
         await call.Completion;
         call.Heard.Count.ShouldBe(2);
         call.Events.Of<StreamEnded>().ShouldHaveSingleItem().CloseCode.ShouldBe(1000);
+
+        Directory.EnumerateFiles(Path.Combine(folder, "journal")).ShouldBeEmpty();
+        await using (var again = await GuruProcess.StartAsync(openAI, twilio, dataFolder: folder))
+        {
+            var record = await CallRecord.WhenCompleteAsync(again.Address, call);
+            record.ShouldTellOf(call);
+            record.EndReason.ShouldBe("shuttingDown");
+        }
+
+        World.DeleteCluster(folder);
     }
 
     [Fact]
@@ -81,12 +92,7 @@ public sealed class Stopping
 
         await Should.ThrowAsync<OperationCanceledException>(() => starting);
         File.Exists(postmaster).ShouldBeFalse();
-        if (new DirectoryInfo(Path.Combine(folder, "postgres")).ResolveLinkTarget(returnFinalTarget: true) is { } elsewhere)
-        {
-            Directory.Delete(elsewhere.FullName, recursive: true);
-        }
-
-        Directory.Delete(folder, recursive: true);
+        World.DeleteCluster(folder);
     }
 }
 

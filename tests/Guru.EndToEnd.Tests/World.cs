@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using Guru.Api.Hosting;
+using Guru.Sandbox.Audio;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
@@ -150,16 +151,35 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
     public IEnumerable<JsonElement> All(string type) =>
         Events.GetProperty("items").EnumerateArray().Where(e => e.GetProperty("type").GetString() == type).Select(e => e.GetProperty("data"));
 
-    /// <summary>Nothing lost and nothing doubled: as many turns as were said into the line and came out of it, and one end.</summary>
+    /// <summary>
+    /// Nothing lost and nothing doubled: what was said into the line, word for word; what came out of it, each line as long as it was played; and one end.
+    /// </summary>
     public void ShouldTellOf(PlacedCall call)
     {
+        ShouldTellOfABrokenAnswer(call);
+        Agents.Select(line => line.GetProperty("said").GetString()).ShouldBe(call.Heard.Where(line => line.ReceivedBytes > 0).Select(line => line.Sample.Text));
+    }
+
+    /// <summary>The same, where a line of the agent broke off: what was said is its beginning.</summary>
+    public void ShouldTellOfABrokenAnswer(PlacedCall call)
+    {
         var told = $"{call.CallSid}\n{Conversation}";
-        Utterances.Count(line => line.GetProperty("speaker").GetString() == "caller").ShouldBe(call.CallerSaid.Count, told);
-        Utterances.Where(line => line.GetProperty("speaker").GetString() == "agent" && line.GetProperty("saidMs").GetInt64() > 0)
-            .Select(line => line.GetProperty("said").GetString()).ShouldBe(call.Heard.Where(line => line.ReceivedBytes > 0).Select(line => line.Sample.Text), told);
+        Utterances.Where(line => line.GetProperty("speaker").GetString() == "caller").Select(line => line.GetProperty("said").GetString())
+            .ShouldBe(call.CallerSaid.Select(spoken => SampleLibrary.Shipped[spoken.SampleId].Text), told);
+        var lines = call.Heard.Where(line => line.ReceivedBytes > 0).ToList();
+        Agents.Count.ShouldBe(lines.Count, told);
+        foreach (var (utterance, line) in Agents.Zip(lines))
+        {
+            line.Sample.Text.ShouldStartWith(utterance.GetProperty("said").GetString()!, Case.Sensitive, told);
+            (utterance.GetProperty("heardMs").GetInt64() - line.Heard.TotalMilliseconds).ShouldBeInRange(-250, 250, $"{line.Sample.Text}\n{told}");
+        }
+
         Utterances.Select(line => line.GetProperty("id").GetString()).ShouldBeUnique();
         EventTypes.Count(type => type == "CallEnded").ShouldBe(1);
     }
+
+    /// <summary>What the agent said aloud.</summary>
+    private List<JsonElement> Agents => [.. Utterances.Where(line => line.GetProperty("speaker").GetString() == "agent" && line.GetProperty("saidMs").GetInt64() > 0)];
 
     /// <summary>One line a turn, such as "agent: Hello ..." or "agent (cut): I am sorry".</summary>
     public string Conversation => string.Join('\n', Utterances.Select(line =>
