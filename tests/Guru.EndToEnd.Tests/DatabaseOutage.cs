@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
@@ -10,6 +11,8 @@ namespace Guru.EndToEnd.Tests;
 /// <summary>Guru on a PostgreSQL behind a gate that can be shut.</summary>
 public sealed class WorldWithAGate : World
 {
+    private const int Connections = 4;
+
     private readonly string _data = Directory.CreateTempSubdirectory("guru-e2e-db-").FullName;
     private EmbeddedPostgres? _server;
 
@@ -20,7 +23,7 @@ public sealed class WorldWithAGate : World
 
     protected override Dictionary<string, string?> Settings => new()
     {
-        ["DATABASE_URL"] = new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Port = Gate.Port, MaxPoolSize = 4 }.ConnectionString,
+        ["DATABASE_URL"] = new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Port = Gate.Port, MaxPoolSize = Connections }.ConnectionString,
         ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
     };
 
@@ -47,13 +50,69 @@ public sealed class WorldWithAGate : World
         await command.ExecuteNonQueryAsync();
     }
 
-    /// <summary>SIGKILL for the server; whoever started it starts it again.</summary>
-    internal async Task KillServerAsync()
+    /// <summary>How many events of a call are stored.</summary>
+    internal async Task<string> StoredAsync(PlacedCall call) =>
+        (await Database.RowsAsync($"select count(*) from events.mt_events where stream_id = 'call-{call.CallSid}'")).Single();
+
+    /// <summary>Every connection that Guru may have, as if requests held them that do not end.</summary>
+    internal async Task<IReadOnlyList<NpgsqlConnection>> TakeConnectionsAsync()
     {
-        await using var command = Database.CreateCommand("show data_directory");
-        var directory = (string)(await command.ExecuteScalarAsync())!;
-        var pid = int.Parse((await File.ReadAllLinesAsync(Path.Combine(directory, "postmaster.pid")))[0], CultureInfo.InvariantCulture);
-        Process.GetProcessById(pid).Kill();
+        var pool = Guru.App.Services.GetRequiredService<NpgsqlDataSource>();
+        var taken = await Task.WhenAll(Enumerable.Range(0, Connections).Select(_ => pool.OpenConnectionAsync().AsTask()));
+        (await Should.ThrowAsync<NpgsqlException>(pool.OpenConnectionAsync().AsTask())).Message.ShouldContain("exhausted");
+        return taken;
+    }
+
+    /// <summary>SIGKILL for the server; whoever started it starts it again.</summary>
+    internal async Task KillServerAsync() => Process.GetProcessById(await ServerAsync()).Kill();
+
+    /// <summary>As an operator stops it: first it takes nobody any more (57P03), then it sends away who is there (57P01).</summary>
+    internal async Task StopServerAsync()
+    {
+        await using var there = await Database.OpenConnectionAsync();
+        await using var stays = new NpgsqlCommand("select pg_sleep(600)", there) { CommandTimeout = 0 };
+        var sentAway = stays.ExecuteNonQueryAsync();
+        using (var stop = Process.Start("kill", ["-TERM", (await ServerAsync()).ToString(CultureInfo.InvariantCulture)]))
+        {
+            await stop.WaitForExitAsync();
+        }
+
+        while (await NewcomerAsync() != PostgresErrorCodes.CannotConnectNow)
+        {
+            // The signal is on its way.
+        }
+
+        await _server!.DisposeAsync();
+        (await Should.ThrowAsync<PostgresException>(sentAway)).SqlState.ShouldBe(PostgresErrorCodes.AdminShutdown);
+    }
+
+    internal async Task StartServerAsync()
+    {
+        _server = await EmbeddedPostgres.StartAsync(_data, NullLogger.Instance, CancellationToken.None);
+        await Database.DisposeAsync();
+        Database = NpgsqlDataSource.Create(_server.ConnectionString);
+        Gate.Behind = new NpgsqlConnectionStringBuilder(_server.ConnectionString).Port;
+    }
+
+    private async Task<int> ServerAsync()
+    {
+        var directory = (await Database.RowsAsync("show data_directory")).Single();
+        return int.Parse((await File.ReadAllLinesAsync(Path.Combine(directory, "postmaster.pid")))[0], CultureInfo.InvariantCulture);
+    }
+
+    /// <returns>Why somebody who comes now is refused; null when they are not.</returns>
+    private async Task<string?> NewcomerAsync()
+    {
+        try
+        {
+            await using var newcomer = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Pooling = false }.ConnectionString);
+            await newcomer.OpenAsync();
+            return null;
+        }
+        catch (PostgresException refusal)
+        {
+            return refusal.SqlState;
+        }
     }
 }
 
@@ -102,24 +161,30 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
         });
         await call.WaitForPlayedAsync(TimeSpan.FromSeconds(1));
 
+        // The count of what was refused outlives the transactions in which it was.
         await world.ExecuteAsync(
             """
+            create sequence public.refused;
             create function public.full_disk() returns trigger language plpgsql as
-                $$ begin raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
+                $$ begin perform nextval('public.refused'); raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
             create trigger full_disk before insert on events.mt_events for each row execute function public.full_disk();
             """);
+        var stored = await world.StoredAsync(call);
         await call.WaitForAgentTurnAsync(2);
+        int.Parse((await world.Database.RowsAsync("select last_value from public.refused")).Single(), CultureInfo.InvariantCulture).ShouldBeGreaterThan(1);
+        (await world.StoredAsync(call)).ShouldBe(stored);
         await world.ExecuteAsync("drop trigger full_disk on events.mt_events");
 
-        await using (var holder = await world.Database.OpenConnectionAsync())
+        var taken = await world.TakeConnectionsAsync();
+        try
         {
-            await using var hold = new NpgsqlCommand("begin; lock table events.mt_events in access exclusive mode", holder);
-            await hold.ExecuteNonQueryAsync();
-            var waiting = Enumerable.Range(0, 8).Select(_ => world.Analyst.GetAsync($"/api/calls/{call.CallSid}/events")).ToList();
+            stored = await world.StoredAsync(call);
             await call.WaitForAgentTurnAsync(3);
-            await using var letGo = new NpgsqlCommand("rollback", holder);
-            await letGo.ExecuteNonQueryAsync();
-            await Task.WhenAll(waiting);
+            (await world.StoredAsync(call)).ShouldBe(stored);
+        }
+        finally
+        {
+            await Task.WhenAll(taken.Select(connection => connection.CloseAsync()));
         }
 
         await world.KillServerAsync();

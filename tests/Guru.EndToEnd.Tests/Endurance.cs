@@ -25,9 +25,9 @@ public sealed class Endurance(ITestOutputHelper output)
         {
             var call = world.Twilio.PlaceCall(Talks(turns: 12));
             await call.WaitForAgentTurnAsync(1);
-            world.Gate.Shut();
+            await world.StopServerAsync();
             await Task.Delay(TimeSpan.FromSeconds(60));
-            world.Gate.Open();
+            await world.StartServerAsync();
             await call.Completion;
 
             var record = await world.RecordOf(call);

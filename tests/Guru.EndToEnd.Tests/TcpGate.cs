@@ -6,7 +6,6 @@ namespace Guru.EndToEnd.Tests;
 /// <summary>A loopback port in front of another. While it is shut, connections are reset and new ones refused, as in an outage.</summary>
 internal sealed class TcpGate : IAsyncDisposable
 {
-    private readonly int _behind;
     private readonly Lock _lock = new();
     private readonly List<Socket> _open = [];
     private readonly CancellationTokenSource _stopping = new();
@@ -14,7 +13,7 @@ internal sealed class TcpGate : IAsyncDisposable
 
     public TcpGate(int behind)
     {
-        _behind = behind;
+        Behind = behind;
         _listener = new TcpListener(IPAddress.Loopback, 0);
         _listener.Start();
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
@@ -22,6 +21,9 @@ internal sealed class TcpGate : IAsyncDisposable
     }
 
     public int Port { get; }
+
+    /// <summary>The port that new connections are joined to; reset, where nobody listens.</summary>
+    public int Behind { get; set; }
 
     public void Shut()
     {
@@ -70,7 +72,7 @@ internal sealed class TcpGate : IAsyncDisposable
 
     private async Task JoinAsync(Socket near)
     {
-        var far = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        using var far = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         lock (_lock)
         {
             _open.AddRange([near, far]);
@@ -78,8 +80,8 @@ internal sealed class TcpGate : IAsyncDisposable
 
         try
         {
-            await far.ConnectAsync(IPAddress.Loopback, _behind, _stopping.Token);
             using var nearStream = new NetworkStream(near, ownsSocket: true);
+            await far.ConnectAsync(IPAddress.Loopback, Behind, _stopping.Token);
             using var farStream = new NetworkStream(far, ownsSocket: true);
             await Task.WhenAny(nearStream.CopyToAsync(farStream, _stopping.Token), farStream.CopyToAsync(nearStream, _stopping.Token));
         }
