@@ -7,7 +7,7 @@ using Shouldly;
 
 namespace Guru.Api.Tests;
 
-/// <summary>Of files: what is asked of the database is covered end to end.</summary>
+/// <summary>Of files. Those of the database are replayed end to end, beside nodes that run (ReplayingStoredCalls).</summary>
 public sealed class ReplayCommandTests : IDisposable
 {
     private readonly string _file = Path.GetTempFileName();
@@ -23,18 +23,26 @@ public sealed class ReplayCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task The_exit_code_is_1_when_a_call_is_decided_otherwise()
+    public async Task The_exit_code_is_1_when_a_call_is_decided_otherwise_and_the_first_difference_is_told()
     {
-        await File.WriteAllTextAsync(_file, Trace().Replace("\"is\":\"UseModel\"", "\"is\":\"DropModel\"", StringComparison.Ordinal));
+        using var output = new StringWriter { NewLine = "\n" };
+        await File.WriteAllTextAsync(_file, Otherwise(Trace()));
 
-        (await CommandLine.RunAsync(["replay", _file])).ShouldBe(1);
+        (await CommandLine.RunAsync(["replay", _file], output)).ShouldBe(1);
+
+        var told = output.ToString().TrimEnd().Split('\n');
+        told.Length.ShouldBe(4, output.ToString());
+        told[0].ShouldBe($"{Path.GetFileName(_file)}: 3 inputs in 0.9 s, 4 decisions, and a difference");
+        told[1].ShouldStartWith("  at       0.030 s, input 2: i 30 {\"is\":\"ModelDialed\"");
+        told[2].ShouldStartWith("  expected decides {\"is\":\"DropModel\"");
+        told[3].ShouldStartWith("  got      decides {\"is\":\"UseModel\"");
     }
 
     [Fact]
     public async Task A_file_that_is_renewed_holds_what_is_decided_now()
     {
         var trace = Trace();
-        await File.WriteAllTextAsync(_file, trace.Replace("\"is\":\"UseModel\"", "\"is\":\"DropModel\"", StringComparison.Ordinal));
+        await File.WriteAllTextAsync(_file, Otherwise(trace));
 
         (await CommandLine.RunAsync(["replay", "--renew", _file])).ShouldBe(1);
 
@@ -50,6 +58,9 @@ public sealed class ReplayCommandTests : IDisposable
         (await CommandLine.RunAsync(["replay", _file])).ShouldBe(2);
         (await CommandLine.RunAsync(["replay"])).ShouldBe(2);
     }
+
+    /// <summary>As if the session had let go of the model that it used.</summary>
+    private static string Otherwise(string trace) => trace.Replace("\"is\":\"UseModel\"", "\"is\":\"DropModel\"", StringComparison.Ordinal);
 
     private static string Trace()
     {

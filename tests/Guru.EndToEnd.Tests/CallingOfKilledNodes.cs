@@ -35,8 +35,13 @@ public sealed class CallingNodes : Nodes
     }
 }
 
+/// <summary>Shared, since nothing that one test does to its people is seen by another.</summary>
+[CollectionDefinition(nameof(CallingNodes))]
+public sealed class CallingNodesCollection : ICollectionFixture<CallingNodes>;
+
 /// <summary>A node is killed between what the rules say and what Twilio does, and another goes on.</summary>
-public sealed class CallingOfKilledNodes(CallingNodes nodes) : IClassFixture<CallingNodes>
+[Collection(nameof(CallingNodes))]
+public sealed class CallingOfKilledNodes(CallingNodes nodes)
 {
     private readonly Hold _hold = new();
 

@@ -23,6 +23,8 @@ public class Nodes : IAsyncLifetime
 
     public NpgsqlDataSource Database { get; private set; } = null!;
 
+    public string DatabaseUrl => _server!.ConnectionString;
+
     /// <summary>What the model writes, by a part of what was asked; else the stand-in's own rules.</summary>
     public Dictionary<string, string> Written { get; } = new(StringComparer.Ordinal);
 
@@ -38,7 +40,7 @@ public class Nodes : IAsyncLifetime
     /// <summary>Of every node.</summary>
     protected virtual Dictionary<string, string> Settings => new(StringComparer.Ordinal)
     {
-        ["DATABASE_URL"] = _server!.ConnectionString,
+        ["DATABASE_URL"] = DatabaseUrl,
         ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
         ["Guru__Work__LeaseSeconds"] = "1",
         ["Guru__Work__PollSeconds"] = "0.1",

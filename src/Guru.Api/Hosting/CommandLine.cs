@@ -14,7 +14,8 @@ internal static class CommandLine
 {
     private const int Misconfigured = 78; // EX_CONFIG of sysexits.h
 
-    public static Task<int> RunAsync(string[] args)
+    /// <param name="output">Null: the console.</param>
+    public static Task<int> RunAsync(string[] args, TextWriter? output = null)
     {
         var rebuild = new Command("rebuild", "Makes the read models anew from the events. With DATABASE_URL, Guru may go on meanwhile; stop it first where it runs a PostgreSQL of its own.");
         rebuild.SetAction((_, cancellationToken) => MendingAsync(() => RebuildAsync(cancellationToken)));
@@ -31,7 +32,7 @@ internal static class CommandLine
             SampleDataCommand.RunAsync(GuruSettings.Read(Environment(), serving: false), parsed.GetValue(calls), cancellationToken)));
         var root = new RootCommand("Guru answers WhatsApp calls with an AI advisor. Without a command it serves.") { rebuild, templates, sample, ReplayCommand.Create(MendingAsync, Environment) };
         root.SetAction((_, cancellationToken) => MendingAsync(() => ServeAsync(cancellationToken)));
-        return root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+        return root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, Output = output ?? Console.Out });
     }
 
     private static async Task<int> ServeAsync(CancellationToken cancellationToken)

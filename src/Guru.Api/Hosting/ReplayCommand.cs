@@ -35,11 +35,12 @@ internal static class ReplayCommand
             Of, All, Export, Renew,
         };
         replay.SetAction((parsed, cancellationToken) => mending(() => RunAsync(
-            environment, parsed.GetValue(Of) ?? [], parsed.GetValue(All), parsed.GetValue(Export), parsed.GetValue(Renew), cancellationToken)));
+            environment, parsed.GetValue(Of) ?? [], parsed.GetValue(All), parsed.GetValue(Export), parsed.GetValue(Renew), parsed.InvocationConfiguration.Output, cancellationToken)));
         return replay;
     }
 
-    private static async Task<int> RunAsync(Func<IConfiguration> environment, string[] of, bool all, DirectoryInfo? export, bool renew, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        Func<IConfiguration> environment, string[] of, bool all, DirectoryInfo? export, bool renew, TextWriter output, CancellationToken cancellationToken)
     {
         if (of.Length == 0 && !all)
         {
@@ -52,7 +53,7 @@ internal static class ReplayCommand
         var results = new List<int>();
         foreach (var file in files)
         {
-            var (result, today) = Replay(Path.GetFileName(file), await File.ReadAllTextAsync(file, cancellationToken));
+            var (result, today) = Replay(Path.GetFileName(file), await File.ReadAllTextAsync(file, cancellationToken), output);
             results.Add(result);
             if (renew && today is not null)
             {
@@ -69,24 +70,24 @@ internal static class ReplayCommand
             var traces = services.GetRequiredService<ICallTraces>();
             foreach (var call in all ? (await traces.CallsAsync(cancellationToken)).Select(call => call.Value) : calls)
             {
-                results.Add(await ReplayAsync(traces, call, export, cancellationToken));
+                results.Add(await ReplayAsync(traces, call, export, output, cancellationToken));
             }
         }
 
         if (results.Count > 1)
         {
-            Console.WriteLine($"{results.Count(result => result == Same)} as they were, {results.Count(result => result == Different)} different, {results.Count(result => result == NoTrace)} without a trace");
+            output.WriteLine($"{results.Count(result => result == Same)} as they were, {results.Count(result => result == Different)} different, {results.Count(result => result == NoTrace)} without a trace");
         }
 
         return results.Contains(Different) ? Different : results.Contains(NoTrace) || results.Count == 0 ? NoTrace : Same;
     }
 
-    private static async Task<int> ReplayAsync(ICallTraces traces, string call, DirectoryInfo? export, CancellationToken cancellationToken)
+    private static async Task<int> ReplayAsync(ICallTraces traces, string call, DirectoryInfo? export, TextWriter output, CancellationToken cancellationToken)
     {
         var kept = CallSid.TryParse(call, out var callSid) ? await traces.OfAsync(callSid, cancellationToken) : [];
         if (kept.Count == 0)
         {
-            Console.WriteLine($"{call}: there is no trace. Calls are traced while Guru__Traces__Enabled is true.");
+            output.WriteLine($"{call}: there is no trace. Calls are traced while Guru__Traces__Enabled is true.");
             return NoTrace;
         }
 
@@ -96,7 +97,7 @@ internal static class ReplayCommand
             var name = kept.Count == 1 ? call : $"{call}, stream {number} of {kept.Count}";
             if (trace.Text is null)
             {
-                Console.WriteLine($"{name}: the trace was erased with its keys.");
+                output.WriteLine($"{name}: the trace was erased with its keys.");
                 result = result == Different ? result : NoTrace;
                 continue;
             }
@@ -107,7 +108,7 @@ internal static class ReplayCommand
                 await File.WriteAllTextAsync(Path.Combine(export.FullName, $"{call}{(kept.Count == 1 ? "" : $".{number}")}.trace"), trace.Text, cancellationToken);
             }
 
-            var (replayed, _) = Replay(name, trace.Text);
+            var (replayed, _) = Replay(name, trace.Text, output);
             result = result == Same || replayed == Different ? replayed : result;
         }
 
@@ -115,12 +116,12 @@ internal static class ReplayCommand
     }
 
     /// <returns>The exit code, and the trace as it would be written today.</returns>
-    private static (int Result, string? Today) Replay(string name, string text)
+    private static (int Result, string? Today) Replay(string name, string text, TextWriter output)
     {
         try
         {
             var outcome = CallReplay.Run(text);
-            Console.WriteLine(
+            output.WriteLine(
                 $"{name}: {outcome.Inputs} inputs in {outcome.Length.TotalSeconds:F1} s, {outcome.Decisions} decisions, "
                 + $"{(outcome.Difference is null ? "each as it was" : "and a difference")}{(outcome.IsCut ? " (the trace was too large, and is cut)" : "")}");
             if (outcome.Difference is not { } difference)
@@ -128,14 +129,14 @@ internal static class ReplayCommand
                 return (Same, outcome.Today);
             }
 
-            Console.WriteLine($"  at       {difference.At.TotalSeconds:F3} s, input {difference.Input}: {difference.What}");
-            Console.WriteLine($"  expected {difference.Expected}");
-            Console.WriteLine($"  got      {difference.Got}");
+            output.WriteLine($"  at       {difference.At.TotalSeconds:F3} s, input {difference.Input}: {difference.What}");
+            output.WriteLine($"  expected {difference.Expected}");
+            output.WriteLine($"  got      {difference.Got}");
             return (Different, outcome.Today);
         }
         catch (TraceException error)
         {
-            Console.WriteLine($"{name}: {error.Message}");
+            output.WriteLine($"{name}: {error.Message}");
             return (NoTrace, null);
         }
     }
