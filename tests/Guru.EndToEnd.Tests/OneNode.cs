@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.RegularExpressions;
 using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
@@ -35,6 +36,9 @@ internal sealed class OneNode : IAsyncDisposable
     public NpgsqlDataSource Database { get; }
 
     public string DatabaseUrl => _server.ConnectionString;
+
+    /// <summary>Around the data directory; gone with the node.</summary>
+    public string Folder => _folder;
 
     /// <summary>GURU_DATA_DIR.</summary>
     public string Data { get; }
@@ -116,7 +120,7 @@ internal sealed class OneNode : IAsyncDisposable
 }
 
 /// <summary>What somebody said, wrote or is called: it can be looked for wherever it may have been put down.</summary>
-internal sealed class Marks(params IReadOnlyList<string> marks)
+internal sealed partial class Marks(params IReadOnlyList<string> marks)
 {
     /// <summary>The tables that hold a mark, as text or as bytes.</summary>
     public async Task<IReadOnlyList<string>> InTablesAsync(NpgsqlDataSource database)
@@ -140,7 +144,20 @@ internal sealed class Marks(params IReadOnlyList<string> marks)
         }
     }
 
+    /// <param name="log">Of which every line was kept.</param>
+    public void ShouldBeInNoLineOf(IReadOnlyCollection<string> log)
+    {
+        log.Count.ShouldBeLessThan(GuruProcess.MostLines, "More than that is not kept, and could not be searched.");
+        log.Where(line => In(Readable(line)).Any()).ShouldBeEmpty();
+    }
+
     public IEnumerable<string> In(string text) => marks.Where(mark => text.Contains(mark, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>What JSON escapes, such as letters with accents.</summary>
+    private static string Readable(string line) => Escaped().Replace(line, escaped => ((char)Convert.ToUInt16(escaped.Groups["unit"].Value, 16)).ToString());
+
+    [GeneratedRegex(@"\\u(?<unit>[0-9A-Fa-f]{4})", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Escaped();
 
     /// <summary>Reads also what a node has locked for itself, such as its journal: .NET would ask for a lock of its own.</summary>
     private static async Task<byte[]> ReadAsync(string path)

@@ -15,6 +15,9 @@ public sealed class GuruProcess : IAsyncDisposable
     public const string OperatorKey = "sandbox-operator-key";
     public const string OpenAIKey = "sk-sandbox-invented-key";
 
+    /// <summary>Of its log; of a longer one the last are kept.</summary>
+    public const int MostLines = 5000;
+
     static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(90);
     static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(20);
 
@@ -231,7 +234,7 @@ public sealed class GuruProcess : IAsyncDisposable
         }
 
         log.Enqueue(line);
-        while (log.Count > 5000)
+        while (log.Count > MostLines)
         {
             log.TryDequeue(out _);
         }

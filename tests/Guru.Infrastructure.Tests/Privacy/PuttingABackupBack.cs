@@ -1,26 +1,24 @@
-using System.Diagnostics;
-using System.Text.RegularExpressions;
 using Guru.Application.Privacy;
 using Guru.Domain.Callers;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Privacy;
 using Guru.Infrastructure.Tests.Postgres;
 using Microsoft.Extensions.Logging.Abstractions;
-using Npgsql;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Privacy;
 
 /// <summary>With the commands of docs/privacy.md, as they stand there.</summary>
 [Collection(PostgresCollection.Name)]
-public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyncLifetime
+public sealed class PuttingABackupBack(PostgresFixture postgres) : IAsyncLifetime
 {
-    private static readonly string Document = File.ReadAllText(Path.Combine(Root(), "docs", "privacy.md"));
     private readonly Person _zoe = new("Quetzalcoatl", "+15550734591", new DateTimeOffset(2025, 11, 3, 12, 0, 0, TimeSpan.Zero));
     private readonly Person _amy = new("Popocatepetl", "+15550734592", new DateTimeOffset(2025, 11, 3, 12, 0, 0, TimeSpan.Zero));
     private readonly TemporaryDirectory _directory = new();
     private readonly Shelf _shelf = new();
     private TestDatabase _database = null!;
+
+    private DocumentedBackup Backup => new(_directory.Path);
 
     public async Task InitializeAsync()
     {
@@ -38,11 +36,11 @@ public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyn
     [Fact]
     public async Task Brings_nobody_back_who_was_erased_since_though_the_keys_were_put_back_too()
     {
-        await RunAsync("Backing up", _database.Url, "");
+        await Backup.TakeAsync(_database.Url);
         using var list = List("node-1");
         await ForgetAsync(list);
         await using var restored = TestDatabase.Of(await postgres.NewDatabaseAsync(migrated: false));
-        await RunAsync("Putting a backup back", "", restored.Url);
+        await Backup.PutBackAsync(restored.Url);
         (await _zoe.FoundAsync(restored)).ShouldContain($"{_zoe.Conversation}: MessageReceived");
 
         await Follower(restored, List("node-2")).RestoreAsync(default);
@@ -56,14 +54,14 @@ public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyn
     [Fact]
     public async Task Brings_nobody_back_where_the_keys_alone_are_older_than_the_erasing()
     {
-        await RunAsync("Backing up", _database.Url, "");
+        await Backup.TakeAsync(_database.Url);
         File.Move(_directory.Sub("guru-keys.dump"), _directory.Sub("older"));
         using var list = List("node-1");
         await ForgetAsync(list);
-        await RunAsync("Backing up", _database.Url, "");
+        await Backup.TakeAsync(_database.Url);
         File.Move(_directory.Sub("older"), _directory.Sub("guru-keys.dump"), overwrite: true);
         await using var restored = TestDatabase.Of(await postgres.NewDatabaseAsync(migrated: false));
-        await RunAsync("Putting a backup back", "", restored.Url);
+        await Backup.PutBackAsync(restored.Url);
         (await _zoe.FoundAsync(restored)).ShouldContain($"{_zoe.Conversation}: MessageReceived");
 
         await Follower(restored, list).RestoreAsync(default);
@@ -77,11 +75,11 @@ public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyn
         var (role, shadow) = ($"reader_{Guid.NewGuid():N}", $"{RebuildPart.Schemas}_calls");
         await _database.ExecuteAsync(
             $"create role {role} nologin; grant usage on schema guru to {role}; create schema {shadow}; create table {shadow}.messages as select * from guru.messages");
-        await RunAsync("Backing up", _database.Url, "");
+        await Backup.TakeAsync(_database.Url);
         await _database.ExecuteAsync($"drop owned by {role}; drop role {role}");
         await using var restored = TestDatabase.Of(await postgres.NewDatabaseAsync(migrated: false));
 
-        await RunAsync("Putting a backup back", "", restored.Url);
+        await Backup.PutBackAsync(restored.Url);
 
         (await restored.RowsAsync("select schemaname || '.' || tablename from pg_tables")).ShouldNotContain($"{shadow}.messages");
     }
@@ -89,9 +87,7 @@ public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyn
     [Fact]
     public void Leaves_every_read_model_to_a_rebuild()
     {
-        var left = Excluded().Match(Document).Groups["tables"].Value.Split('|');
-
-        left.Order(StringComparer.Ordinal).ShouldBe(TestDatabase.Live.Tables.Append("read_models").Order(StringComparer.Ordinal));
+        DocumentedBackup.LeftOut.Order(StringComparer.Ordinal).ShouldBe(TestDatabase.Live.Tables.Append("read_models").Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -141,41 +137,6 @@ public sealed partial class PuttingABackupBack(PostgresFixture postgres) : IAsyn
         new(database.Erasures, list, [_shelf], TimeProvider.System, NullLogger<ErasureFollower>.Instance);
 
     private ErasureListFile List(string node) => new(_directory.Sub("erasures"), node);
-
-    /// <summary>The commands under a heading, in a shell.</summary>
-    private async Task RunAsync(string heading, string from, string to)
-    {
-        var commands = Commands().Match(Document[Document.IndexOf($"### {heading}", StringComparison.Ordinal)..]).Groups["commands"].Value;
-        var start = new ProcessStartInfo("bash", ["-e", "-c", commands]) { WorkingDirectory = _directory.Path, RedirectStandardError = true, UseShellExecute = false };
-        (start.Environment["DATABASE_URL"], start.Environment["RESTORED_URL"]) = (UrlOf(from), UrlOf(to));
-        using var shell = Process.Start(start)!;
-        var error = await shell.StandardError.ReadToEndAsync();
-        await shell.WaitForExitAsync();
-        shell.ExitCode.ShouldBe(0, error);
-    }
-
-    private static string UrlOf(string connection)
-    {
-        var to = new NpgsqlConnectionStringBuilder(connection);
-        return $"postgres://{to.Username}:{to.Password}@{to.Host}:{to.Port}/{to.Database}";
-    }
-
-    private static string Root()
-    {
-        var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory.FullName, "Guru.sln")))
-        {
-            directory = directory.Parent!;
-        }
-
-        return directory.FullName;
-    }
-
-    [GeneratedRegex("```sh\n(?<commands>.*?)```", RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Commands();
-
-    [GeneratedRegex(@"--exclude-table-data='guru\.\((?<tables>[a-z_|]+)\)'", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Excluded();
 
     private sealed class Shelf : IPersonalStore
     {
