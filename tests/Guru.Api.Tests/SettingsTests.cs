@@ -173,17 +173,8 @@ public sealed class SettingsTests : IDisposable
         };
     }
 
-    private static IEnumerable<(string Name, string Default)> Documented(string path)
-    {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "Guru.sln")))
-        {
-            root = root.Parent!;
-        }
-
-        return File.ReadLines(Path.Combine(root.FullName, path)).Where(line => line.StartsWith("| `Guru__", StringComparison.Ordinal))
-            .Select(line => line.Split('|')).Select(cells => (cells[1].Trim(' ', '`'), cells[^2].Trim(' ', '`')));
-    }
+    private static IEnumerable<(string Name, string Default)> Documented(string path) =>
+        Documents.Rows(path, "| `Guru__").Select(cells => (cells[0].Trim('`'), cells[^1].Trim('`')));
 
     /// <summary>An environment without anything, that keeps what it is asked for.</summary>
     private sealed class Asked : ConfigurationProvider
