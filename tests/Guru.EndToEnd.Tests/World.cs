@@ -171,7 +171,10 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
         foreach (var (utterance, line) in Agents.Zip(lines))
         {
             line.Sample.Text.ShouldStartWith(utterance.GetProperty("said").GetString()!, Case.Sensitive, told);
-            (utterance.GetProperty("heardMs").GetInt64() - line.Heard.TotalMilliseconds).ShouldBeInRange(-250, 250, $"{line.Sample.Text}\n{told}");
+
+            // What is cut plays on until the line hears of it, which takes as long as the machine is busy: InRealTime is stricter.
+            var within = line.PlayedBytes < line.ReceivedBytes ? 1000 : 250;
+            (utterance.GetProperty("heardMs").GetInt64() - line.Heard.TotalMilliseconds).ShouldBeInRange(-within, within, $"{line.Sample.Text}\n{told}");
         }
 
         Utterances.Select(line => line.GetProperty("id").GetString()).ShouldBeUnique();
