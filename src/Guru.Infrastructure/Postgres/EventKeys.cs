@@ -22,6 +22,12 @@ internal sealed record EventKey(Guid Id, KeyScope Scope, byte[] Bytes);
 /// </summary>
 public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : IPersonalKeys
 {
+    /// <summary>Keys are safe from a crash of the server when they are made.</summary>
+    private const string AtOnce = "null";
+
+    /// <summary>Or once the append is that uses them: it comes behind them in the server's log, and waits for the disk itself.</summary>
+    private const string WithTheAppend = "set_config('synchronous_commit', 'off', true)";
+
     private const int MostCached = 20_000;
     private static readonly TimeSpan ReadAgainAfter = TimeSpan.FromMinutes(1);
 
@@ -29,11 +35,14 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : 
     private readonly BoundedCache<Guid, (EventKey Key, long Seen)> _byId = new(MostCached);
 
     public Task PrepareAsync(CallerId callerId, DateTimeOffset at, IReadOnlyCollection<PersonalDataKind> kinds, CancellationToken cancellationToken) =>
-        ForWritingAsync([.. kinds.Select(kind => KeyScope.Of(callerId, kind, at))], cancellationToken).AsTask();
+        ForWritingAsync([.. kinds.Select(kind => KeyScope.Of(callerId, kind, at))], WithTheAppend, cancellationToken).AsTask();
 
     /// <summary>The keys for writing; those that do not exist are made, by whichever node is first.</summary>
-    internal async ValueTask<IReadOnlyDictionary<KeyScope, EventKey>> ForWritingAsync(
-        IReadOnlyCollection<KeyScope> scopes, CancellationToken cancellationToken)
+    internal ValueTask<IReadOnlyDictionary<KeyScope, EventKey>> ForWritingAsync(IReadOnlyCollection<KeyScope> scopes, CancellationToken cancellationToken) =>
+        ForWritingAsync(scopes, AtOnce, cancellationToken);
+
+    private async ValueTask<IReadOnlyDictionary<KeyScope, EventKey>> ForWritingAsync(
+        IReadOnlyCollection<KeyScope> scopes, string safe, CancellationToken cancellationToken)
     {
         var keys = new Dictionary<KeyScope, EventKey>();
         var unknown = new List<KeyScope>();
@@ -54,7 +63,7 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : 
             // In one order everywhere, or two nodes that make the same keys would wait for each other.
             unknown.Sort((one, other) => Comparer<(string, PersonalDataKind, DateOnly)>.Default.Compare(
                 (one.CallerId.Value, one.Kind, one.Month), (other.CallerId.Value, other.Kind, other.Month)));
-            foreach (var key in await FindOrMakeAsync(unknown, cancellationToken))
+            foreach (var key in await FindOrMakeAsync(unknown, safe, cancellationToken))
             {
                 keys[key.Scope] = key;
                 Remember(key);
@@ -107,7 +116,7 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : 
         _byId.Set(key.Id, (key, time.GetTimestamp()));
     }
 
-    private async Task<List<EventKey>> FindOrMakeAsync(List<KeyScope> scopes, CancellationToken cancellationToken)
+    private async Task<List<EventKey>> FindOrMakeAsync(List<KeyScope> scopes, string safe, CancellationToken cancellationToken)
     {
         string[] callers = [.. scopes.Select(scope => scope.CallerId.Value)];
         string[] kinds = [.. scopes.Select(scope => EnumText.Of(scope.Kind))];
@@ -116,9 +125,10 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : 
         // The second statement sees what another node has committed while the first waited for it.
         await using var batch = dataSource.CreateBatch();
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
-            """
+            $"""
             insert into guru_keys.keys (caller_id, kind, month, key_id, key)
-            select * from unnest($1, $2, $3, $4, $5) on conflict (caller_id, kind, month) do nothing
+            select made.* from (select {safe}) safe, unnest($1, $2, $3, $4, $5) as made
+            on conflict (caller_id, kind, month) do nothing
             """)
         {
             Parameters =

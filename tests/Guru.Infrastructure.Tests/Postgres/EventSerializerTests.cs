@@ -82,6 +82,19 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifet
 
         (await _database.RowsAsync("select kind, key_id from guru_keys.keys order by 1")).ShouldBe(prepared);
         prepared.Select(row => row.Split('\t')[0]).ShouldBe(["contact", "transcript"]);
+        (await _database.OneAsync("show synchronous_commit")).ShouldBe("on", "Only keys that are prepared do not wait for the disk.");
+    }
+
+    [Fact]
+    public async Task Keys_that_were_prepared_and_lost_when_the_server_crashed_are_made_anew()
+    {
+        await _database.Keys.PrepareAsync(Maria, March, [PersonalDataKind.Contact, PersonalDataKind.Transcript], default);
+        await _database.ExecuteAsync("delete from guru_keys.keys");
+
+        await AppendAsync(Maria, Started("+15550100001"), Said("one", "one"));
+
+        await using var reader = _database.AnotherNode();
+        (await reader.Store.ReadAllAsync(0, default).ToListAsync()).Select(stored => stored.Data).ShouldBe([Started("+15550100001"), Said("one", "one")]);
     }
 
     [Fact]
