@@ -20,10 +20,18 @@ internal sealed class History(string? path)
             var floor = figures.FirstOrDefault(other => other.Who == CallsBench.Floor && other.Calls == f.Calls);
             Add($"cpu at {f.Calls} calls", f.CpuMs, "ms per call-second", floor?.CpuMs);
             Add($"memory at {f.Calls} calls", f.KiBPerCall, "KiB per call", floor?.KiBPerCall);
+            Add($"PostgreSQL's cpu at {f.Calls} calls", f.DatabaseMs, "ms per call-second", floor: null);
+            Add($"caller to model p50 at {f.Calls} calls", f.ToModel.P50, "ms", floor?.ToModel.P50);
             Add($"caller to model p99 at {f.Calls} calls", f.ToModel.P99, "ms", floor?.ToModel.P99);
+            Add($"model to caller p50 at {f.Calls} calls", f.ToCaller.P50, "ms", floor?.ToCaller.P50);
             Add($"model to caller p99 at {f.Calls} calls", f.ToCaller.P99, "ms", floor?.ToCaller.P99);
+            Add($"first frame p99 up to {f.Calls} calls", f.FirstFrame, "ms", floor?.FirstFrame);
+            Add($"webhook p50 up to {f.Calls} calls", f.WebhookP50, "ms", floor?.WebhookP50);
             Add($"webhook p99 up to {f.Calls} calls", f.WebhookP99, "ms", floor?.WebhookP99);
+            Add($"frames lost at {f.Calls} calls", f.Lost, "frames", floor?.Lost);
         }
+
+        Add("calls with p99 under 20 ms", CallsBench.Held(figures, CallsBench.Guru), "calls", CallsBench.Held(figures, CallsBench.Floor));
     }
 
     public void Add(IReadOnlyList<FrameFigures> figures)
@@ -40,8 +48,12 @@ internal sealed class History(string? path)
         foreach (var f in figures)
         {
             Add($"appends of {f.Size} by {f.Writers} writers", f.EventsPerSecond, "events/s", f.FloorPerSecond);
+            Add($"appends of {f.Size} by {f.Writers} writers, the log alone", f.LogPerSecond, "events/s", f.FloorPerSecond);
         }
     }
+
+    /// <param name="what">From which log, and which projections.</param>
+    public void AddRebuild(string what, double eventsPerSecond) => Add($"rebuild of {what}", eventsPerSecond, "events/s", floor: null);
 
     /// <param name="what">Who waited for it.</param>
     public void AddLatency(string what, TimeSpan p95) => Add($"{what} p95", p95.TotalMilliseconds, "ms", floor: null);

@@ -59,7 +59,7 @@ analysts.SetAction(parsed => AnalystsBench.RunAsync(
 var logged = new Option<int>("--events") { Description = "In each log.", DefaultValueFactory = _ => 100_000 };
 var rebuilds = new Option<int>("--rounds") { Description = "How often each is measured.", DefaultValueFactory = _ => 3 };
 var rebuild = new Command("rebuild", "The read models made anew, from a log of utterances and from one of whole calls.") { logged, rebuilds, keep };
-rebuild.SetAction(parsed => RebuildBench.RunAsync(parsed.GetValue(logged), parsed.GetValue(rebuilds), parsed.GetValue(keep)));
+rebuild.SetAction(parsed => RebuildBench.RunAsync(parsed.GetValue(logged), parsed.GetValue(rebuilds), parsed.GetValue(keep), new History(parsed.GetValue(history))));
 
 var ports = new Argument<int[]>("ports");
 var relay = new Command("relay", "The relay that calls are measured beside.") { ports };
@@ -72,7 +72,7 @@ root.SetAction(async parsed =>
     var kept = new History(parsed.GetValue(history));
     await ContextBench.RunAsync(callers: 50, messages: 1000, times: 5000, seed: 1);
     await StoreBench.RunAsync(appends: 2_000, rounds: 3, rebuilt: 100_000);
-    await RebuildBench.RunAsync(events: 100_000, rounds: 1, keep: null);
+    await RebuildBench.RunAsync(events: 100_000, rounds: 1, keep: null, kept);
     await FramesAsync(kept);
     await AppendsAsync(new AppendPlan(Seconds: 5, Writers: [1, 8, 32]), kept);
     var code = await HeardBench.RunAsync(calls: 20, bargeIns: 5, seed: 1);

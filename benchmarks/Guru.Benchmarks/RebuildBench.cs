@@ -29,7 +29,7 @@ internal static class RebuildBench
     /// <param name="events">In each log, about.</param>
     /// <param name="rounds">How often each is measured, after once that does not count.</param>
     /// <param name="keep">Where the logs stay for the next run; null for some that are thrown away.</param>
-    public static async Task RunAsync(int events, int rounds, string? keep)
+    public static async Task RunAsync(int events, int rounds, string? keep, History history)
     {
         var directory = keep ?? Directory.CreateTempSubdirectory("guru-bench-").FullName;
         try
@@ -41,10 +41,11 @@ internal static class RebuildBench
             {
                 foreach (var log in (Log[])[lines, calls])
                 {
-                    Console.WriteLine($"{(round == 0 ? "warming" : $"round {round}"),-8} {await log.RebuildAsync("all", "")}");
+                    var kept = round == 0 ? new History(path: null) : history;
+                    Console.WriteLine($"{(round == 0 ? "warming" : $"round {round}"),-8} {await log.RebuildAsync("all", "", kept)}");
                     foreach (var projection in One)
                     {
-                        Console.WriteLine($"{"",-8} {await log.RebuildAsync(projection, projection)}");
+                        Console.WriteLine($"{"",-8} {await log.RebuildAsync(projection, projection, kept)}");
                     }
                 }
             }
@@ -103,7 +104,7 @@ internal static class RebuildBench
         }
 
         /// <param name="of">The projection whose version is another than the one its tables were made with; all where it is empty.</param>
-        public async Task<string> RebuildAsync(string what, string of)
+        public async Task<string> RebuildAsync(string what, string of, History history)
         {
             var version = services.GetRequiredService<Projections>().Version;
             await using (var mark = database.DataSource.CreateCommand("update guru.read_models set version = $1"))
@@ -115,6 +116,7 @@ internal static class RebuildBench
             var (started, own, servers) = (Stopwatch.GetTimestamp(), PinnedProcess.CpuOfTree(Environment.ProcessId), PinnedProcess.CpuOfTree(server.ProcessId));
             var events = await services.GetRequiredService<Rebuild>().RebuildDueAsync(progress: null, CancellationToken.None);
             var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            history.AddRebuild($"{what} from {name}", events / seconds);
             return string.Create(CultureInfo.InvariantCulture, $"{name,-6} {what,-14} {events,9:N0} events in {seconds,5:F1} s   {events / seconds,8:F0} events/s   CPU of an event: Guru {1e6 * (PinnedProcess.CpuOfTree(Environment.ProcessId) - own) / events,5:F1} us, PostgreSQL {1e6 * (PinnedProcess.CpuOfTree(server.ProcessId) - servers) / events,5:F1} us");
         }
 
