@@ -238,6 +238,21 @@ public sealed class Calls : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Callbacks_can_come_at_once_in_any_order_and_the_action_twice()
+    {
+        _app.Twiml["/voice"] = _app.Stream();
+        _app.OnStream = socket => socket.CloseAsync();
+        await Line.PlaceCallAsync(new CallOptions
+        {
+            Webhooks = new WebhookFaults { DuplicateAction = true, DuplicateStatus = true, ShuffledStatus = true, Seed = 1 },
+        });
+        _app.Requests.Entries.Where(request => request.Path == "/status").Select(request => request.Form["CallStatus"]).ShouldBe(
+            ["completed", "completed", "in-progress", "in-progress", "ringing", "ringing"], ignoreOrder: true);
+        _app.Requests.Entries.Where(request => request.Path == "/after").Select(request => request.Headers["I-Twilio-Idempotency-Token"]).ToList()
+            .ShouldSatisfyAllConditions(tokens => tokens.Count.ShouldBe(2), tokens => tokens.Distinct().ShouldHaveSingleItem());
+    }
+
+    [Fact]
     public async Task The_line_can_send_nonsense()
     {
         _app.Twiml["/voice"] = _app.Stream();
@@ -304,6 +319,20 @@ public sealed class Calls : IAsyncLifetime
         webhook.Headers["Host"].ShouldBe("voice.example.org");
         _app.Requests.Entries[1].Headers["x-twilio-signature"].ShouldBe(
             TwilioSignature.Of("wss://voice.example.org/stream", [], TinyApp.Token));
+    }
+
+    [Fact]
+    public async Task Each_request_may_go_to_another_node()
+    {
+        await using var other = await TinyApp.StartAsync();
+        Line.AppUrl = new Uri("https://voice.example.org");
+        Line.ConnectTo = _app.Url;
+        Line.Balance = url => url.AbsolutePath == "/status" ? other.Url : null;
+
+        await Line.PlaceCallAsync();
+
+        _app.Requests.Entries.Select(request => request.Path).ShouldBe(["/voice"]);
+        other.Requests.Entries.Select(request => request.Path).ShouldBe(["/status"]);
     }
 
     static byte[] WavFile(string id) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "Samples", $"{id}.wav"));
