@@ -48,7 +48,7 @@ internal sealed class History(string? path)
         foreach (var f in figures)
         {
             Add($"appends of {f.Size} by {f.Writers} writers", f.EventsPerSecond, "events/s", f.FloorPerSecond);
-            Add($"appends of {f.Size} by {f.Writers} writers, the log alone", f.LogPerSecond, "events/s", f.FloorPerSecond);
+            Add($"appends of {f.Size} by {f.Writers} writers to the log alone", f.LogPerSecond, "events/s", f.FloorPerSecond);
         }
     }
 
