@@ -13,7 +13,7 @@ public sealed class LongestFirst : ITestCollectionOrderer
     private static readonly string[] Long =
     [
         nameof(Scenarios), nameof(WebappCalls), nameof(NodesKilled), nameof(HandOvers), nameof(Summaries), nameof(CallingWorld), nameof(ANodeKilledInACall),
-        nameof(AModelInTrouble), nameof(DatabaseOutage), nameof(HostileLines), nameof(Stopping), nameof(WebhooksAtAnotherNode), nameof(CallingNodes), nameof(Replies), nameof(Discretion), nameof(ForgottenEverywhere), nameof(KeptForATime), nameof(HospitalBill), nameof(Messages), nameof(WebappCallsHandedOver),
+        nameof(AModelInTrouble), nameof(DatabaseOutage), nameof(HostileLines), nameof(Stopping), nameof(WebhooksAtAnotherNode), nameof(CallingNodes), nameof(Replies), nameof(Discretion), nameof(ForgottenEverywhere), nameof(KeptForATime), nameof(HospitalBill), nameof(Messages), nameof(WebappCallsHandedOver), nameof(HostileLoad),
     ];
 
     public IEnumerable<ITestCollection> OrderTestCollections(IEnumerable<ITestCollection> testCollections) =>
