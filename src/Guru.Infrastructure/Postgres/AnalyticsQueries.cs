@@ -17,6 +17,11 @@ internal sealed class AnalyticsQueries(
     private const int MostSessions = 1_000;
     private const int MostIntervals = 2_000;
 
+    /// <summary>Short of where .NET's calendar begins and ends: Npgsql writes that as -infinity and infinity, and a series between those has no end.</summary>
+    private static readonly DateTimeOffset Earliest = new(2, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private static readonly DateTimeOffset Latest = new(9999, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     private const string Definition =
         "Milliseconds from the end of the caller's speech, as the model's voice detection tells it, to the first audio of the answer that was sent to the "
         + "carrier (answers, interrupted) or acknowledged by it with a mark (answersHeard). Greetings answer nobody: from the first Media Stream to the "
@@ -63,10 +68,15 @@ internal sealed class AnalyticsQueries(
             return new TimeSeries(prices.Dated, precision, interval, timeZone, []);
         }
 
-        var first = filter.StartedAt.From ?? byBeginning.Keys.Min();
-        var end = filter.StartedAt.To ?? byBeginning.Keys.Max().AddTicks(TimeSpan.TicksPerMicrosecond);
+        var first = Within(filter.StartedAt.From ?? byBeginning.Keys.Min());
+        var end = Within(filter.StartedAt.To ?? byBeginning.Keys.Max().AddTicks(TimeSpan.TicksPerMicrosecond));
+        if ((end - first) / LongestOf(interval) > MostIntervals)
+        {
+            throw new TooManyIntervalsException(MostIntervals); // Before they are all made, to be counted.
+        }
+
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var beginnings = await BeginningsAsync(connection, unit, timeZone, first, end, cancellationToken);
+        var beginnings = first < end ? await BeginningsAsync(connection, unit, timeZone, first, end, cancellationToken) : [];
         return new TimeSeries(
             prices.Dated, precision, interval, timeZone, [.. beginnings.Select(from => new TimeSeriesItem(from, byBeginning.GetValueOrDefault(from, Nothing)))]);
     }
@@ -261,6 +271,17 @@ internal sealed class AnalyticsQueries(
             reader.GetInt64(first), CallTotals.Rounded(reader.ValueOrNull<double>(first + 1)), reader.ValueOrNull<double>(first + 2),
             CallTotals.Rounded(percentiles?[0]), CallTotals.Rounded(percentiles?[1]), CallTotals.Rounded(percentiles?[2]), CallTotals.Rounded(percentiles?[3]), reader.ValueOrNull<double>(first + 4));
     }
+
+    private static DateTimeOffset Within(DateTimeOffset at) => at < Earliest ? Earliest : at > Latest ? Latest : at;
+
+    /// <summary>With the hour by which a clock that is set back makes it longer.</summary>
+    private static TimeSpan LongestOf(Interval interval) => interval switch
+    {
+        Interval.Hour => TimeSpan.FromHours(1),
+        Interval.Day => TimeSpan.FromHours(25),
+        Interval.Week => new TimeSpan(7, 1, 0, 0),
+        _ => new TimeSpan(31, 1, 0, 0),
+    };
 
     private static async Task<List<DateTimeOffset>> BeginningsAsync(
         NpgsqlConnection connection, string unit, string timeZone, DateTimeOffset first, DateTimeOffset end, CancellationToken cancellationToken)

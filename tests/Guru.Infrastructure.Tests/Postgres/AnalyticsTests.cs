@@ -102,6 +102,25 @@ public sealed class AnalyticsTests(PostgresFixture postgres, SampleDatabase samp
     public async Task Too_many_stretches_are_refused() => await Should.ThrowAsync<TooManyIntervalsException>(() => Analytics.TimeSeriesAsync(
         new CallFilter { StartedAt = new TimeRange(DateTimeOffset.UnixEpoch, SampleDatabase.Until) }, Interval.Hour, "UTC", default));
 
+    [Theory]
+    [InlineData(Interval.Hour)]
+    [InlineData(Interval.Day)]
+    [InlineData(Interval.Week)]
+    [InlineData(Interval.Month)]
+    public async Task A_range_to_the_end_of_time_is_refused_and_one_at_either_end_has_no_stretches(Interval interval)
+    {
+        var (first, last) = (DateTimeOffset.MinValue, DateTimeOffset.MaxValue);
+        foreach (var range in (TimeRange[])[new(first, last), new(first, To: null), new(From: null, last)])
+        {
+            await Should.ThrowAsync<TooManyIntervalsException>(SeriesAsync(range));
+        }
+
+        (await SeriesAsync(new TimeRange(first, first.AddDays(1)))).Items.ShouldBeEmpty();
+        (await SeriesAsync(new TimeRange(last.AddDays(-1), last))).Items.ShouldBeEmpty();
+
+        Task<TimeSeries> SeriesAsync(TimeRange range) => Analytics.TimeSeriesAsync(new CallFilter { StartedAt = range }, interval, "America/New_York", default);
+    }
+
     [Fact]
     public async Task Latencies_are_those_of_the_turns_with_greetings_and_interrupted_answers_apart()
     {
