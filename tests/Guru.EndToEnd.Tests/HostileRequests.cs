@@ -1,74 +1,108 @@
+using System.Net;
 using System.Net.WebSockets;
 using System.Text;
+using System.Text.Json;
+using System.Xml.Linq;
 using Guru.Sandbox.Twilio;
+using Microsoft.AspNetCore.WebUtilities;
 
 namespace Guru.EndToEnd.Tests;
 
 /// <summary>Requests that no honest side sends: none of them breaks anything or gets at a model.</summary>
 public sealed class HostileRequests(World world) : IClassFixture<World>
 {
-    private const string Stream = "/api/whatsapp/voice/stream";
+    private const int BrokenForms = 600;
+    private const int BrokenStarts = 300;
+    private const string Voice = "/api/whatsapp/voice";
+    private const string Chat = "/api/whatsapp";
+    private const string Stream = Voice + "/stream";
+    private const string Person = "whatsapp:+15550190001";
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
-    private static readonly string[] Texts =
+    private static readonly HttpStatusCode[] Taken = [HttpStatusCode.OK, HttpStatusCode.NoContent];
+
+    private static readonly (string Name, string Value)[] OfACall =
     [
-        "", " ", "null", "-1", "0", "99999999999999999999", "1e400", "NaN", "true", "'; drop table guru.calls; --", "%00", "\u0000", "\ud800", "🙂🙂🙂", "../../etc/passwd", "{}", "[]",
-        "2026-02-30", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.9999999+14:00", "CA00000000000000000000000000000002", "whatsapp:+233201234567", "whatsapp:+", "AC1", "completed", "in-progress",
-        "\"quoted", "a\r\nX-Injected: 1", "<Response/>", new('x', 5000), "*", "%", "_", "\\", "ringing",
+        ("AccountSid", "AC00000000000000000000000000000001"), ("ApiVersion", "2010-04-01"), ("CallSid", "CA{0}"), ("From", Person), ("To", "whatsapp:+15005550006"), ("Direction", "inbound"),
+    ];
+
+    private static readonly (string Name, string Value)[] OfAMessage =
+    [
+        ("AccountSid", "AC00000000000000000000000000000001"), ("MessageSid", "SM{0}"), ("SmsSid", "SM{0}"), ("From", Person), ("To", "whatsapp:+15005550006"), ("ProfileName", "Ama"), ("WaId", "15550190001"),
+        ("NumMedia", "0"), ("ChannelMetadata", """{"type":"whatsapp","data":{"context":{"ProfileName":"Ama","WaId":"15550190001"}}}"""), ("ExternalUserId", "US.15550190001"),
+    ];
+
+    /// <summary>What Twilio posts, by its address. As it is, all of it is taken.</summary>
+    private static readonly (string Path, (string Name, string Value)[] Fields)[] Forms =
+    [
+        (Voice + "/webhook", [.. OfACall, ("CallStatus", "ringing")]),
+        (Voice + "/webhook", [.. OfACall[..3], ("From", "whatsapp:+15005550006"), ("To", Person), ("Direction", "outbound-api"), ("CallStatus", "in-progress")]),
+        (Voice + "/continue", [.. OfACall, ("CallStatus", "in-progress")]),
+        (Voice + "/status", [.. OfACall, ("CallStatus", "in-progress"), ("SequenceNumber", "0"), ("CallbackSource", "call-progress-events")]),
+        (Voice + "/status", [.. OfACall, ("CallStatus", "no-answer"), ("CallDuration", "0"), ("Duration", "0"), ("SipResponseCode", "487"), ("ErrorCode", "13227")]),
+        (Chat + "/webhook", [.. OfAMessage, ("MessageType", "text"), ("Body", "What is a deductible?")]),
+        (Chat + "/webhook", [.. OfAMessage, ("MessageType", "audio"), ("MediaUrl0", "http://127.0.0.1:1/none"), ("MediaContentType0", "audio/ogg; codecs=opus")]),
+        (Chat + "/webhook", [.. OfAMessage, ("MessageType", "location"), ("Latitude", "5.6037"), ("Longitude", "-0.1870"), ("Label", "Accra"), ("Address", "High Street")]),
+        (Chat + "/webhook", [.. OfAMessage, ("MessageType", "button"), ("ButtonText", "Yes"), ("ButtonPayload", "yes"), ("OriginalRepliedMessageSid", "SM00000000000000000000000000000009")]),
+        (Chat + "/webhook", [.. OfAMessage, ("MessageType", "interactive"), ("ButtonText", "VOICE_CALL_REQUEST"), ("ButtonPayload", "ACCEPTED")]),
+        (Chat + "/status", [("MessageSid", "SM{0}"), ("SmsSid", "SM{0}"), ("MessageStatus", "sent"), ("SmsStatus", "sent"), ("ErrorCode", "63016"), ("To", Person), ("From", "whatsapp:+15005550006")]),
     ];
 
     [Fact]
-    public async Task Queries_of_any_kind_are_answered_or_refused_and_never_break()
+    public async Task Signed_forms_with_anything_wrong_in_them_are_answered_or_refused_and_never_break()
     {
-        var random = new Random(1);
-        string[] paths =
-        [
-            "/api/calls", "/api/calls/CA1", "/api/calls/CA00000000000000000000000000000009/transcript", "/api/calls/CA00000000000000000000000000000009/events", "/api/conversations",
-            "/api/conversations/x/messages", "/api/transcripts/search", "/api/analytics/calls", "/api/export/calls", "/api/export/utterances",
-        ];
-        string[] names =
-        [
-            "limit", "cursor", "agent", "endReason", "status", "channel", "direction", "language", "startedAt.from", "startedAt.to", "durationSeconds.min", "durationSeconds.max", "q", "phoneNumber",
-            "format", "from", "to", "bucket", "by", "sort", "callerId", "unknown",
-        ];
-        for (var number = 0; number < 400; number++)
+        foreach (var kept in Hostile.Kept("forms.txt"))
         {
-            var query = string.Join('&', Enumerable.Range(0, random.Next(1, 5)).Select(_ => $"{names[random.Next(names.Length)]}={Escaped(Texts[random.Next(Texts.Length)])}"));
-            var address = $"{paths[random.Next(paths.Length)]}?{query}";
-
-            using var response = await world.Analyst.GetAsync(address, HttpCompletionOption.ResponseHeadersRead);
-
-            ((int)response.StatusCode).ShouldBeLessThan(500, address);
+            var (path, body) = (kept[..kept.IndexOf(' ', StringComparison.Ordinal)], kept[(kept.IndexOf(' ', StringComparison.Ordinal) + 1)..]);
+            await PostAsync(path, [.. new FormReader(body).ReadForm().SelectMany(field => field.Value, (field, value) => (field.Key, value ?? ""))]);
         }
+
+        var random = new Random(20261127);
+        var taken = 0;
+        for (var number = 0; number < BrokenForms; number++)
+        {
+            var (path, whole) = Forms[number % Forms.Length];
+            var sid = path.StartsWith(Voice, StringComparison.Ordinal) ? random.Next(8) : number;
+            var form = whole.Select(field => (field.Name, Value: field.Value.Replace("{0}", $"{sid:x32}", StringComparison.Ordinal))).ToList();
+            for (var times = number < Forms.Length ? 0 : random.Next(1, 3); times > 0; times--)
+            {
+                Break(form, random);
+            }
+
+            var status = await PostAsync(path, form);
+            taken += Taken.Contains(status) ? 1 : 0;
+            (number >= Forms.Length || Taken.Contains(status)).ShouldBeTrue($"{path}: {status}");
+        }
+
+        taken.ShouldBeGreaterThan(BrokenForms / 2, "Most of them must get past what is asked of a form.");
+        (await world.RecordOf(await world.Twilio.PlaceCallAsync(Calls.Greeted))).EndReason.ShouldBe("callerHungUp");
+        const string Somebody = "whatsapp:+15550190002";
+        await world.Twilio.WriteAsync(InboundMessage.Text("My visa ends soon.") with { From = Somebody });
+        (await world.Twilio.WaitForMessageAsync(Somebody)).Body.ShouldNotBeNullOrWhiteSpace();
     }
 
     [Fact]
-    public async Task Signed_forms_of_any_kind_are_answered_or_refused_and_never_break()
+    public async Task Parameters_of_any_kind_in_a_start_get_no_model_and_leave_alone_the_call_that_they_name()
     {
-        var random = new Random(2);
-        string[] paths =
-        [
-            "/api/whatsapp/voice/webhook", "/api/whatsapp/voice/status", "/api/whatsapp/voice/continue", "/api/whatsapp/webhook", "/api/whatsapp/status",
-        ];
-        string[] names =
-        [
-            "CallSid", "From", "To", "CallStatus", "Direction", "CallDuration", "ErrorCode", "AccountSid", "MessageSid", "SmsSid", "Body", "NumMedia", "MediaUrl0", "MediaContentType0", "MessageStatus",
-            "ButtonPayload", "ButtonText", "Latitude", "Longitude", "ProfileName", "WaId", "ExternalUserId", "MessageType", "OriginalRepliedMessageSid", "Digits",
-        ];
-        for (var number = 0; number < 300; number++)
+        var call = world.Twilio.PlaceCall(Calls.Short());
+        await call.WaitForAgentTurnAsync(1);
+        var token = call.Events.Of<StreamOpened>()[0].Parameters["token"];
+        var sessions = world.OpenAI.Sessions.Entries.Count;
+        var random = new Random(20261127);
+        var starts = Enumerable.Range(0, BrokenStarts).Select(_ => Start(call.CallSid, token, random)).ToList();
+
+        await Parallel.ForEachAsync(starts, new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (start, _) =>
         {
-            var path = paths[random.Next(paths.Length)];
-            KeyValuePair<string, string>[] fields =
-                [.. Enumerable.Range(0, random.Next(1, 9)).Select(_ => KeyValuePair.Create(names[random.Next(names.Length)], Texts[random.Next(Texts.Length)].Replace("\ud800", "?", StringComparison.Ordinal)))];
-            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new FormUrlEncodedContent(fields) };
-            request.Headers.Add("X-Twilio-Signature", TwilioSignature.Of(World.PublicAddress + path, fields, world.Twilio.Options.AuthToken));
+            using var socket = await ConnectAsync();
+            await SendAsync(socket, start);
+            (await EndOf(socket, lastWords: """{"event":"stop"}""")).ShouldBeTrue(start);
+        });
 
-            using var response = await world.Analyst.SendAsync(request);
-
-            ((int)response.StatusCode).ShouldBeLessThan(500, $"{path} {string.Join('&', fields)}");
-        }
-
-        (await world.RecordOf(await world.Twilio.PlaceCallAsync(Calls.Greeted))).EndReason.ShouldBe("callerHungUp");
+        call.Completion.IsCompleted.ShouldBeFalse("It was on the line meanwhile.");
+        var record = await world.RecordOf(call);
+        record.ShouldTellOf(call);
+        record.EventTypes.Count(type => type == "MediaStreamConnected").ShouldBe(1);
+        world.OpenAI.Sessions.Entries.Count.ShouldBe(sessions);
     }
 
     [Fact]
@@ -113,7 +147,94 @@ public sealed class HostileRequests(World world) : IClassFixture<World>
         limit.IsCancellationRequested.ShouldBeFalse();
     }
 
-    private static string Escaped(string text) => Uri.EscapeDataString(text.Replace("\ud800", "\ufffd", StringComparison.Ordinal));
+    private static void Break(List<(string Name, string Value)> form, Random random)
+    {
+        var at = random.Next(form.Count);
+        var (name, value) = form[at];
+        switch (random.Next(10))
+        {
+            case 0:
+                form[at] = (name, "");
+                break;
+            case 1 when form.Exists(field => field.Name != name):
+                form.RemoveAll(field => field.Name == name);
+                break;
+            case 2:
+                form.Insert(at, (name, value));
+                break;
+            case 3:
+                form.Insert(at + random.Next(2), (name, Hostile.Text(random)));
+                break;
+            case 4:
+                form[at] = (name, random.Of(form).Value);
+                break;
+            case 5:
+                form[at] = (name, value + random.Of(["\n", " ", "\0", "\u200B", ",undelivered", "\"", "\\ud800", value]));
+                break;
+            case 6:
+                form[at] = (name, random.Next(2) == 0 ? new string('x', random.Next(1_000, 60_000)) : new string('語', random.Next(1_000, 10_000)));
+                break;
+            case 7:
+                form.Add((Hostile.Text(random) is { Length: < 100 } other ? other : "Other", Hostile.Text(random)));
+                break;
+            default:
+                form[at] = (name, Hostile.Text(random));
+                break;
+        }
+    }
+
+    private static string Start(string callSid, string token, Random random)
+    {
+        string[] tokens =
+        [
+            token, $" {token}", $"{token}\0", token[1..], token.ToUpperInvariant(), $"{token},{token}", callSid, new string('x', random.Next(1, 100_000)),
+        ];
+        string Value() => random.Next(4) switch
+        {
+            0 => random.Of(["null", "true", "-1", "1e400", "\"\\ud800\"", "\"\\u0000\"", "[]", "{}", $"[\"{token}\"]", $"{{\"token\":\"{token}\"}}", "\"", "nonsense"]),
+            1 => JsonSerializer.Serialize(Hostile.Text(random)),
+            _ => JsonSerializer.Serialize(random.Of(tokens)),
+        };
+        var depth = random.Next(1, 200);
+        var parameters = random.Next(8) switch
+        {
+            0 => "null",
+            1 => Value(),
+            2 => string.Concat(Enumerable.Repeat("{\"token\":", depth)) + Value() + new string('}', depth),
+            3 => $"{{{string.Join(',', Enumerable.Range(0, 5_000).Select(number => $"\"parameter{number}\":\"x\""))},\"token\":{Value()}}}",
+            4 => $"{{\"token\":{Value()},\"token\":{Value()},\"TOKEN\":{Value()}}}",
+            _ => $"{{\"callSid\":{Value()},\"phoneNumber\":{Value()},\"token\":{Value()}}}",
+        };
+        var named = random.Next(5) == 0 ? Value() : $"\"{callSid}\"";
+        var format = random.Of(["", ",\"mediaFormat\":null", ",\"mediaFormat\":{\"encoding\":\"audio/x-mulaw\",\"sampleRate\":8000,\"channels\":1}", $",\"mediaFormat\":{{\"sampleRate\":{Value()}}}"]);
+        var streamSid = random.Next(10) == 0 ? Value() : "\"MZ00000000000000000000000000000009\"";
+        return $"{{\"event\":\"start\",\"sequenceNumber\":\"1\",\"start\":{{\"callSid\":{named},\"tracks\":[\"inbound\"],\"customParameters\":{parameters}{format}}},\"streamSid\":{streamSid}}}";
+    }
+
+    /// <summary>Signed over what it says, so that nothing but what it says can be wrong with it.</summary>
+    private async Task<HttpStatusCode> PostAsync(string path, IReadOnlyCollection<(string Name, string Value)> form)
+    {
+        KeyValuePair<string, string>[] fields = [.. form.Select(field => KeyValuePair.Create(field.Name, field.Value))];
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new FormUrlEncodedContent(fields) };
+        request.Headers.Add("X-Twilio-Signature", TwilioSignature.Of(World.PublicAddress + path, fields, world.Twilio.Options.AuthToken));
+
+        using var response = await world.Analyst.SendAsync(request);
+        var body = await response.Content.ReadAsStringAsync();
+
+        var told = $"{path} {await request.Content.ReadAsStringAsync()}\n{body}";
+        var isReadable = form.All(field => !field.Name.Contains('\0', StringComparison.Ordinal) && !field.Value.Contains('\0', StringComparison.Ordinal));
+        response.StatusCode.ShouldBeOneOf(isReadable ? [.. Taken, HttpStatusCode.BadRequest] : [HttpStatusCode.Forbidden], told); // What cannot be read is not known to be signed.
+        if (response.Content.Headers.ContentType?.MediaType == "application/xml")
+        {
+            XDocument.Parse(body).Root!.Name.LocalName.ShouldBe("Response", told);
+        }
+        else if (response.StatusCode == HttpStatusCode.BadRequest)
+        {
+            response.Content.Headers.ContentType?.MediaType.ShouldBe("application/problem+json", told);
+        }
+
+        return response.StatusCode;
+    }
 
     private async Task<ClientWebSocket> ConnectAsync()
     {
@@ -127,12 +248,18 @@ public sealed class HostileRequests(World world) : IClassFixture<World>
     private static Task SendAsync(ClientWebSocket socket, string text) =>
         socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
 
-    private static async Task<bool> EndOf(ClientWebSocket socket)
+    /// <param name="lastWords">End a stream that has not begun yet, without the wait for its start.</param>
+    private static async Task<bool> EndOf(ClientWebSocket socket, string? lastWords = null)
     {
         using var limit = new CancellationTokenSource(Limit);
         var buffer = new byte[4096];
         try
         {
+            if (lastWords is not null)
+            {
+                await SendAsync(socket, lastWords);
+            }
+
             while ((await socket.ReceiveAsync(buffer, limit.Token)).MessageType != WebSocketMessageType.Close)
             {
             }

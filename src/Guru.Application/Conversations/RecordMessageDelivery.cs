@@ -28,7 +28,7 @@ public sealed class RecordMessageDeliveryHandler(IEventStore store, IConversatio
 {
     public async Task<Unit> Handle(RecordMessageDelivery request, CancellationToken cancellationToken)
     {
-        if (Enum.TryParse<DeliveryStatus>(request.Status, ignoreCase: true, out var status) && !int.TryParse(request.Status, out _))
+        if (StatusOf(request.Status) is { } status)
         {
             // The number may be somebody else's since the message was sent.
             var callerId = await conversations.CallerOfMessageAsync(request.MessageSid!, cancellationToken)
@@ -40,4 +40,16 @@ public sealed class RecordMessageDeliveryHandler(IEventStore store, IConversatio
 
         return Unit.Value;
     }
+
+    private static DeliveryStatus? StatusOf(string? twilio) => twilio?.ToLowerInvariant() switch
+    {
+        "queued" => DeliveryStatus.Queued,
+        "sending" => DeliveryStatus.Sending,
+        "sent" => DeliveryStatus.Sent,
+        "delivered" => DeliveryStatus.Delivered,
+        "read" => DeliveryStatus.Read,
+        "undelivered" => DeliveryStatus.Undelivered,
+        "failed" => DeliveryStatus.Failed,
+        _ => null,
+    };
 }
