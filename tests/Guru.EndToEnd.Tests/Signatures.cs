@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
+using System.Xml.Linq;
 using Guru.Sandbox.Twilio;
 
 namespace Guru.EndToEnd.Tests;
@@ -9,6 +10,8 @@ namespace Guru.EndToEnd.Tests;
 /// <summary>Who sent a request is asked before what it says.</summary>
 public sealed class Signatures(World world) : IClassFixture<World>
 {
+    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(400);
+
     private const string Json = """{"CallSid":"CA00000000000000000000000000000002"}""";
 
     public static IEnumerable<object[]> Requests =>
@@ -66,6 +69,66 @@ public sealed class Signatures(World world) : IClassFixture<World>
 
         response.StatusCode.ShouldBe(HttpStatusCode.NoContent);
         (await world.GetAsync("/api/calls/CA00000000000000000000000000000003")).GetProperty("status").GetString().ShouldBe("ringing");
+    }
+
+    [Theory]
+    [InlineData("/api/whatsapp/voice/webhook", HttpStatusCode.OK)]
+    [InlineData("/api/whatsapp/voice/continue", HttpStatusCode.OK)]
+    [InlineData("/api/whatsapp/voice/status", HttpStatusCode.NoContent)]
+    [InlineData("/api/whatsapp/webhook", HttpStatusCode.OK)]
+    [InlineData("/api/whatsapp/status", HttpStatusCode.NoContent)]
+    public async Task A_signed_form_is_refused_beyond_a_thousand_fields_or_256_KB_and_its_fields_by_what_reads_them(string path, HttpStatusCode taken)
+    {
+        KeyValuePair<string, string>[] form =
+        [
+            new("CallSid", "CA00000000000000000000000000000004"), new("CallStatus", "canceled"), new("MessageSid", "SM00000000000000000000000000000004"), new("MessageStatus", "sent"),
+            new("From", "whatsapp:+15550190003"), new("To", "whatsapp:+15550190003"), new("Body", "Hello"),
+        ];
+
+        using var large = await SendSignedAsync([.. form, .. Many(1_000)]);
+        using var longField = await SendSignedAsync([.. form[..^1], new("Body", new string('x', 200 * 1024))]);
+        using var tooMany = await SendSignedAsync([.. form, .. Many(2_000)]);
+        using var tooLong = await SendSignedAsync([.. form, new("More", new string('x', 300 * 1024))]);
+
+        large.StatusCode.ShouldBe(taken);
+        longField.StatusCode.ShouldBe(path == "/api/whatsapp/webhook" ? HttpStatusCode.BadRequest : taken);
+        await ShouldBeRefusedAsync(tooMany); // What cannot be read whole is not known to be signed.
+        tooLong.StatusCode.ShouldBe(HttpStatusCode.RequestEntityTooLarge);
+
+        static IEnumerable<KeyValuePair<string, string>> Many(int fields) => Enumerable.Range(0, fields).Select(number => KeyValuePair.Create($"Field{number}", "1"));
+
+        Task<HttpResponseMessage> SendSignedAsync(KeyValuePair<string, string>[] fields) => SendAsync(path, new FormUrlEncodedContent(fields), SignatureOf(path, fields));
+    }
+
+    [Fact]
+    public async Task What_was_signed_for_a_call_that_is_over_is_answered_with_a_hang_up_when_it_is_sent_again_and_changes_nothing()
+    {
+        var call = await world.Twilio.PlaceCallAsync(new CallOptions
+        {
+            Script = [new CallerTurn(new AgentSpeaking(Beat), new LoseStream()), new CallerTurn(new AgentSpeaking(Beat, Turn: 2), new HangUp())],
+        });
+        var before = await world.RecordOf(call);
+        var conversation = await ConversationAsync();
+        var sessions = world.OpenAI.Sessions.Entries.Count;
+        var sent = call.Events.Of<WebhookSent>();
+        sent.Select(webhook => webhook.Url.AbsolutePath[(webhook.Url.AbsolutePath.LastIndexOf('/') + 1)..]).ShouldBe(["webhook", "continue", "status"]);
+
+        foreach (var webhook in sent.Concat(sent))
+        {
+            var path = webhook.Url.AbsolutePath;
+            using var response = await SendAsync(path, new FormUrlEncodedContent(webhook.Parameters), SignatureOf(path, [.. webhook.Parameters]));
+            ((int)response.StatusCode).ShouldBe(webhook.Status);
+            var body = await response.Content.ReadAsStringAsync();
+            (body.Length == 0 ? "" : string.Join(' ', XElement.Parse(body).Elements().Select(verb => verb.Name.LocalName))).ShouldBe(path.EndsWith("status", StringComparison.Ordinal) ? "" : "Hangup");
+        }
+
+        // A session that had been dialled would be there before that of a call which came later.
+        await world.RecordOf(await world.Twilio.PlaceCallAsync(Calls.Greeted with { From = "whatsapp:+15550190004" }));
+        world.OpenAI.Sessions.Entries.Count.ShouldBe(sessions + 1);
+        (await world.ReadAsync(call.CallSid)).Events.ToString().ShouldBe(before.Events.ToString());
+        (await ConversationAsync()).ShouldBe(conversation);
+
+        async Task<string> ConversationAsync() => (await world.GetAsync($"/api/conversations/{before.Call.GetProperty("callerId").GetString()}/messages")).ToString();
     }
 
     private static HttpContent Content(string kind) => kind switch
