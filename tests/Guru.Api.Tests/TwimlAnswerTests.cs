@@ -48,6 +48,24 @@ public sealed class TwimlAnswerTests
         play.Value.ShouldMatch("^https://guru.example.org/api/whatsapp/voice/sentences/[0-9a-f]{64}.wav$");
     }
 
+    [Fact]
+    public void Whatever_a_callers_language_and_address_are_it_is_well_formed_and_has_its_verbs()
+    {
+        var random = new Random(20261127);
+        var answers = new TwimlAnswers(Sentences.Load("https://guru.example.org", "an invented secret"u8), "https://guru.example.org");
+        for (var number = 0; number < 2_000; number++)
+        {
+            var (address, language) = (Anything(), random.Next(4) == 0 ? null : Anything());
+            var connect = XDocument.Parse(answers.Write(new ConnectStream(Sid, address, "t", language, SayFirst: true) { TellsOfRecording = true })).Root!;
+            var goodbye = XDocument.Parse(answers.Write(new SayAndHangUp(FixedSentence.TryAgain, language))).Root!;
+
+            connect.Elements().Select(verb => verb.Name.LocalName).ShouldBe(["Say", "Say", "Connect", "Say", "Hangup"]);
+            goodbye.Elements().Select(verb => verb.Name.LocalName).ShouldBe(["Say", "Hangup"]);
+        }
+
+        string Anything() => string.Concat(Enumerable.Range(0, random.Next(140)).Select(_ => (char)random.Next(random.Next(2) == 0 ? 0x80 : 0x1_0000)));
+    }
+
     private static XElement Write(string baseUrl, CallAnswer answer) =>
         XDocument.Parse(new TwimlAnswers(Sentences.Load(baseUrl, "an invented secret"u8), baseUrl).Write(answer)).Root!;
 }

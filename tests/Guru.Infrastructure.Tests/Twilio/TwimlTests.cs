@@ -1,3 +1,4 @@
+using System.Xml.Linq;
 using Guru.Infrastructure.Twilio;
 using Shouldly;
 
@@ -5,6 +6,7 @@ namespace Guru.Infrastructure.Tests.Twilio;
 
 public sealed class ATwimlDocument
 {
+    private const string Markup = "<>&\"']]>-->;#";
     private const string Declaration = """<?xml version="1.0" encoding="utf-8"?>""";
 
     [Fact]
@@ -31,6 +33,22 @@ public sealed class ATwimlDocument
         Twiml.Document(new Say(Voice: null, "en-US", "a\0b\u0001c\uD800d\uFFFFe 😀"))
             .ShouldBe(Declaration + """<Response><Say language="en-US">abcde 😀</Say></Response>""");
 
+    [Fact]
+    public void Is_well_formed_and_says_what_was_meant_whatever_the_words_are()
+    {
+        var random = new Random(20261127);
+        for (var number = 0; number < 10_000; number++)
+        {
+            var (said, value) = (Words(random) + "x", Words(random));
+            var response = XDocument.Parse(
+                Twiml.Document(new Connect("https://x/y", new MediaStreamNoun("wss://x/y", [new("phoneNumber", value)])), new Say(Voice: null, "en-US", said)),
+                LoadOptions.PreserveWhitespace).Root!;
+
+            response.Descendants("Parameter").Single().Attribute("value")!.Value.ShouldBe(Twiml.Clean(value));
+            response.Element("Say")!.Value.ShouldBe(Twiml.Clean(said).Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n'));
+        }
+    }
+
     [Theory]
     [InlineData("wss://voice.example.org/stream?token=1")]
     [InlineData("wss://voice.example.org/stream#x")]
@@ -48,4 +66,13 @@ public sealed class ATwimlDocument
             new Connect("https://x/y", new MediaStreamNoun("wss://x/y", [new("name", new string('x', 496))]))));
         Should.Throw<ArgumentException>(() => Twiml.Document([.. Enumerable.Repeat(new Say(null, "en-US", new string('x', 4096)), 16)]));
     }
+
+    /// <summary>Markup, control characters, halves of pairs, and anything else of sixteen bits.</summary>
+    private static string Words(Random random) => string.Concat(Enumerable.Range(0, random.Next(40)).Select(_ => random.Next(4) switch
+    {
+        0 => Markup[random.Next(Markup.Length)],
+        1 => (char)random.Next(0x20),
+        2 => (char)random.Next(0xD7F0, 0xE010),
+        _ => (char)random.Next(0x1_0000),
+    }));
 }
