@@ -78,7 +78,9 @@ internal static class FrameBench
 
         public IKeptFact Keep(CallSid callSid, CallCommand fact) => this;
 
-        public IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact) => this;
+        public void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts)
+        {
+        }
 
         public IReadOnlyList<ILeftJournal> TakeOver() => [];
 

@@ -18,6 +18,9 @@ public sealed partial class CallFollowUp(
     /// <summary>After this the carrier is asked how a call of ours went, if it has not said so.</summary>
     public static readonly TimeSpan LongestRinging = TimeSpan.FromMinutes(12);
 
+    /// <summary>Of a call that ended unheard, and longer ago, nobody is told.</summary>
+    private static readonly TimeSpan StillOfInterest = TimeSpan.FromDays(1);
+
     /// <summary>In <see cref="MessageSent"/>, beside the call's SID.</summary>
     private const string Occasion = "followUp";
 
@@ -82,7 +85,7 @@ public sealed partial class CallFollowUp(
             }
         }
 
-        if (IsOurDoing(ended) && events.OfType<CallStarted>().FirstOrDefault() is { } started)
+        if (IsOurDoing(ended) && time.GetUtcNow() - log.State.EndedAt < StillOfInterest && events.OfType<CallStarted>().FirstOrDefault() is { } started)
         {
             var to = conversation.State.WithCall(started.Address, started.At);
             await TellAsync(item, conversation, to, FixedText.CallFailed, log.State.Agent, log.State.Language, cancellationToken);

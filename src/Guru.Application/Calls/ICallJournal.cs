@@ -11,8 +11,8 @@ public interface ICallJournal
     /// <summary>Keeps a fact. Never waits and never fails: what cannot be kept is told in the log.</summary>
     IKeptFact Keep(CallSid callSid, CallCommand fact);
 
-    /// <summary>Keeps what would be a fact, were the process gone now. It is soon superseded, by a later one or by the fact itself.</summary>
-    IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact);
+    /// <summary>Keeps what would be facts of a call, were the process gone now, in place of what was kept so of it before.</summary>
+    void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts);
 
     /// <summary>What processes left that are gone, and what was set aside; each is this process's until it is disposed.</summary>
     IReadOnlyList<ILeftJournal> TakeOver();
@@ -32,8 +32,7 @@ public interface IKeptFact
 public interface ILeftJournal : IDisposable
 {
     /// <summary>
-    /// Facts in the order in which they were kept; some may be stored already. What was unfinished comes behind all of a process' facts, the latest first: of two of one
-    /// utterance the first that is told stands.
+    /// Facts in the order in which they were kept; some may be stored already. Behind all of them comes what was unfinished at last.
     /// </summary>
     IReadOnlyList<(CallSid CallSid, CallCommand Fact)> Facts { get; }
 

@@ -13,12 +13,8 @@ namespace Guru.Application.Calls;
 public interface IQuietCalls
 {
     /// <summary>Calls without an end on record, of which nothing has been recorded for a while, the newest first.</summary>
-    Task<IReadOnlyList<QuietCall>> FindAsync(TimeSpan quiet, int limit, CancellationToken cancellationToken);
+    Task<IReadOnlyList<CallSid>> FindAsync(TimeSpan quiet, int limit, CancellationToken cancellationToken);
 }
-
-/// <param name="At">When something was last recorded of it.</param>
-/// <param name="Quiet">How long that is ago.</param>
-public sealed record QuietCall(CallSid CallSid, DateTimeOffset At, TimeSpan Quiet);
 
 /// <summary>
 /// Ends, on record, the calls that ended while nobody heard of it: the carrier tells of an end once, and so does a socket. The carrier is asked how those
@@ -28,6 +24,7 @@ public sealed partial class UnheardEnds(
     IQuietCalls calls, ICallCarrier carrier, IMediator mediator, IEventStore store, IOptions<CallRules> rules, TimeProvider time, ILogger<UnheardEnds> logger) : BackgroundService
 {
     private const int MostAtOnce = 100;
+    private const int MostFailures = 5;
 
     /// <summary>Asks the carrier about one call, and records what it says as if it had said so by itself.</summary>
     /// <returns>False where the carrier does not know the call.</returns>
@@ -50,51 +47,76 @@ public sealed partial class UnheardEnds(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // After a while, so that what a journal knows of an end comes first.
+        // After a while, so that what a journal knows of an end comes first; and so does, after an outage, what waits for the database.
         using var clock = new PeriodicTimer(rules.Value.Quiet, time);
-        while (await clock.WaitForNextTickAsync(stoppingToken))
+        for (var failed = false; await clock.WaitForNextTickAsync(stoppingToken);)
         {
-            try
-            {
-                await LookAsync(stoppingToken);
-            }
-            catch (Exception error) when (!stoppingToken.IsCancellationRequested)
-            {
-                LogFailed(error.GetType().Name);
-            }
+            failed = !failed && !await LookAsync(stoppingToken);
         }
     }
 
-    private async Task LookAsync(CancellationToken cancellationToken)
+    /// <returns>False where not all could be looked after.</returns>
+    private async Task<bool> LookAsync(CancellationToken cancellationToken)
     {
-        foreach (var call in await calls.FindAsync(rules.Value.Quiet, MostAtOnce, cancellationToken))
+        var failures = 0;
+        try
         {
-            try
+            foreach (var call in await calls.FindAsync(rules.Value.Quiet, MostAtOnce, cancellationToken))
             {
-                await EndAsync(call, cancellationToken);
+                failures += await TryEndAsync(call, cancellationToken) ? 0 : 1;
+                if (failures == MostFailures)
+                {
+                    return false; // It is not about the calls.
+                }
             }
-            catch (MessengerException error) when (!error.Transient)
-            {
-                LogNotAsked(call.CallSid, error.Reason); // The others may be asked about.
-            }
+
+            return failures == 0;
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogFailed(error.GetType().Name);
+            return false;
         }
     }
 
-    private async Task EndAsync(QuietCall call, CancellationToken cancellationToken)
+    private async Task<bool> TryEndAsync(CallSid callSid, CancellationToken cancellationToken)
     {
-        var isKnown = !call.CallSid.IsWebapp && await AskAsync(call.CallSid, cancellationToken);
-        if (!isKnown && call.Quiet > rules.Value.Longest)
+        try
         {
-            LogGivenUp(call.CallSid);
-            await new CallLog(store, call.CallSid).AppendAsync([new EndCall(CallEndReason.StreamLost, call.At)], (_, _) => { }, cancellationToken);
+            await EndAsync(callSid, cancellationToken);
+            return true;
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotEnded(callSid, (error as OutsideException)?.Reason ?? error.GetType().Name);
+            return false;
         }
     }
+
+    private async Task EndAsync(CallSid callSid, CancellationToken cancellationToken)
+    {
+        if (!callSid.IsWebapp && await AskAsync(callSid, cancellationToken))
+        {
+            return;
+        }
+
+        var log = new CallLog(store, callSid);
+        var events = await log.ReadAsync(cancellationToken);
+        if (events.Count > 0 && events.Max(@event => @event.At) is var lastAt && time.GetUtcNow() - lastAt > rules.Value.Longest)
+        {
+            LogGivenUp(callSid);
+            await log.AppendAsync(log.State.Started ? new EndCall(CallEndReason.StreamLost, lastAt) : NeverStarted(callSid, events, lastAt), cancellationToken);
+        }
+    }
+
+    private static RecordStatus NeverStarted(CallSid callSid, IReadOnlyList<CallEvent> events, DateTimeOffset at) => new(new CallStatusChanged(
+        CallStatus.Failed, callSid, CallerId: null, events.OfType<CallStatusChanged>().FirstOrDefault()?.Direction ?? default, DurationSeconds: null, ErrorCode: null, at));
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the carrier did not say how it ended, and was asked")]
     private partial void LogAskedFor(CallSid callSid);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: the carrier could not be asked how it ended ({Reason}); it is tried again")]
-    private partial void LogNotAsked(CallSid callSid, string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: how it ended could not be found out ({Reason}); it is tried again")]
+    private partial void LogNotEnded(CallSid callSid, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Call {CallSid}: nobody knows how it ended; it has been over for long")]
     private partial void LogGivenUp(CallSid callSid);

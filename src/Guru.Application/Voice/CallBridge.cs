@@ -102,9 +102,18 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (!_disposed)
+            if (_disposed)
             {
-                Guarded(() => _recorder.KeepUnfinished(_session.Unfinished(Now)));
+                return;
+            }
+
+            try
+            {
+                _recorder.KeepUnfinished(_session.Unfinished(Now));
+            }
+            catch (Exception error)
+            {
+                LogPumpFailed(_callSid, "unfinished", error); // The call goes on without.
             }
         }
     }

@@ -27,8 +27,9 @@ public sealed partial class CallRecorder
     private readonly Action<CallCommand> _refused;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private IReadOnlyList<IKeptFact> _unfinished = [];
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
+
+    private bool _keepsUnfinished;
 
     /// <param name="refused">Told of a fact that the rules refuse, such as a stream whose token another one used.</param>
     public CallRecorder(
@@ -63,16 +64,15 @@ public sealed partial class CallRecorder
     }
 
     /// <summary>
-    /// Keeps in the journal how far an utterance has come that is not over, in place of what was kept so before. Only the next start tells of it,
-    /// where this process is killed before the utterance is recorded. Not safe for concurrent use.
+    /// Keeps in the journal how far the utterances have come that are not over, in place of what was kept so before. Only the next start tells of them,
+    /// where this process is killed before they are recorded. Not safe for concurrent use.
     /// </summary>
     public void KeepUnfinished(IReadOnlyList<CallCommand> facts)
     {
-        var before = _unfinished;
-        _unfinished = facts.Count == 0 ? [] : [.. facts.Select(fact => _journal.KeepUnfinished(_callSid, fact))];
-        foreach (var kept in before)
+        if (facts.Count > 0 || _keepsUnfinished)
         {
-            kept.Stored();
+            _keepsUnfinished = facts.Count > 0;
+            _journal.KeepUnfinished(_callSid, facts);
         }
     }
 

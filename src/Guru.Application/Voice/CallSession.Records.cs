@@ -53,6 +53,7 @@ public sealed partial class CallSession
             _speaking = null;
         }
 
+        LearnPace(turn);
         if (UtteranceOf(turn, turn.Played.Heard, turn.Played is { IsOver: true, IsCut: false }, turn.Played.OverAt, _now) is not { } utterance)
         {
             return;
@@ -71,7 +72,7 @@ public sealed partial class CallSession
     private UtteranceTranscribed? UtteranceOf(AgentTurn turn, long heard, bool whole, TimeSpan overAt, TimeSpan now)
     {
         var said = turn.Said.Trim();
-        var (saidMs, heardMs) = (AudioLength.ToMs(start.Sideband ? LengthOf(turn, said) : turn.Generated), AudioLength.ToMs(heard));
+        var (saidMs, heardMs) = (AudioLength.ToMs(start.Sideband ? LengthOf(turn, said, heard) : turn.Generated), AudioLength.ToMs(heard));
         if (said.Length == 0 && saidMs == 0)
         {
             return null;
@@ -112,7 +113,7 @@ public sealed partial class CallSession
     /// <summary>What would have to be recorded of those who are speaking, or were a moment ago, were the line gone now, and the model with it.</summary>
     public IReadOnlyList<CallCommand> Unfinished(TimeSpan now)
     {
-        if (IsOver || (_agentTurns.Count == 0 && _callerTurns.Count == 0))
+        if (IsOver || (_agentTurns.Count == 0 && _callerTurns.Count == 0 && _unheard is null))
         {
             return [];
         }
@@ -127,7 +128,7 @@ public sealed partial class CallSession
             }
         }
 
-        foreach (var turn in _callerTurns.Values)
+        foreach (var turn in _unheard is null ? _callerTurns.Values : _callerTurns.Values.Append(_unheard))
         {
             unfinished.Add(new RecordUtterance(UtteranceOf(turn, text: "", language: null, TranscriptionOutcome.Missing, now)));
         }

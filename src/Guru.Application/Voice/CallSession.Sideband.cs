@@ -132,7 +132,7 @@ public sealed partial class CallSession
     /// <summary>When a turn that began then must have been heard, and a little later; not before now.</summary>
     private TimeSpan EndOf(AgentTurn turn, TimeSpan begun)
     {
-        var ends = begun + AudioLength.Of(LengthOf(turn, turn.Said)) + PlaybackMayBegin;
+        var ends = begun + AudioLength.Of(LengthOf(turn, turn.Said, turn.Played.Heard)) + PlaybackMayBegin;
         return ends > _now ? ends : _now;
     }
 
@@ -149,16 +149,23 @@ public sealed partial class CallSession
 
     /// <summary>How much audio a turn had. Of one that was cut nobody tells, so that the pace of this call's speech has to do.</summary>
     /// <returns>Bytes; no less than was heard.</returns>
-    private long LengthOf(AgentTurn turn, string said)
+    private long LengthOf(AgentTurn turn, string said, long heard)
     {
         if (turn.Played is { IsOver: true, IsCut: false })
         {
-            (_spokenMs, _spokenCharacters) = (_spokenMs + AudioLength.ToMs(turn.Played.Heard), _spokenCharacters + said.Length);
             return turn.Played.Heard;
         }
 
         var ms = _spokenCharacters > 0 ? said.Length * _spokenMs / _spokenCharacters : said.Length * UsualMsPerCharacter;
-        return Math.Max(turn.Played.Heard, AudioLength.ToBytes(TimeSpan.FromMilliseconds(ms)));
+        return Math.Max(heard, AudioLength.ToBytes(TimeSpan.FromMilliseconds(ms)));
+    }
+
+    private void LearnPace(AgentTurn turn)
+    {
+        if (start.Sideband && turn.Played is { IsOver: true, IsCut: false })
+        {
+            (_spokenMs, _spokenCharacters) = (_spokenMs + AudioLength.ToMs(turn.Played.Heard), _spokenCharacters + turn.Said.Trim().Length);
+        }
     }
 
     /// <summary>The model counts the audio that the browser sends it: its count is set against the call's clock when it tells of it.</summary>

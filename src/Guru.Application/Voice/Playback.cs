@@ -196,7 +196,8 @@ public sealed class Playback
     public void Lose(TimeSpan now) => Cut(PlayedForSure(now), now);
 
     /// <summary>How much of an item was heard, were the line gone now.</summary>
-    public long HeardForSure(PlayedItem item, TimeSpan now) => item.IsOver ? item.Heard : HeardOf(item, PlayedForSure(now), now);
+    public long HeardForSure(PlayedItem item, TimeSpan now) =>
+        item.IsOver ? item.Heard : HeardOf(item, PlayedForSure(now), item.Until < now ? item.Until.Value : now);
 
     private long PlayedForSure(TimeSpan now) => ByTheClock(now) is var played && played < NextMark ? played : _acknowledged;
 

@@ -79,6 +79,18 @@ public sealed partial class Switchboard(
         return place;
     }
 
+    /// <summary>Keeps a place, without asking whether there is one, for a call that has been answered and is soon expected.</summary>
+    public IDisposable KeepPlace(CallSid callSid)
+    {
+        var place = new Place(this, callSid);
+        lock (_places)
+        {
+            _places.Add(place);
+        }
+
+        return place;
+    }
+
     /// <summary>Prepares for a call's Media Stream: a model is dialled now, and dropped if no stream comes.</summary>
     public void Expect(ExpectedCall call)
     {
@@ -226,7 +238,7 @@ public sealed partial class Switchboard(
         }
 
         // A stream whose TwiML has been answered may still come, so that the set is looked at again after each wait.
-        while (_live.Values.Select(live => live.Over).Concat(_expected.Values.Select(expected => expected.Over)).Concat(_paperwork.Keys).ToArray()
+        while (_live.Values.Select(live => live.Over).Concat(_expected.Values.Select(expected => expected.Over)).Concat(BeingAnswered()).Concat(_paperwork.Keys).ToArray()
             is { Length: > 0 } waiting)
         {
             await Task.WhenAll(waiting).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -449,9 +461,21 @@ public sealed partial class Switchboard(
 
     private sealed record Draining(TimeSpan Within);
 
+    private Task[] BeingAnswered()
+    {
+        lock (_places)
+        {
+            return [.. _places.Select(place => place.Over)];
+        }
+    }
+
     private sealed class Place(Switchboard switchboard, CallSid? callSid) : IDisposable
     {
+        private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public CallSid? CallSid { get; } = callSid;
+
+        public Task Over => _over.Task;
 
         public void Dispose()
         {
@@ -459,6 +483,8 @@ public sealed partial class Switchboard(
             {
                 switchboard._places.Remove(this);
             }
+
+            _over.TrySetResult();
         }
     }
 

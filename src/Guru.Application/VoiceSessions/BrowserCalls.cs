@@ -21,7 +21,8 @@ public sealed partial class BrowserCalls(Switchboard switchboard, TimeProvider t
     public void Attend(BrowserLine line, ExpectedCall call, string token)
     {
         _lines[call.CallSid] = line;
-        _ = Task.Run(() => CarryAsync(line, call, token), CancellationToken.None);
+        var place = switchboard.KeepPlace(call.CallSid);
+        _ = Task.Run(() => CarryAsync(line, call, token, place), CancellationToken.None);
     }
 
     /// <summary>A call was refused, since its start was not stored in time. If it is on record after all, it has ended there.</summary>
@@ -35,12 +36,16 @@ public sealed partial class BrowserCalls(Switchboard switchboard, TimeProvider t
         },
         CancellationToken.None);
 
-    private async Task CarryAsync(BrowserLine line, ExpectedCall call, string token)
+    private async Task CarryAsync(BrowserLine line, ExpectedCall call, string token, IDisposable place)
     {
         try
         {
-            await Task.WhenAny(line.Attended, Task.Delay(FirstListening, time));
-            switchboard.Expect(call);
+            using (place)
+            {
+                await Task.WhenAny(line.Attended, Task.Delay(FirstListening, time));
+                switchboard.Expect(call);
+            }
+
             await switchboard.ConnectAsync(line, call.CallSid, token, CancellationToken.None);
         }
         catch (Exception error)

@@ -25,7 +25,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     private const string Unfinished = ".unfinished";
 
     private static readonly Counter<int> Unkept = new Meter(CallMeter.Name).CreateCounter<int>(
-        "guru.journal.unkept", "{fact}", "Facts that the journal could not keep; they are in memory alone until they are stored.");
+        "guru.journal.unkept", "{fact}", "What the journal could not keep; it is in memory alone until it is stored.");
 
     private readonly Lock _gate = new();
     private readonly string _directory;
@@ -34,6 +34,9 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     private readonly ILogger _logger;
     private readonly Channel<Action> _work = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<Segment> _segments = [];
+
+    /// <summary>Where what is unfinished of a call stands.</summary>
+    private readonly Dictionary<CallSid, Segment> _unfinished = [];
     private readonly Guid _process = Guid.CreateVersion7();
     private readonly Task _writing;
     private int _files;
@@ -52,13 +55,19 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
 
     public int SetAside => Volatile.Read(ref _setAside);
 
-    public IKeptFact Keep(CallSid callSid, CallCommand fact) => Keep(callSid, fact, Facts);
+    public IKeptFact Keep(CallSid callSid, CallCommand fact)
+    {
+        var kept = new KeptFact(this, new JournaledFact(callSid, fact));
+        _work.Writer.TryWrite(kept.Write);
+        return kept;
+    }
 
-    public IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact) => Keep(callSid, fact, Unfinished);
+    public void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts) => _work.Writer.TryWrite(() => WriteUnfinished(callSid, facts));
 
     public IReadOnlyList<ILeftJournal> TakeOver()
     {
-        var left = new List<ILeftJournal>();
+        var (facts, unfinished) = (new List<ILeftJournal>(), new List<ILeftJournal>());
+        var told = new HashSet<(string Process, CallSid CallSid)>();
         lock (_gate)
         {
             foreach (var path in Left())
@@ -70,8 +79,14 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
 
                 try
                 {
-                    var facts = file.Read().Select(record => JournaledFact.Parse(record));
-                    left.Add(new LeftJournal(file, [.. Path.GetExtension(path) == Unfinished ? facts.Reverse() : facts]));
+                    if (Path.GetExtension(path) == Unfinished)
+                    {
+                        unfinished.Add(new LeftJournal(file, [.. Latest(file, told)]));
+                    }
+                    else
+                    {
+                        facts.Add(new LeftJournal(file, [.. file.Read().Select(record => JournaledFact.Parse(record))]));
+                    }
                 }
                 catch (Exception error) when (error is CryptographicException or JsonException)
                 {
@@ -82,7 +97,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
             }
         }
 
-        return left;
+        return [.. facts, .. unfinished.AsEnumerable().Reverse()]; // What later ones have superseded goes first.
     }
 
     public async Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
@@ -126,13 +141,6 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
-    private KeptFact Keep(CallSid callSid, CallCommand fact, string extension)
-    {
-        var kept = new KeptFact(this, new JournaledFact(callSid, fact), extension);
-        _work.Writer.TryWrite(kept.Write);
-        return kept;
-    }
-
     private async Task WriteAsync()
     {
         await foreach (var work in _work.Reader.ReadAllAsync())
@@ -156,52 +164,92 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
 
     private void Write(KeptFact kept, string extension)
     {
-        var record = kept.Fact.ToUtf8();
         lock (_gate)
         {
-            if (_segments.Sum(segment => segment.File.Length) + record.Length > _options.MaxBytes)
+            kept.Segment = Append(kept.Fact.ToUtf8(), extension);
+            kept.Segment.Waiting++;
+        }
+    }
+
+    /// <summary>What is superseded stays in its file until all is that the file holds: within a second, or when the call falls silent.</summary>
+    private void WriteUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts)
+    {
+        lock (_gate)
+        {
+            var segment = Append(new JournaledUnfinished(callSid, facts).ToUtf8(), Unfinished);
+            _unfinished.Remove(callSid, out var before);
+            if (facts.Count > 0)
             {
-                throw new IOException($"The journal holds {_options.MaxBytes} bytes, and takes no more.");
+                segment.Waiting++;
+                _unfinished[callSid] = segment;
             }
 
-            var segment = _segments.FindLast(segment => segment.Extension == extension && segment.File.Length < _options.SegmentBytes);
-            if (segment is null)
+            if (before is not null)
             {
-                Directory.CreateDirectory(_directory);
-
-                // In order of their names, since they are read in that order.
-                segment = new Segment(JournalFile.Create(Path.Combine(_directory, $"{_process:N}-{++_files:D8}{extension}"), _key));
-                _segments.Add(segment);
+                before.Waiting--;
+                Clear(before);
             }
 
-            segment.File.Append(record);
-            segment.Waiting++;
-            kept.Segment = segment;
+            Clear(segment);
+        }
+    }
+
+    /// <summary>Within the lock.</summary>
+    private Segment Append(byte[] record, string extension)
+    {
+        if (_segments.Sum(segment => segment.File.Length) + record.Length > _options.MaxBytes)
+        {
+            throw new IOException($"The journal holds {_options.MaxBytes} bytes, and takes no more.");
         }
 
+        var segment = _segments.FindLast(segment => segment.Extension == extension);
+        if (segment is null || segment.File.Length >= _options.SegmentBytes)
+        {
+            Directory.CreateDirectory(_directory);
+
+            // In order of their names, since they are read in that order.
+            segment = new Segment(JournalFile.Create(Path.Combine(_directory, $"{_process:N}-{++_files:D8}{extension}"), _key));
+            _segments.Add(segment);
+        }
+
+        segment.File.Append(record);
         _failing = false;
+        return segment;
     }
+
+    /// <summary>The latest of each call, unless a later file of the process has told of it.</summary>
+    private static IEnumerable<JournaledFact> Latest(JournalFile file, HashSet<(string Process, CallSid CallSid)> told) => file.Read()
+        .Reverse()
+        .Select(record => JournaledUnfinished.Parse(record))
+        .Where(kept => told.Add((Path.GetFileName(file.Path).Split('-')[0], kept.CallSid)))
+        .SelectMany(kept => kept.Facts.Select(fact => new JournaledFact(kept.CallSid, fact)));
 
     private void Release(Segment segment)
     {
         lock (_gate)
         {
             segment.Waiting--;
-            if (!segment.IsDone || !_segments.Contains(segment))
-            {
-                return;
-            }
+            Clear(segment);
+        }
+    }
 
-            // The last one of a kind is used again; a machine that takes calls needs it all the time.
-            if (segment == _segments.FindLast(other => other.Extension == segment.Extension))
-            {
-                segment.File.Empty();
-            }
-            else
-            {
-                _segments.Remove(segment);
-                segment.File.Delete();
-            }
+    /// <summary>Within the lock.</summary>
+    private void Clear(Segment segment)
+    {
+        if (!segment.IsDone || !_segments.Contains(segment))
+        {
+            return;
+        }
+
+        // The last one of a kind is used again; a machine that takes calls needs it all the time.
+        if (segment == _segments.FindLast(other => other.Extension == segment.Extension))
+        {
+            segment.File.Empty();
+        }
+        else
+        {
+            _segments.Remove(segment);
+            segment.File.Delete();
         }
     }
 
@@ -235,7 +283,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     private static void Erase(JournalFile file, IReadOnlyCollection<string> callSids)
     {
         var records = file.Read();
-        var others = records.Where(record => !callSids.Contains(JournaledFact.Parse(record).CallSid.Value)).ToList();
+        var others = records.Where(record => !callSids.Contains(JournaledFact.CallOf(record).Value)).ToList();
         if (others.Count < records.Count)
         {
             file.Rewrite(others);
@@ -270,7 +318,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         public bool IsDone => Waiting == 0;
     }
 
-    private sealed class KeptFact(CallJournal journal, JournaledFact fact, string extension) : IKeptFact
+    private sealed class KeptFact(CallJournal journal, JournaledFact fact) : IKeptFact
     {
         private int _done;
 
@@ -282,7 +330,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         {
             if (Volatile.Read(ref _done) == 0)
             {
-                journal.Write(this, extension);
+                journal.Write(this, Facts);
             }
         }
 

@@ -8,7 +8,7 @@ namespace Guru.Infrastructure.Journal;
 /// <summary>A fact of a call, as it stands in the journal.</summary>
 internal sealed record JournaledFact(CallSid CallSid, CallCommand Fact)
 {
-    private static readonly JsonSerializerOptions Json = new(EventJson.Options)
+    internal static readonly JsonSerializerOptions Json = new(EventJson.Options)
     {
         TypeInfoResolver = EventJson.Options.TypeInfoResolver!.WithAddedModifier(NameFacts),
     };
@@ -17,6 +17,10 @@ internal sealed record JournaledFact(CallSid CallSid, CallCommand Fact)
 
     /// <exception cref="JsonException">It is none.</exception>
     public static JournaledFact Parse(ReadOnlySpan<byte> utf8) => JsonSerializer.Deserialize<JournaledFact>(utf8, Json) ?? throw new JsonException("No fact.");
+
+    /// <summary>Whose a record is, of whichever kind.</summary>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static CallSid CallOf(ReadOnlySpan<byte> utf8) => JsonSerializer.Deserialize<OfCall>(utf8, Json)?.CallSid ?? throw new JsonException("No record.");
 
     private static void NameFacts(JsonTypeInfo type)
     {
@@ -31,4 +35,16 @@ internal sealed record JournaledFact(CallSid CallSid, CallCommand Fact)
             type.PolymorphismOptions.DerivedTypes.Add(new JsonDerivedType(fact, fact.Name));
         }
     }
+
+    private sealed record OfCall(CallSid CallSid);
+}
+
+/// <summary>What would be facts of a call, were the process gone.</summary>
+internal sealed record JournaledUnfinished(CallSid CallSid, IReadOnlyList<CallCommand> Facts)
+{
+    public byte[] ToUtf8() => JsonSerializer.SerializeToUtf8Bytes(this, JournaledFact.Json);
+
+    /// <exception cref="JsonException">It is none.</exception>
+    public static JournaledUnfinished Parse(ReadOnlySpan<byte> utf8) =>
+        JsonSerializer.Deserialize<JournaledUnfinished>(utf8, JournaledFact.Json) ?? throw new JsonException("Nothing unfinished.");
 }

@@ -7,11 +7,11 @@ namespace Guru.Infrastructure.Postgres;
 /// <summary>By the read model and, for when something was last appended, the streams of the log.</summary>
 internal sealed class QuietCalls(NpgsqlDataSource dataSource) : IQuietCalls
 {
-    public async Task<IReadOnlyList<QuietCall>> FindAsync(TimeSpan quiet, int limit, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<CallSid>> FindAsync(TimeSpan quiet, int limit, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(
             """
-            select c.call_sid, s."timestamp", now() - s."timestamp"
+            select c.call_sid
             from guru.calls c join events.mt_streams s on s.id = 'call-' || c.call_sid
             where c.ended_at is null and s."timestamp" < now() - $1
             order by c.started_at desc limit $2
@@ -19,10 +19,10 @@ internal sealed class QuietCalls(NpgsqlDataSource dataSource) : IQuietCalls
         command.Parameters.Add(new() { Value = quiet });
         command.Parameters.Add(new() { Value = limit });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        var calls = new List<QuietCall>();
+        var calls = new List<CallSid>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            calls.Add(new QuietCall(CallSid.Parse(reader.GetString(0)), reader.GetFieldValue<DateTimeOffset>(1), reader.GetTimeSpan(2)));
+            calls.Add(CallSid.Parse(reader.GetString(0)));
         }
 
         return calls;

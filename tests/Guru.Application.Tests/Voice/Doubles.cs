@@ -339,7 +339,7 @@ internal sealed class MemoryJournal : ICallJournal
 {
     private readonly Lock _gate = new();
     private readonly List<Kept> _kept = [];
-    private readonly List<Kept> _unfinished = [];
+    private readonly Dictionary<CallSid, IReadOnlyList<CallCommand>> _unfinished = [];
     private int _setAside;
 
     public int SetAside => _setAside;
@@ -362,29 +362,33 @@ internal sealed class MemoryJournal : ICallJournal
         {
             lock (_gate)
             {
-                return [.. _unfinished.Select(kept => kept.Fact)];
+                return [.. _unfinished.Values.SelectMany(facts => facts)];
             }
         }
     }
 
-    public IKeptFact Keep(CallSid callSid, CallCommand fact) => Keep(_kept, callSid, fact);
-
-    public IKeptFact KeepUnfinished(CallSid callSid, CallCommand fact) => Keep(_unfinished, callSid, fact);
-
-    public IReadOnlyList<ILeftJournal> TakeOver() => [];
-
-    private Kept Keep(List<Kept> among, CallSid callSid, CallCommand fact)
+    public IKeptFact Keep(CallSid callSid, CallCommand fact)
     {
-        var kept = new Kept(this, among, callSid, fact);
+        var kept = new Kept(this, callSid, fact);
         lock (_gate)
         {
-            among.Add(kept);
+            _kept.Add(kept);
         }
 
         return kept;
     }
 
-    private sealed class Kept(MemoryJournal journal, List<Kept> among, CallSid callSid, CallCommand fact) : IKeptFact
+    public void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts)
+    {
+        lock (_gate)
+        {
+            _unfinished[callSid] = facts;
+        }
+    }
+
+    public IReadOnlyList<ILeftJournal> TakeOver() => [];
+
+    private sealed class Kept(MemoryJournal journal, CallSid callSid, CallCommand fact) : IKeptFact
     {
         public CallSid CallSid => callSid;
 
@@ -394,7 +398,7 @@ internal sealed class MemoryJournal : ICallJournal
         {
             lock (journal._gate)
             {
-                among.Remove(this);
+                journal._kept.Remove(this);
             }
         }
 

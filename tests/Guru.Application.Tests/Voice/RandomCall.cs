@@ -286,6 +286,13 @@ internal sealed class RandomCall
             }
         }
 
+        foreach (var unfinished in _call.Session.Unfinished(_call.Now).Cast<RecordUtterance>().Select(kept => kept.Utterance))
+        {
+            unfinished.HeardMs.ShouldBeInRange(0, unfinished.SaidMs);
+            unfinished.EndMs.ShouldBeGreaterThanOrEqualTo(unfinished.StartMs);
+            _call.Utterances.ShouldNotContain(recorded => recorded.UtteranceId == unfinished.UtteranceId, "It is on record.");
+        }
+
         if (_call.IsOver)
         {
             _lineIsGone = true;

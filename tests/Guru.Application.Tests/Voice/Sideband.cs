@@ -44,6 +44,28 @@ public sealed class Sideband
     }
 
     [Fact]
+    public void How_far_a_turn_has_come_can_be_asked_at_any_time_and_changes_nothing()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        var response = Speaks("answer", "One two three four five six seven eight nine ten.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(Done(response));
+        long heard = 0;
+        for (var second = 0; second < 20; second++)
+        {
+            _call.Passes(100);
+            var unfinished = _call.Session.Unfinished(_call.Now).ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
+            unfinished.HeardMs.ShouldBe(heard += 100);
+            unfinished.SaidMs.ShouldBe(49 * 65, "49 characters at the pace of the greeting.");
+        }
+
+        _call.Happens(new PlaybackStopped(response));
+        _call.Session.Unfinished(_call.Now).ShouldBeEmpty();
+        Heard("last", "Good-bye.", ms: 500);
+        _call.Utterance("answer").SaidMs.ShouldBe(2000);
+    }
+
+    [Fact]
     public void A_cut_turn_is_recorded_by_the_clock_if_nobody_says_how_much_was_heard()
     {
         var response = Speaks("answer", "One two three four five six seven eight nine ten.");

@@ -80,24 +80,39 @@ public sealed class TheJournal : IDisposable
     }
 
     [Fact]
-    public async Task Tells_behind_the_facts_how_far_an_utterance_had_come_the_latest_first()
+    public async Task Tells_behind_the_facts_what_was_unfinished_at_last()
     {
         await using (var journal = Open(new JournalOptions { SegmentBytes = 1024 }))
         {
+            journal.KeepUnfinished(OneCall, [Said("item_1", $"{Words} 0")]);
             for (var word = 1; word <= 20; word++)
             {
-                journal.KeepUnfinished(OneCall, Said("item_1", $"{Words} {word}"));
+                journal.KeepUnfinished(OtherCall, [Said("item_1", $"{Words} {word}"), Said("item_2")]);
             }
 
-            journal.Keep(OneCall, Said("item_2"));
-            journal.KeepUnfinished(OneCall, Said("item_1", $"{Words} {21}"));
+            journal.Keep(OneCall, Said("item_3"));
         }
 
-        Files().Count.ShouldBeGreaterThan(3);
+        Files().Count.ShouldBeGreaterThan(2);
         await using var next = Open();
-        var left = next.TakeOver().SelectMany(left => left.Facts).Select(kept => ((RecordUtterance)kept.Fact).Utterance).ToList();
-        left.Select(said => said.UtteranceId).ShouldBe(["sess_1:item_2", .. Enumerable.Repeat("sess_1:item_1", 21)]);
-        left.Skip(1).Select(said => said.Said).ShouldBe(Enumerable.Range(1, 21).Reverse().Select(word => $"{Words} {word}"));
+        next.TakeOver().SelectMany(left => left.Facts).ShouldBe(
+            [(OneCall, Said("item_3")), (OneCall, Said("item_1", $"{Words} 0")), (OtherCall, Said("item_1", $"{Words} 20")), (OtherCall, Said("item_2"))]);
+    }
+
+    [Fact]
+    public async Task Tells_nothing_of_an_utterance_that_was_unfinished_and_came_to_nothing_although_another_goes_on()
+    {
+        await using (var journal = Open())
+        {
+            journal.KeepUnfinished(OtherCall, [Said("item_1")]);
+            journal.KeepUnfinished(OneCall, [Said("item_1"), Said("item_2")]);
+            journal.KeepUnfinished(OneCall, [Said("item_2")]);
+            journal.KeepUnfinished(OneCall, []);
+            await WrittenAsync(journal);
+        }
+
+        await using var next = Open();
+        next.TakeOver().SelectMany(left => left.Facts).ShouldBe([(OtherCall, Said("item_1"))]);
     }
 
     [Fact]
@@ -105,18 +120,15 @@ public sealed class TheJournal : IDisposable
     {
         await using var journal = Open(new JournalOptions { SegmentBytes = 4096, MaxBytes = 16 * 1024 });
         var waiting = journal.Keep(OneCall, Said("item_1"));
-        var before = journal.KeepUnfinished(OneCall, Said("item_2"));
         for (var word = 1; word <= 500; word++)
         {
-            var latest = journal.KeepUnfinished(OneCall, Said("item_2", $"{Words} {word}"));
-            before.Stored();
-            before = latest;
+            journal.KeepUnfinished(OneCall, [Said("item_2", $"{Words} {word}")]);
         }
 
         await WrittenAsync(journal);
         Files().Sum(file => new FileInfo(file).Length).ShouldBeLessThan(10 * 1024);
         waiting.Stored();
-        before.Stored();
+        journal.KeepUnfinished(OneCall, []);
         await WrittenAsync(journal);
         Files().Sum(file => new FileInfo(file).Length).ShouldBe(0);
     }
@@ -201,12 +213,14 @@ public sealed class TheJournal : IDisposable
         {
             journal.Keep(OneCall, Said("item_1"));
             journal.Keep(OtherCall, Said("item_2"));
+            journal.KeepUnfinished(OneCall, [Said("item_4")]);
+            journal.KeepUnfinished(OtherCall, [Said("item_5")]);
             await journal.EraseAsync(CallerId.Of(CallerAddress.Parse("+233201234567"), "secret"u8), [OneCall.Value], CancellationToken.None);
             journal.Keep(OtherCall, Said("item_3"));
         }
 
         await using var next = Open();
-        next.TakeOver().SelectMany(left => left.Facts).ShouldBe([(OtherCall, Said("item_2")), (OtherCall, Said("item_3"))]);
+        next.TakeOver().SelectMany(left => left.Facts).ShouldBe([(OtherCall, Said("item_2")), (OtherCall, Said("item_3")), (OtherCall, Said("item_5"))]);
     }
 
     [Fact]
