@@ -51,6 +51,7 @@ internal static class BrowserCallEndpoints
             return tooMany;
         }
 
+        var offer = await ReadOfferAsync(context); // However long that takes.
         using var place = switchboard.TakePlace(callSid: null, out var refusal);
         if (refusal is not null)
         {
@@ -59,7 +60,7 @@ internal static class BrowserCallEndpoints
         }
 
         var answered = await mediator.Send(
-            new StartBrowserCall(callerId, caller.Address, caller.Agent, await ReadOfferAsync(context), options.Absence), context.RequestAborted);
+            new StartBrowserCall(callerId, caller.Address, caller.Agent, offer, options.Absence), context.RequestAborted);
         if (answered is null)
         {
             return Refusals.NotNow(context.Response, "The call could not be written down: call again in a moment.");

@@ -12,8 +12,9 @@ namespace Guru.Application.Calls;
 /// <summary>Finds calls by what is missing of them.</summary>
 public interface IQuietCalls
 {
-    /// <summary>Calls without an end on record, of which nothing has been recorded for a while, the newest first.</summary>
-    Task<IReadOnlyList<CallSid>> FindAsync(TimeSpan quiet, int limit, CancellationToken cancellationToken);
+    /// <summary>Calls without an end on record, of which nothing has been recorded for a while; some of them, where there are more than the limit.</summary>
+    /// <param name="quietInBrowser">For how long of a browser's call, of which nobody can be asked.</param>
+    Task<IReadOnlyList<CallSid>> FindAsync(TimeSpan quiet, TimeSpan quietInBrowser, int limit, CancellationToken cancellationToken);
 }
 
 /// <summary>
@@ -49,33 +50,42 @@ public sealed partial class UnheardEnds(
     {
         // After a while, so that what a journal knows of an end comes first; and so does, after an outage, what waits for the database.
         using var clock = new PeriodicTimer(rules.Value.Quiet, time);
-        for (var failed = false; await clock.WaitForNextTickAsync(stoppingToken);)
+        for (var outage = false; await clock.WaitForNextTickAsync(stoppingToken);)
         {
-            failed = !failed && !await LookAsync(stoppingToken);
+            var quiet = await FindAsync(stoppingToken);
+            if (quiet is not null && !outage)
+            {
+                await EndAsync(quiet, stoppingToken);
+            }
+
+            outage = quiet is null;
         }
     }
 
-    /// <returns>False where not all could be looked after.</returns>
-    private async Task<bool> LookAsync(CancellationToken cancellationToken)
+    /// <returns>Null where the database does not tell.</returns>
+    private async Task<IReadOnlyList<CallSid>?> FindAsync(CancellationToken cancellationToken)
     {
-        var failures = 0;
         try
         {
-            foreach (var call in await calls.FindAsync(rules.Value.Quiet, MostAtOnce, cancellationToken))
-            {
-                failures += await TryEndAsync(call, cancellationToken) ? 0 : 1;
-                if (failures == MostFailures)
-                {
-                    return false; // It is not about the calls.
-                }
-            }
-
-            return failures == 0;
+            return await calls.FindAsync(rules.Value.Quiet, rules.Value.Longest, MostAtOnce, cancellationToken);
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             LogFailed(error.GetType().Name);
-            return false;
+            return null;
+        }
+    }
+
+    private async Task EndAsync(IReadOnlyList<CallSid> quiet, CancellationToken cancellationToken)
+    {
+        var failures = 0;
+        foreach (var call in quiet)
+        {
+            failures = await TryEndAsync(call, cancellationToken) ? 0 : failures + 1;
+            if (failures == MostFailures)
+            {
+                return; // It is not about the calls. The next time others come first.
+            }
         }
     }
 

@@ -66,8 +66,11 @@ public sealed partial class Switchboard(
         var place = new Place(this, callSid);
         lock (_places)
         {
-            var taken = _live.Count + _expected.Count + _places.Count(other => other.CallSid is not { } sid || !(_expected.ContainsKey(sid) || _live.ContainsKey(sid)));
-            refusal = IsDraining ? CallEndReason.ShuttingDown
+            var more = _places.Where(other => other.CallSid is not { } sid || !(_expected.ContainsKey(sid) || _live.ContainsKey(sid)));
+            var taken = _live.Count + _expected.Count + more.DistinctBy(other => other.CallSid?.Value ?? (object)other).Count();
+            var isAnsweredAgain = callSid is { } own && (_expected.ContainsKey(own) || _live.ContainsKey(own) || _places.Any(other => other.CallSid == own));
+            refusal = isAnsweredAgain ? null
+                : IsDraining ? CallEndReason.ShuttingDown
                 : taken >= rules.Value.MaxConcurrent ? CallEndReason.AtCapacity
                 : null;
             if (refusal is null)
@@ -79,7 +82,7 @@ public sealed partial class Switchboard(
         return place;
     }
 
-    /// <summary>Keeps a place, without asking whether there is one, for a call that has been answered and is soon expected.</summary>
+    /// <summary>Keeps a place, without asking whether there is one, for a call that has been answered and is soon expected, or on the line.</summary>
     public IDisposable KeepPlace(CallSid callSid)
     {
         var place = new Place(this, callSid);
@@ -151,19 +154,24 @@ public sealed partial class Switchboard(
     {
         await using var owned = line;
         var connect = new ConnectMediaStream(line.StreamSid, StreamToken.Hash(token), Node, time.GetUtcNow());
-        if (await AdmitAsync(callSid, connect, cancellationToken) is not { } live)
+        LiveCall? live;
+        using (KeepPlace(callSid))
+        {
+            live = await AdmitAsync(callSid, connect, cancellationToken);
+            if (live is not null)
+            {
+                _live.GetValueOrDefault(callSid)?.Fence(); // The socket of the one before may be half open; the call goes on here.
+                _live[callSid] = live;
+            }
+        }
+
+        if (live is null)
         {
             LogRefused(callSid, line.StreamSid);
             await line.CloseAsync(cancellationToken);
             return false;
         }
 
-        if (_live.TryGetValue(callSid, out var before))
-        {
-            before.Fence(); // Its socket may be half open; the call goes on here.
-        }
-
-        _live[callSid] = live;
         CallMeter.Connected();
         LogConnected(callSid, line.StreamSid);
         CallEndReason? reason = null;
@@ -238,7 +246,8 @@ public sealed partial class Switchboard(
         }
 
         // A stream whose TwiML has been answered may still come, so that the set is looked at again after each wait.
-        while (_live.Values.Select(live => live.Over).Concat(_expected.Values.Select(expected => expected.Over)).Concat(BeingAnswered()).Concat(_paperwork.Keys).ToArray()
+        // In the order in which a call goes from one to the next.
+        while (BeingAnswered().Concat(_expected.Values.Select(expected => expected.Over)).Concat(_live.Values.Select(live => live.Over)).Concat(_paperwork.Keys).ToArray()
             is { Length: > 0 } waiting)
         {
             await Task.WhenAll(waiting).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -35,6 +35,9 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     private readonly Channel<Action> _work = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<Segment> _segments = [];
 
+    /// <summary>What is unfinished, by call, until it is written.</summary>
+    private readonly Dictionary<CallSid, IReadOnlyList<CallCommand>> _latest = [];
+
     /// <summary>Where what is unfinished of a call stands.</summary>
     private readonly Dictionary<CallSid, Segment> _unfinished = [];
     private readonly Guid _process = Guid.CreateVersion7();
@@ -62,7 +65,20 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         return kept;
     }
 
-    public void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts) => _work.Writer.TryWrite(() => WriteUnfinished(callSid, facts));
+    public void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts)
+    {
+        lock (_latest)
+        {
+            var isWaitedFor = _latest.ContainsKey(callSid);
+            _latest[callSid] = facts;
+            if (isWaitedFor)
+            {
+                return; // The disk is slow, and what was to be written before is superseded.
+            }
+        }
+
+        _work.Writer.TryWrite(() => WriteUnfinished(callSid));
+    }
 
     public IReadOnlyList<ILeftJournal> TakeOver()
     {
@@ -125,9 +141,10 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         await _writing;
         lock (_gate)
         {
+            var isDone = !_segments.Exists(segment => segment is { Extension: Unfinished, IsDone: false });
             foreach (var segment in _segments)
             {
-                if (segment.IsDone)
+                if (segment.Extension == Unfinished ? isDone : segment.IsDone)
                 {
                     segment.File.Delete();
                 }
@@ -171,26 +188,35 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
-    /// <summary>What is superseded stays in its file until all is that the file holds: within a second, or when the call falls silent.</summary>
-    private void WriteUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts)
+    private void WriteUnfinished(CallSid callSid)
     {
+        IReadOnlyList<CallCommand>? facts;
+        lock (_latest)
+        {
+            _latest.Remove(callSid, out facts);
+        }
+
         lock (_gate)
         {
-            var segment = Append(new JournaledUnfinished(callSid, facts).ToUtf8(), Unfinished);
             _unfinished.Remove(callSid, out var before);
-            if (facts.Count > 0)
+            try
             {
-                segment.Waiting++;
-                _unfinished[callSid] = segment;
+                var segment = Append(new JournaledUnfinished(callSid, facts!).ToUtf8(), Unfinished);
+                if (facts!.Count > 0)
+                {
+                    segment.Waiting++;
+                    _unfinished[callSid] = segment;
+                }
             }
-
-            if (before is not null)
+            finally
             {
-                before.Waiting--;
-                Clear(before);
-            }
+                if (before is not null)
+                {
+                    before.Waiting--;
+                }
 
-            Clear(segment);
+                ClearUnfinished();
+            }
         }
     }
 
@@ -233,24 +259,36 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
+    /// <summary>
+    /// Within the lock. A later file is there as long as an earlier one, since it tells what has become of what that holds: for about a second, in which each call that
+    /// goes on is written anew.
+    /// </summary>
+    private void ClearUnfinished()
+    {
+        while (_segments.Find(segment => segment.Extension == Unfinished) is { } oldest && Clear(oldest))
+        {
+        }
+    }
+
     /// <summary>Within the lock.</summary>
-    private void Clear(Segment segment)
+    /// <returns>Whether the file is gone.</returns>
+    private bool Clear(Segment segment)
     {
         if (!segment.IsDone || !_segments.Contains(segment))
         {
-            return;
+            return false;
         }
 
         // The last one of a kind is used again; a machine that takes calls needs it all the time.
         if (segment == _segments.FindLast(other => other.Extension == segment.Extension))
         {
             segment.File.Empty();
+            return false;
         }
-        else
-        {
-            _segments.Remove(segment);
-            segment.File.Delete();
-        }
+
+        _segments.Remove(segment);
+        segment.File.Delete();
+        return true;
     }
 
     private void Erase(IReadOnlyCollection<string> callSids)

@@ -78,7 +78,7 @@ public sealed partial class Database : IAsyncDisposable
     }
 
     /// <summary>Whether the server is away, too busy or too slow: asked later, it may answer.</summary>
-    public static bool DoesNotAnswer(Exception error) => error is TimeoutException or NpgsqlException { IsTransient: true };
+    public static bool DoesNotAnswer(Exception error) => error is NpgsqlException { IsTransient: true } or TimeoutException { Source: nameof(Npgsql) };
 
     internal static NpgsqlDataSource DataSourceFor(string url)
     {
@@ -87,7 +87,7 @@ public sealed partial class Database : IAsyncDisposable
         Default(connection, "Command Timeout", CommandSeconds);
         Default(connection, "Maximum Pool Size", MostConnections);
         Default(connection, "Max Auto Prepare", MostPreparedStatements);
-        Default(connection, "Auto Prepare Min Usages", 1); // Three would be two more plans for each statement on each of the connections.
+        Default(connection, "Auto Prepare Min Usages", 3);
         Default(connection, "No Reset On Close", true); // Whoever sets something for a session sets it back.
         Default(connection, "Keepalive", KeepAliveSeconds);
         Default(connection, "Application Name", "guru");

@@ -15,6 +15,9 @@ namespace Guru.Infrastructure.Twilio;
 public sealed partial class TwilioCalls : ICallCarrier, IDisposable
 {
     private const int PageSize = 20;
+
+    /// <summary>Twilio tells whole seconds, in which more may have happened before the end.</summary>
+    private static readonly TimeSpan EndOfSecond = TimeSpan.FromMilliseconds(999);
     private static readonly string[] Steps = ["initiated", "ringing", "answered", "completed"];
 
     private readonly TwilioRest _rest;
@@ -76,7 +79,7 @@ public sealed partial class TwilioCalls : ICallCarrier, IDisposable
                 return new RecordCallStatus(
                     callSid.Value, call.Text("status"), call.Text("from"), call.Text("to"), call.Text("direction"), call.Text("duration"), ErrorCode: null)
                 {
-                    Since = Moment(call, "end_time"),
+                    Since = Moment(call, "end_time") + EndOfSecond,
                 };
             }
             catch (MessengerException unknown) when (unknown.Code is 20404 or 404)

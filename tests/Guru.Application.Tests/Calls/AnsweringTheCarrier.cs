@@ -94,6 +94,34 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task The_last_place_is_the_calls_whose_webhook_is_delivered_twice_at_once()
+    {
+        var house = new House(rules => rules.MaxConcurrent = 1);
+        var held = new TaskCompletionSource();
+        house.Store.Holds = held.Task;
+        var answers = Enumerable.Range(0, 2).Select(_ => house.AnswersAsync()).ToList();
+        held.SetResult();
+
+        (await Task.WhenAll(answers)).ShouldAllBe(answer => answer is ConnectStream);
+        house.Store.Of<CallEnded>().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_drain_waits_for_a_call_that_is_being_answered()
+    {
+        var house = new House();
+        var held = new TaskCompletionSource();
+        house.Store.Holds = held.Task;
+        var answer = house.AnswersAsync();
+        var drained = house.Switchboard.DrainAsync(TimeSpan.Zero, CancellationToken.None);
+        drained.IsCompleted.ShouldBeFalse();
+
+        held.SetResult();
+        (await answer).ShouldBeOfType<ConnectStream>();
+        await house.Time.PassUntilAsync(() => drained.IsCompleted, TimeSpan.FromSeconds(30)); // No stream comes.
+    }
+
+    [Fact]
     public async Task A_call_that_could_not_be_put_on_record_leaves_its_place_to_the_next()
     {
         var house = new House(rules => rules.MaxConcurrent = 1);
