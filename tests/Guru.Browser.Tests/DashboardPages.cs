@@ -74,6 +74,11 @@ internal sealed class DashboardPages(BrowserWorld world)
     public static async Task ReadyAsync(IPage page)
     {
         await page.Locator("h1").First.WaitForAsync();
+        if (await page.Locator("script[src*='blazor.web']").CountAsync() > 0)
+        {
+            await page.Locator("[data-interactive]").WaitForAsync(new() { Timeout = 20_000 }); // What is typed before goes with what is replaced then.
+        }
+
         await Assertions.Expect(page.Locator(".waiting")).ToHaveCountAsync(0, new() { Timeout = 20_000 });
         await Assertions.Expect(page.Locator("text=Connecting …")).ToHaveCountAsync(0, new() { Timeout = 20_000 });
         foreach (var chart in await page.Locator(".chart").AllAsync())

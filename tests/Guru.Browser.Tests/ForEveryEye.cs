@@ -97,13 +97,13 @@ public sealed class ForEveryEye(BrowserWorld world)
     public async Task Every_page_is_used_with_the_keyboard_alone(string path)
     {
         var page = await world.Dashboard.OpenAsync(path);
-        var reachable = await FocusFirstAsync(page);
-        if (await TopOfSkipAsync(page) < 0)
+        int reachable;
+        do
         {
-            reachable = await FocusFirstAsync(page); // The router moves the focus to the heading, once, after the page has become interactive.
+            reachable = await FocusFirstAsync(page);
         }
+        while (!await StaysOnSkipAsync(page)); // The router moves the focus to the heading, once, after the page has become interactive.
 
-        await Expect(page.Locator(".skip")).ToBeFocusedAsync();
         (await TopOfSkipAsync(page)).ShouldBeGreaterThanOrEqualTo(0); // It is seen while it has the focus.
 
         var passed = new List<string>();
@@ -137,6 +137,10 @@ public sealed class ForEveryEye(BrowserWorld world)
     }
 
     /// <summary>Of the link over everything else, which is another element once the page has become interactive.</summary>
+    /// <summary>Whether it has the focus, two pictures later too.</summary>
+    private static Task<bool> StaysOnSkipAsync(IPage page) => page.Locator(".skip").EvaluateAsync<bool>(
+        "link => new Promise(told => requestAnimationFrame(() => requestAnimationFrame(() => told(document.activeElement === link))))");
+
     private static Task<double> TopOfSkipAsync(IPage page) => page.Locator(".skip").EvaluateAsync<double>("link => link.getBoundingClientRect().top");
 
     /// <returns>How many places the keyboard can reach.</returns>
