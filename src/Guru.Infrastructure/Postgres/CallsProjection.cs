@@ -71,7 +71,9 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
 
     public IReadOnlyList<string> Tables => ["calls"];
 
-    public string Version => $"7-{Projections.VersionOf(prices)}";
+    public string Version => "7";
+
+    public string? Prices => Projections.VersionOf(prices);
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event) =>
         CallStream.SidOf(@event.StreamId) is not { } callSid ? []

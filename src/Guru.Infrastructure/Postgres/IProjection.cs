@@ -19,9 +19,13 @@ public interface IProjection
     IReadOnlyList<string> Reads => [];
 
     /// <summary>
-    /// Of what it writes, without spaces. To be raised with every change of that, so that the tables of an older Guru are made anew.
+    /// Of what it writes, without spaces and dashes. To be raised with every change of that, so that the tables of an older Guru are made anew, and
+    /// those of the projections that read them.
     /// </summary>
     string Version { get; }
+
+    /// <summary>Of the prices that it reckons with, if it does. Nobody reads what depends on them, so with others only its own tables are made anew.</summary>
+    string? Prices => null;
 
     IEnumerable<SqlCommand> Project(ProjectedEvent @event);
 }

@@ -45,7 +45,10 @@ public sealed class Projections
     public IReadOnlyList<string> DueAfter(string version)
     {
         var made = version.Split(' ');
-        var due = _readModels.Where(projection => !made.Contains(VersionOf(projection))).SelectMany(projection => projection.Tables.Concat(projection.AddsTo)).ToHashSet();
+        var rules = made.Select(one => one.Split('-')[0]).ToHashSet();
+        var others = TablesOf(_readModels.Where(projection => !rules.Contains(RuleOf(projection))));
+        var due = _readModels.Where(projection => !made.Contains(VersionOf(projection)) || projection.Reads.Intersect(others).Any())
+            .SelectMany(projection => projection.Tables.Concat(projection.AddsTo)).ToHashSet();
         return [.. Tables.Where(due.Contains)];
     }
 
@@ -99,5 +102,8 @@ public sealed class Projections
         new RoutingsProjection(schema), new TimelineProjection(schema), new ConversationsProjection(schema), new ConsentProjection(schema), new AliasesProjection(schema),
     ];
 
-    private static string VersionOf(IProjection projection) => $"{projection.Tables[0]}:{projection.Version}";
+    private static string VersionOf(IProjection projection) => projection.Prices is { } prices ? $"{RuleOf(projection)}-{prices}" : RuleOf(projection);
+
+    /// <summary>Its version, whatever the prices.</summary>
+    private static string RuleOf(IProjection projection) => $"{projection.Tables[0]}:{projection.Version}";
 }

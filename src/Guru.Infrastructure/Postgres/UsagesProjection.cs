@@ -52,7 +52,9 @@ internal sealed class UsagesProjection(string schema, PriceTable prices) : IProj
 
     public IReadOnlyList<string> AddsTo => ["calls"];
 
-    public string Version => $"7-{Projections.VersionOf(prices)}";
+    public string Version => "7";
+
+    public string? Prices => Projections.VersionOf(prices);
 
     public IEnumerable<SqlCommand> Project(ProjectedEvent @event)
     {

@@ -43,6 +43,7 @@ public sealed class OutdatedReadModelsTests(PostgresFixture postgres) : IAsyncLi
         var renamed = Projections.Live(prices with { Models = [.. prices.Models.Select(price => price with { Source = "another page" })] });
         var doubled = Projections.Live(prices with { Models = [.. prices.Models.Select(Doubled)] });
         renamed.Version.ShouldBe(TestDatabase.Live.Version);
+        doubled.DueAfter(TestDatabase.Live.Version).ShouldBe(["calls", "usages"]);
         var before = decimal.Parse(await _database.OneAsync("select sum(cost_text + cost_audio + cost_cached + cost_transcription) from guru.calls"), System.Globalization.CultureInfo.InvariantCulture);
 
         await StartAsync(doubled);
