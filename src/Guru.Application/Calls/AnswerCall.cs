@@ -87,7 +87,7 @@ public sealed partial class AnswerCallHandler(
         }
 
         var hash = StreamToken.Hash(streamToken);
-        if (log.State.OpenTokens.Contains(hash))
+        if (log.State.OpenTokens.ContainsKey(hash))
         {
             switchboard.Expect(new ExpectedCall(callSid, callerId, log.State.Agent, log.State.Language, hash, Earlier: null, known.Text) { Purpose = log.State.Purpose });
         }

@@ -293,9 +293,9 @@ public sealed partial class Switchboard(
     {
         var log = new CallLog(store, callSid);
         var events = await log.ReadAsync(cancellationToken);
-        if (await log.AppendAsync(connect, cancellationToken) is [])
+        if (await log.AppendAsync(connect, cancellationToken) is [] || log.State.StreamSid != connect.StreamSid)
         {
-            return null; // The stream is connected already, perhaps to another node.
+            return null; // The stream is connected already, perhaps to another node, or a later one is.
         }
 
         var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);

@@ -5,6 +5,7 @@ using Guru.Domain.Callers;
 namespace Guru.Domain.Calls;
 
 /// <summary>A call as its events tell it. <see cref="Decide"/> is the truth table of what may happen next.</summary>
+/// <param name="OpenTokens">Those that no stream has presented, with the number of the stream that each is for: 0 for the first.</param>
 public sealed record Call(
     bool Started,
     CallEndReason? Ended,
@@ -18,7 +19,7 @@ public sealed record Call(
     string? StreamSid,
     string? StreamTokenHash,
     int StreamsRequested,
-    ImmutableHashSet<string> OpenTokens,
+    ImmutableDictionary<string, int> OpenTokens,
     ImmutableHashSet<string> Recorded,
     ImmutableHashSet<CallStatus> Statuses)
 {
@@ -31,7 +32,10 @@ public sealed record Call(
     public static Call NotStarted { get; } =
         new(
             Started: false, Ended: null, EndedAt: null, CallerId: null, Address: "", Agent: "", Language: null, FirstConnectedAt: null,
-            ResumeRequestedAt: null, StreamSid: null, StreamTokenHash: null, StreamsRequested: 0, OpenTokens: [], Recorded: [], Statuses: []);
+            ResumeRequestedAt: null, StreamSid: null, StreamTokenHash: null, StreamsRequested: 0, OpenTokens: ImmutableDictionary<string, int>.Empty, Recorded: [], Statuses: []);
+
+    /// <summary>Of the streams that were asked for, which carries the call: 0 for the first.</summary>
+    public int StreamNumber { get; init; }
 
     /// <summary>Null until the call was summarised; it is once.</summary>
     public CallSummarized? Summary { get; init; }
@@ -53,7 +57,7 @@ public sealed record Call(
             Address = e.Address,
             Language = e.Language,
             Purpose = e.Purpose,
-            OpenTokens = e.StreamTokenHash is null ? call.OpenTokens : call.OpenTokens.Add(e.StreamTokenHash),
+            OpenTokens = e.StreamTokenHash is null ? call.OpenTokens : call.OpenTokens.SetItem(e.StreamTokenHash, 0),
         },
         AgentRouted e => call with { Agent = e.Agent },
         AgentHandedOff e => call with { Agent = e.To, Recorded = call.Recorded.Add(HandOffKey(e)) },
@@ -62,12 +66,14 @@ public sealed record Call(
         {
             StreamsRequested = call.StreamsRequested + 1,
             ResumeRequestedAt = e.At,
-            OpenTokens = call.OpenTokens.Add(e.StreamTokenHash),
+            OpenTokens = call.OpenTokens.SetItem(e.StreamTokenHash, e.Attempt),
         },
+        MediaStreamConnected e when call.IsOvertaken(e.StreamTokenHash) => call with { OpenTokens = call.OpenTokens.Remove(e.StreamTokenHash) },
         MediaStreamConnected e => call with
         {
             StreamSid = e.StreamSid,
             StreamTokenHash = e.StreamTokenHash,
+            StreamNumber = call.OpenTokens.GetValueOrDefault(e.StreamTokenHash),
             FirstConnectedAt = call.FirstConnectedAt ?? e.At,
             ResumeRequestedAt = null,
             OpenTokens = call.OpenTokens.Remove(e.StreamTokenHash),
@@ -111,8 +117,10 @@ public sealed record Call(
         // Its record is written behind the audio, so that it may come after the end of the call that it carried.
         ConnectMediaStream c when call.StreamSid == c.StreamSid && call.StreamTokenHash == c.StreamTokenHash => [],
         ConnectMediaStream c when c.At >= call.EndedAt => throw new RuleException("The call has ended."),
-        ConnectMediaStream c when !call.OpenTokens.Contains(c.StreamTokenHash) => throw new RuleException("The stream's token is unknown or used."),
-        ConnectMediaStream c when call.StreamSid is null => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At)],
+        ConnectMediaStream c when !call.OpenTokens.ContainsKey(c.StreamTokenHash) => throw new RuleException("The stream's token is unknown or used."),
+
+        // A node that died may tell of its stream when another has gone on with the call.
+        ConnectMediaStream c when call.StreamSid is null || call.IsOvertaken(c.StreamTokenHash) => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At)],
         ConnectMediaStream c =>
         [
             new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At),
@@ -153,6 +161,9 @@ public sealed record Call(
             ? [change, new CallEnded(CallStatuses.ReasonFor(change.Status), change.At)]
             : [change];
     }
+
+    /// <summary>By the order in which the tokens were given out, since the clocks of two nodes may differ.</summary>
+    private bool IsOvertaken(string tokenHash) => OpenTokens.TryGetValue(tokenHash, out var number) && number < StreamNumber;
 
     private static long GapMs(Call call, DateTimeOffset at) =>
         call.ResumeRequestedAt is { } lost ? Math.Max(0, (long)(at - lost).TotalMilliseconds) : 0;
