@@ -49,6 +49,10 @@ internal sealed class History(string? path)
         {
             Add($"appends of {f.Size} by {f.Writers} writers", f.EventsPerSecond, "events/s", f.FloorPerSecond);
             Add($"appends of {f.Size} by {f.Writers} writers to the log alone", f.LogPerSecond, "events/s", f.FloorPerSecond);
+            if (f.PgBenchPerSecond is { } pgbench)
+            {
+                Add($"appends of {f.Size} by {f.Writers} writers beside pgbench", f.EventsPerSecond, "events/s", pgbench);
+            }
         }
     }
 

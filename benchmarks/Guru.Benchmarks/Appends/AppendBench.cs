@@ -16,12 +16,13 @@ namespace Guru.Benchmarks.Appends;
 internal sealed record AppendPlan(int Seconds, IReadOnlyList<int> Writers);
 
 /// <summary>
-/// The event store, projections on, in a PostgreSQL of its own: invented calls, appended event by event or ten at once, beside the same without projections, and
-/// the same rows written plainly, the stream's and the events' in one transaction.
+/// The event store, projections on, in a PostgreSQL of its own: invented calls, appended event by event or ten at once, beside the same without projections,
+/// the same rows written plainly, the stream's and the events' in one transaction, and pgbench's transactions of one event.
 /// </summary>
 internal static class AppendBench
 {
     private const int Calls = 20_000;
+    private const int WarmSeconds = 8;
     private static readonly int[] Sizes = [1, 10];
 
     public static async Task<IReadOnlyList<AppendFigures>> RunAsync(AppendPlan plan)
@@ -39,9 +40,10 @@ internal static class AppendBench
             var log = new PostgresEventStore(
                 database.DataSource, services.GetRequiredService<EventSerializer>(), services.GetRequiredService<EventKeys>(), Projections.None);
             var floor = await PlainRows.CreateAsync(database.DataSource, services.GetRequiredService<EventSerializer>().Types);
+            var pgbench = await PgBench.CreateAsync(database.DataSource, directory);
             var figures = new List<AppendFigures>();
             var seed = 1;
-            await MeasureAsync(Sample(seed++), 1, 8, TimeSpan.FromSeconds(3), store.WriteAsync); // Warmed: JIT, prepared statements.
+            await MeasureAsync(Sample(seed++), 1, 8, TimeSpan.FromSeconds(WarmSeconds), store.WriteAsync); // JIT, prepared statements.
             foreach (var size in Sizes)
             {
                 foreach (var writers in plan.Writers)
@@ -51,7 +53,7 @@ internal static class AppendBench
                     var plain = await MeasureAsync(calls, size, writers, span, floor.WriteAsync);
                     var alone = await MeasureAsync(calls, size, writers, span, log.WriteAsync);
                     var ours = await MeasureAsync(calls, size, writers, span, store.WriteAsync);
-                    figures.Add(new AppendFigures(size, writers, ours, alone, plain));
+                    figures.Add(new AppendFigures(size, writers, ours, alone, plain, size == 1 ? await pgbench.RunAsync(writers, plan.Seconds) : null));
                     Print(figures[^1]);
                 }
             }
@@ -65,7 +67,8 @@ internal static class AppendBench
     }
 
     private static void Print(AppendFigures f) => Console.WriteLine(string.Create(
-        CultureInfo.InvariantCulture, $"{f.Size,3} at once {f.Writers,3} writers  {f.EventsPerSecond,8:F0} events/s   the log alone {f.LogPerSecond,8:F0}   plain {f.FloorPerSecond,8:F0}   {f.Ratio,5:F2}"));
+        CultureInfo.InvariantCulture,
+        $"{f.Size,3} at once {f.Writers,3} writers  {f.EventsPerSecond,8:F0} events/s   the log alone {f.LogPerSecond,8:F0}   plain {f.FloorPerSecond,8:F0} {f.Ratio,5:F2}{(f.PgBenchPerSecond is { } pgbench ? $"   pgbench {pgbench,8:F0} {f.EventsPerSecond / pgbench,5:F2}" : "")}"));
 
     private static IEnumerator<SampleCall> Sample(int seed) =>
         new SampleCalls(seed, DateTimeOffset.UtcNow, days: 30, "a secret of sixteen"u8.ToArray()).Take(Calls).GetEnumerator();
@@ -106,7 +109,8 @@ internal static class AppendBench
 
 /// <param name="Size">Events in an append.</param>
 /// <param name="LogPerSecond">Appended without projections.</param>
-internal sealed record AppendFigures(int Size, int Writers, double EventsPerSecond, double LogPerSecond, double FloorPerSecond)
+/// <param name="PgBenchPerSecond">For appends of one event; null where pgbench is not installed.</param>
+internal sealed record AppendFigures(int Size, int Writers, double EventsPerSecond, double LogPerSecond, double FloorPerSecond, double? PgBenchPerSecond)
 {
     public double Ratio => EventsPerSecond / FloorPerSecond;
 }
