@@ -5,6 +5,9 @@ namespace Guru.Application.Voice;
 /// <summary>Silence, limits, goodbyes, and the end: every way a call can end is a value.</summary>
 public sealed partial class CallSession
 {
+    /// <summary>How long a caller who was asked something takes to begin.</summary>
+    private static readonly TimeSpan MomentToAnswer = TimeSpan.FromSeconds(3);
+
     /// <summary>The call is to end once the last words have been heard.</summary>
     /// <param name="Limit">When it ends whether or not they were.</param>
     /// <param name="ResponseId">The response that holds the goodbye.</param>
@@ -100,6 +103,8 @@ public sealed partial class CallSession
         }
     }
 
+    private TimeSpan QuietLimit => _mayOweMore && MomentToAnswer < rules.Silence ? MomentToAnswer : rules.Silence;
+
     private void BreakSilence()
     {
         if (!IsQuiet)
@@ -109,13 +114,18 @@ public sealed partial class CallSession
         }
 
         _quietSince ??= _now;
-        if (_now < _quietSince + rules.Silence)
+        if (_now < _quietSince + QuietLimit)
         {
             return;
         }
 
         _quietSince = null;
-        if (_reprompts < rules.Reprompts)
+        if (_mayOweMore)
+        {
+            _mayOweMore = false;
+            GoOn();
+        }
+        else if (_reprompts < rules.Reprompts)
         {
             _reprompts++;
             Want(Reprompt, CallPrompts.Reprompt(_language.Current), tools: false);

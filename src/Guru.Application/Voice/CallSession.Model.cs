@@ -91,7 +91,7 @@ public sealed partial class CallSession
         _callerTurns[e.ItemId] = _unanswered = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _mayHaveAgreed = true;
-        _reprompts = 0;
+        (_mayOweMore, _reprompts) = (false, 0);
         CancelEnding();
         CutSpeech(startMs);
     }
@@ -208,7 +208,7 @@ public sealed partial class CallSession
     private void OnResponseCreated(ResponseCreated e)
     {
         var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
-        _answerDueAt = null;
+        (_answerDueAt, _mayOweMore) = (null, false);
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };

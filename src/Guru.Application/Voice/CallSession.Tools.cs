@@ -74,7 +74,11 @@ public sealed partial class CallSession
             ChangeLanguage(language, "request");
         }
 
-        if (!_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
+        if (_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
+        {
+            _mayOweMore = true;
+        }
+        else
         {
             GoOn();
         }

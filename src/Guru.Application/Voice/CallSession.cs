@@ -97,6 +97,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private int _failures;
 
     private TimeSpan? _quietSince;
+    private bool _mayOweMore; // What the agent said as it used a tool was an answer, or only a word before it.
     private int _reprompts;
     private TimeSpan? _drainAt;
     private Ending? _ending;
@@ -318,7 +319,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
         TimeSpan? next = _ending is null ? rules.MaxDuration : null;
         Consider(_playback.Deadline);
         Consider(HeldUntil());
-        Consider(_quietSince + rules.Silence);
+        Consider(_quietSince + QuietLimit);
         Consider(_ending?.Limit);
         Consider(_ending is null ? _drainAt : null);
         Consider(_handOver is { NeedsSession: true, Limit: var limit } && limit > _now && _model is not null ? limit : null);

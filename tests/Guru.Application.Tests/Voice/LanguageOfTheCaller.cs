@@ -52,15 +52,37 @@ public sealed class LanguageOfTheCaller
     public void Is_not_spoken_of_twice_by_an_agent_who_answered_as_it_changed_it()
     {
         var call = PhoneCall.Greeted();
-        call.Model.Begins("r");
-        call.Model.Says("r", "item", 500, "Bien sûr.");
-        call.Model.Uses("r", VoiceTools.SetLanguage, arguments: """{"language":"fr"}""");
-        call.Model.EndsItem("r", "item", "Bien sûr.");
-        call.Model.Finishes("r");
+        ChangesLanguageSaying(call, "Bien sûr.");
         call.Passes(1000);
 
         call.Asked.ShouldBe(["greeting"]);
         call.Languages.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public void Is_gone_on_in_by_an_agent_who_said_only_a_word_before_it_was_changed()
+    {
+        var call = PhoneCall.Greeted();
+        ChangesLanguageSaying(call, "Un instant.");
+        var heard = call.Now;
+        call.PassesUntil(() => call.Asked[^1] != "greeting");
+
+        call.Asked.ShouldBe(["greeting", "tool"]);
+        (call.Now - heard).ShouldBeInRange(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4));
+        call.Model.Speaks("tool", 500, "Voilà.");
+        call.PassesUntil(() => call.Asked[^1] != "tool");
+        call.Asked[^1].ShouldBe("reprompt");
+    }
+
+    [Fact]
+    public void Is_left_at_what_was_said_of_it_where_the_caller_speaks_next()
+    {
+        var call = PhoneCall.Greeted();
+        ChangesLanguageSaying(call, "Bien sûr. Quel hôpital ?");
+        Speaks(call, "fr");
+        call.Passes(5000);
+
+        call.Asked.ShouldBe(["greeting"]);
     }
 
     [Theory]
@@ -111,6 +133,16 @@ public sealed class LanguageOfTheCaller
         call.Passes(1500);
         Speaks(call, languages);
         return call;
+    }
+
+    /// <summary>In one response, as models do that say a word before they use a tool.</summary>
+    private static void ChangesLanguageSaying(PhoneCall call, string words)
+    {
+        call.Model.Begins("r");
+        call.Model.Says("r", "item", 500, words);
+        call.Model.Uses("r", VoiceTools.SetLanguage, arguments: """{"language":"fr"}""");
+        call.Model.EndsItem("r", "item", words);
+        call.Model.Finishes("r");
     }
 
     private static void Speaks(PhoneCall call, params string[] languages)
