@@ -7,17 +7,27 @@ internal static class Patience
     public static async Task<T> LimitAsync<T>(
         Func<CancellationToken, Task<T>> work, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var task = work(over.Token);
         try
         {
             return await task.WaitAsync(limit, time, cancellationToken);
         }
-        catch (Exception) when (!task.IsCompleted)
+        finally
         {
-            await over.CancelAsync();
-            _ = task.ContinueWith(static late => late.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
-            throw;
+            // Not waited for: of a database that hangs, Npgsql asks in here that each command be cancelled, and waits 2 s for an answer.
+            _ = LetGoAsync(over, task);
         }
+    }
+
+    private static async Task LetGoAsync(CancellationTokenSource over, Task work)
+    {
+        if (!work.IsCompleted)
+        {
+            await over.CancelAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        over.Dispose();
     }
 }

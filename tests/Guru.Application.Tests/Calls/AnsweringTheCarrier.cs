@@ -60,6 +60,25 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task A_store_that_hangs_and_does_not_answer_that_it_is_to_stop_either_makes_no_other_wait()
+    {
+        var house = new House(rules => rules.CommitSeconds = 1);
+        house.Store.IsStuck = true;
+        house.Store.Cancelling.Reset();
+        var answer = house.AnswersAsync();
+        try
+        {
+            await house.Time.PassUntilAsync(() => answer.IsCompleted, TimeSpan.FromSeconds(2));
+        }
+        finally
+        {
+            house.Store.Cancelling.Set();
+        }
+
+        (await answer).ShouldBe(new SayAndHangUp(FixedSentence.TryAgain, Language: null));
+    }
+
+    [Fact]
     public async Task A_store_that_does_not_answer_the_next_question_in_time_makes_an_apology()
     {
         var house = new House(rules => rules.CommitSeconds = 1);

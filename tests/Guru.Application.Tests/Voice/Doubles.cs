@@ -240,6 +240,9 @@ internal sealed class MemoryStore : IEventStore
     /// <summary>What is asked for is not answered until the asker gives up.</summary>
     public bool IsStuck { get; set; }
 
+    /// <summary>What is stuck takes until then to be cancelled.</summary>
+    public ManualResetEventSlim Cancelling { get; } = new(initialState: true);
+
     /// <summary>What it will never take.</summary>
     public Func<object, bool> Refuses { get; set; } = _ => false;
 
@@ -309,6 +312,7 @@ internal sealed class MemoryStore : IEventStore
         Attempts++;
         if (IsStuck)
         {
+            cancellationToken.Register(Cancelling.Wait);
             await Task.Delay(Timeout.Infinite, cancellationToken);
         }
 
