@@ -38,9 +38,9 @@ internal sealed record PermissionAnswer(bool Accepted, bool Permanent)
             using var json = JsonDocument.Parse(metadata);
             return Says(json.RootElement);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return false;
+            return false; // Broken, or with half a surrogate pair.
         }
     }
 

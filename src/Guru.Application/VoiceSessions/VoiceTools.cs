@@ -75,9 +75,9 @@ public static class VoiceTools
                 ? text[..Math.Min(text.Length, MostCharacters)]
                 : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            return null;
+            return null; // Broken, or with half a surrogate pair, which models do write.
         }
     }
 

@@ -105,10 +105,9 @@ public sealed partial class OpenAITextModel : ITextModel, IDisposable
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
             using var response = await ExchangeAsync(ask, patience.Token, cancellationToken);
             requestId = HeaderOf(response, "x-request-id");
-            var body = Parse(response.Content);
-            var answer = response.IsError
-                ? throw TextModelAnswers.OfRefusal(response.Status, body, RetryAfter.Of(HeaderOf(response, "Retry-After"), _time))
-                : Read(read, body);
+            var answer = Read(
+                body => response.IsError ? throw TextModelAnswers.OfRefusal(response.Status, body, RetryAfter.Of(HeaderOf(response, "Retry-After"), _time)) : read(body),
+                Parse(response.Content));
             Measure(purpose, "completed", started);
             return answer;
         }

@@ -43,7 +43,7 @@ internal static class RealtimeRefusals
             var error = document.RootElement.At("error");
             return (error.Text("type"), error.Text("code"));
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return default;
         }

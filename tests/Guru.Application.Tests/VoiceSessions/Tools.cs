@@ -32,6 +32,8 @@ public sealed class Tools
     [InlineData("""{"agent":""}""", null)]
     [InlineData("""{"agent":null}""", null)]
     [InlineData("""{"Agent":"legal"}""", null)]
+    [InlineData("""{"agent":"legal \ud83d"}""", null)]
+    [InlineData("""{"agent":"legal","ag\ud83d":1}""", null)]
     [InlineData("null", null)]
     [InlineData("", null)]
     public void Are_given_what_the_model_wrote_if_it_is_a_text(string arguments, string? expected) =>
