@@ -200,17 +200,22 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
         catch (Exception error)
         {
-            LogPumpFailed(_callSid, "session", error);
-            _finished.TrySetResult(null);
+            Fail(error);
         }
+    }
+
+    /// <summary>What the session has come to is not built upon: the call goes on from its record, where it can.</summary>
+    private void Fail(Exception error)
+    {
+        LogPumpFailed(_callSid, "session", error);
+        _finished.TrySetResult(null);
     }
 
     private async Task PumpModelAsync(IVoiceModel model)
     {
         try
         {
-            await model.ReadAsync(
-                (in ModelMessage message) => message.Event is { } @event ? Tell(model, @event) : OnSpeech(model, message.Audio), _over.Token);
+            await model.ReadAsync((in ModelMessage message) => Take(model, message), _over.Token);
         }
         catch (OperationCanceledException) when (_over.IsCancellationRequested)
         {
@@ -218,11 +223,25 @@ public sealed partial class CallBridge : IAsyncDisposable
         catch (Exception error)
         {
             LogPumpFailed(_callSid, "model", error);
-            Tell(model, new ModelClosed(Code: null, Reason: null));
+            Take(model, new ModelMessage(new ModelClosed(Code: null, Reason: null), default));
         }
         finally
         {
             await model.DisposeAsync();
+        }
+    }
+
+    /// <returns>False once the model need not be read any more.</returns>
+    private bool Take(IVoiceModel model, in ModelMessage message)
+    {
+        try
+        {
+            return message.Event is { } @event ? Tell(model, @event) : OnSpeech(model, message.Audio);
+        }
+        catch (Exception error)
+        {
+            Fail(error);
+            return false;
         }
     }
 

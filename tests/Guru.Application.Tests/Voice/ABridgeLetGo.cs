@@ -38,7 +38,7 @@ public sealed class ABridgeLetGo
     [Fact]
     public async Task Decides_nothing_any_more_though_a_fault_left_its_session_in_mid_call()
     {
-        var model = await FaultAsync();
+        var model = await FaultAsync(_ => _line.Comes(new LineMessage(LineMessageKind.Dtmf, Digit: '1')));
         await _bridge.DisposeAsync();
 
         await ShouldTakeNothingInAsync(model, () =>
@@ -55,7 +55,7 @@ public sealed class ABridgeLetGo
     [Fact]
     public async Task Decides_nothing_while_it_lets_go()
     {
-        var model = await FaultAsync();
+        var model = await FaultAsync(model => model.Says(new ToolCalled("r1", "tool", "call_1", "no_such_tool", "{}")));
         _line.WhileClosing = _bridge.Stop;
 
         await ShouldTakeNothingInAsync(model, () => _bridge.DisposeAsync().AsTask());
@@ -63,13 +63,14 @@ public sealed class ABridgeLetGo
     }
 
     /// <summary>The call ends by a fault of Guru's own while it goes on for everybody else.</summary>
-    private async Task<ScriptedModel> FaultAsync()
+    /// <param name="input">Over which it comes: the caller's or the model's.</param>
+    private async Task<ScriptedModel> FaultAsync(Action<ScriptedModel> input)
     {
         var run = _bridge.RunAsync();
         await ManualTime.UntilAsync(() => _dialer.Models is [var dialed] && dialed.Told.OfType<CreateResponse>().Any());
         var model = _dialer.Models[0];
         model.Fails = new InvalidOperationException("A fault of ours.");
-        _line.Comes(new LineMessage(LineMessageKind.Dtmf, Digit: '1'));
+        input(model);
         (await run.WaitAsync(TimeSpan.FromSeconds(20))).ShouldBeNull();
         model.Fails = null;
         return model;
