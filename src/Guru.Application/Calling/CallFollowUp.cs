@@ -21,8 +21,7 @@ public sealed partial class CallFollowUp(
     /// <summary>Of a call that ended unheard, and longer ago, nobody is told.</summary>
     private static readonly TimeSpan StillOfInterest = TimeSpan.FromDays(1);
 
-    /// <summary>In <see cref="MessageSent"/>, beside the call's SID.</summary>
-    private const string Occasion = "followUp";
+    private readonly Notice _notice = new("followUp", store, outbox, time);
 
     public string Kind => WorkItem.FollowUp;
 
@@ -46,13 +45,8 @@ public sealed partial class CallFollowUp(
 
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
-        if (error is MessengerException { Unknown: true })
-        {
-            throw error; // The list will tell, the next time.
-        }
-
+        await _notice.GiveUpAsync(item, error, cancellationToken);
         LogGivenUp(item.Subject, error.Reason);
-        await NotSentAsync(new ConversationLog(store, item.CallerId), item, error.Reason, cancellationToken);
     }
 
     /// <summary>What a person should know of a call that they wait for; null where they wait for none, or know it.</summary>
@@ -85,39 +79,16 @@ public sealed partial class CallFollowUp(
             }
         }
 
-        if (IsOurDoing(ended) && time.GetUtcNow() - log.State.EndedAt < StillOfInterest && events.OfType<CallStarted>().FirstOrDefault() is { } started)
+        if (IsOurDoing(ended) && time.GetUtcNow() - log.State.EndedAt < StillOfInterest && events.OfType<CallStarted>().Any())
         {
-            var to = conversation.State.WithCall(started.Address, started.At);
-            await TellAsync(item, conversation, to, FixedText.CallFailed, log.State.Agent, log.State.Language, cancellationToken);
+            await TellAsync(item, conversation, Notice.Recipient(conversation.State, events), FixedText.CallFailed, log.State.Agent, log.State.Language, cancellationToken);
         }
     }
 
-    private async Task TellAsync(
-        WorkItem item, ConversationLog log, Conversation to, FixedText text, string? agent, string? language, CancellationToken cancellationToken)
-    {
-        if (log.State.Settled.Contains((Occasion, item.Subject)))
-        {
-            return;
-        }
-
-        if (!outbox.IsOpen(to))
-        {
-            await NotSentAsync(log, item, "windowClosed", cancellationToken);
-            return;
-        }
-
-        var begun = Outbox.Begun(item);
-        var draft = begun ?? Draft.Of([], agent ?? to.Agent ?? AgentCatalog.GeneralName, texts.Of(text, language ?? to.Language));
-        var sent = await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken);
-        await log.AppendAsync(
-            new RecordSent(new MessageSent(
-                Occasion, item.Subject, item.CallerId, [.. sent.Parts.Select(part => part.MessageSid!)], sent.Agent,
-                string.Join("\n\n", sent.Parts.Select(part => part.Body)), time.GetUtcNow())),
-            cancellationToken);
-    }
-
-    private Task<IReadOnlyList<ConversationEvent>> NotSentAsync(ConversationLog log, WorkItem item, string reason, CancellationToken cancellationToken) =>
-        log.AppendAsync(new RecordNotSent(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow())), cancellationToken);
+    private Task TellAsync(
+        WorkItem item, ConversationLog log, Conversation to, FixedText text, string? agent, string? language, CancellationToken cancellationToken) =>
+        _notice.SendAsync(
+            item, log, to, () => Draft.Of([], agent ?? to.Agent ?? AgentCatalog.GeneralName, texts.Of(text, language ?? to.Language)), cancellationToken);
 
     private static bool IsOutbound(IReadOnlyList<CallEvent> events) => events.Any(@event => @event is
         CallStarted { Direction: CallDirection.Outbound } or CallStatusChanged { Direction: CallDirection.Outbound });

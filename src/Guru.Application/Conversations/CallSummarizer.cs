@@ -21,8 +21,7 @@ public sealed partial class CallSummarizer(
     TimeProvider time,
     ILogger<CallSummarizer> logger) : IWork
 {
-    /// <summary>In <see cref="MessageSent"/>, beside the call's SID.</summary>
-    private const string Occasion = "callSummary";
+    private readonly Notice _notice = new("callSummary", store, outbox, time);
 
     public string Kind => WorkItem.Summary;
 
@@ -48,22 +47,8 @@ public sealed partial class CallSummarizer(
 
     public async Task GiveUpAsync(WorkItem item, OutsideException error, CancellationToken cancellationToken)
     {
-        if (error is MessengerException { Unknown: true })
-        {
-            throw error; // The list will tell, the next time.
-        }
-
+        await _notice.GiveUpAsync(item, error, cancellationToken);
         LogGivenUp(item.Subject, error.Reason);
-        var log = new ConversationLog(store, item.CallerId);
-        await log.ReadAsync(cancellationToken);
-        var draft = (error as MessengerException)?.Unsent;
-        if (draft is null && Outbox.Begun(item) is { } begun)
-        {
-            var events = await new CallLog(store, CallSid.Parse(item.Subject)).ReadAsync(cancellationToken);
-            draft = await outbox.AdoptAsync(item, Recipient(log.State, events), begun, cancellationToken);
-        }
-
-        await log.AppendAsync(draft is { SentSids.IsEmpty: false } ? Sent(item, draft) : NotSent(item, error.Reason), cancellationToken);
     }
 
     /// <summary>What the caller turned out to speak is told to their conversation behind the call's own record: a node that died in between did not come to it.</summary>
@@ -94,36 +79,8 @@ public sealed partial class CallSummarizer(
     {
         var log = new ConversationLog(store, item.CallerId);
         await log.ReadAsync(cancellationToken);
-        if (log.State.Settled.Contains((Occasion, item.Subject)))
-        {
-            return;
-        }
-
-        var (to, begun) = (Recipient(log.State, call), Outbox.Begun(item));
-        if (begun is null && item.IntentAt is not null)
-        {
-            // Its words were erased since, and it may have been sent: nobody can tell any more.
-            await log.AppendAsync(NotSent(item, "erased"), cancellationToken);
-        }
-        else if (begun is null && !outbox.IsOpen(to))
-        {
-            await log.AppendAsync(NotSent(item, "windowClosed"), cancellationToken);
-        }
-        else
-        {
-            var draft = begun ?? Draft.Of([], agent, CallSummary.Message(summary));
-            await log.AppendAsync(Sent(item, await outbox.SendAsync(item, to, draft, resumed: begun is not null, cancellationToken)), cancellationToken);
-        }
+        await _notice.SendAsync(item, log, Notice.Recipient(log.State, call), () => Draft.Of([], agent, CallSummary.Message(summary)), cancellationToken);
     }
-
-    private static Conversation Recipient(Conversation conversation, IEnumerable<CallEvent> call) =>
-        call.OfType<CallStarted>().FirstOrDefault() is { Channel: CallChannel.Whatsapp } started ? conversation.WithCall(started.Address, started.At) : conversation;
-
-    private RecordSent Sent(WorkItem item, Draft draft) =>
-        new(new MessageSent(Occasion, item.Subject, item.CallerId, draft.SentSids, draft.Agent, draft.SentText, draft.SentAt ?? time.GetUtcNow()));
-
-    private RecordNotSent NotSent(WorkItem item, string reason) =>
-        new(new MessageNotSent(Occasion, item.Subject, item.CallerId, reason, time.GetUtcNow()));
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: its summary could not be made or sent, for good: {Reason}")]
     private partial void LogGivenUp(string callSid, string reason);

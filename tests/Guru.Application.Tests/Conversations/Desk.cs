@@ -90,7 +90,7 @@ internal sealed class Desk
         new Outbox(Queue, Carrier, new PublicAddress("https://guru.example.test"), Options.Create(new MessageRules { ListDelaySeconds = ListDelaySeconds }), Options.Create(new WorkRules()), Time),
         new CallBacks(Templates, House.Terms, Time), Templates, Options.Create(new ReplyRules()), Time, NullLogger<Replier>.Instance);
 
-    private sealed class Texts : IFixedTexts
+    internal sealed class Texts : IFixedTexts
     {
         public string Of(FixedText text, string? language) => $"Sorry ({language ?? "en"}).";
     }
