@@ -89,7 +89,8 @@ internal static class BrowserCallEndpoints
         {
             while (true)
             {
-                if (await Task.WhenAny(next, Task.Delay(Ping, time, cancellationToken)) != next)
+                await ((Task)next).WaitAsync(Ping, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (!next.IsCompleted)
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     yield return new SseItem<object>(new { }, "ping");

@@ -82,7 +82,7 @@ public sealed partial class CallRecorder
         var flushed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         if (_entries.Writer.TryWrite(new Entry(Fact: null, Kept: null, flushed)))
         {
-            await Task.WhenAny(flushed.Task, Task.Delay(limit, _time));
+            await flushed.Task.WaitAsync(limit, _time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

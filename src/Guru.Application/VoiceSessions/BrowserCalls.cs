@@ -42,7 +42,7 @@ public sealed partial class BrowserCalls(Switchboard switchboard, TimeProvider t
         {
             using (place)
             {
-                await Task.WhenAny(line.Attended, Task.Delay(FirstListening, time));
+                await line.Attended.WaitAsync(FirstListening, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 switchboard.Expect(call);
             }
 
