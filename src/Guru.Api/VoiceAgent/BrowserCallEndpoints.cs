@@ -45,8 +45,7 @@ internal static class BrowserCallEndpoints
             return problem!;
         }
 
-        var callerId = caller.CallerId ?? CallerId.New();
-        if (limits.Refuse(callerId, context) is { } tooMany)
+        if (limits.Refuse(caller.CallerId, context) is { } tooMany)
         {
             return tooMany;
         }
@@ -60,7 +59,7 @@ internal static class BrowserCallEndpoints
         }
 
         var answered = await mediator.Send(
-            new StartBrowserCall(callerId, caller.Address, caller.Agent, offer, options.Absence), context.RequestAborted);
+            new StartBrowserCall(caller.CallerId ?? CallerId.New(), caller.Address, caller.Agent, offer, options.Absence), context.RequestAborted);
         if (answered is null)
         {
             return Refusals.NotNow(context.Response, "The call could not be written down: call again in a moment.");
