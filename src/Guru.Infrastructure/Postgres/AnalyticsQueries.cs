@@ -76,7 +76,7 @@ internal sealed class AnalyticsQueries(
         }
 
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var beginnings = first < end ? await BeginningsAsync(connection, unit, timeZone, first, end, cancellationToken) : [];
+        var beginnings = first < end ? await InTimeZoneAsync(timeZone, () => BeginningsAsync(connection, unit, timeZone, first, end, cancellationToken)) : [];
         return new TimeSeries(
             prices.Dated, precision, interval, timeZone, [.. beginnings.Select(from => new TimeSeriesItem(from, byBeginning.GetValueOrDefault(from, Nothing)))]);
     }

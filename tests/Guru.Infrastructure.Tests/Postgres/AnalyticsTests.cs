@@ -96,6 +96,8 @@ public sealed class AnalyticsTests(PostgresFixture postgres, SampleDatabase samp
     {
         await Should.ThrowAsync<TimeZoneUnknownException>(() => Analytics.TimeSeriesAsync(CallFilter.All, Interval.Day, "Mars/Olympus", default));
         await Should.ThrowAsync<TimeZoneUnknownException>(() => Analytics.BreakdownAsync(CallFilter.All, BreakdownBy.Hour, "Mars/Olympus", asOf: null, default));
+        var noCalls = new CallFilter { StartedAt = new TimeRange(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1)) };
+        await Should.ThrowAsync<TimeZoneUnknownException>(() => Analytics.TimeSeriesAsync(noCalls, Interval.Day, "Mars/Olympus", default));
     }
 
     [Fact]
