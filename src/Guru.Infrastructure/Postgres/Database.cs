@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -105,17 +106,19 @@ public sealed partial class Database : IAsyncDisposable
     /// <summary>A server may start beside Guru. What will not change by waiting, such as a wrong password, is not waited for.</summary>
     private static async Task WaitAsync(NpgsqlDataSource dataSource, TimeSpan patience, ILogger logger, CancellationToken cancellationToken)
     {
-        for (var waited = TimeSpan.Zero; ; waited += BetweenAttempts)
+        var (started, isTold) = (Stopwatch.GetTimestamp(), false);
+        while (true)
         {
             try
             {
                 await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
                 return;
             }
-            catch (NpgsqlException e) when (e.IsTransient && waited < patience)
+            catch (NpgsqlException e) when (e.IsTransient && Stopwatch.GetElapsedTime(started) < patience)
             {
-                if (waited == TimeSpan.Zero)
+                if (!isTold)
                 {
+                    isTold = true;
                     LogWaiting(logger, patience);
                 }
 
