@@ -128,7 +128,7 @@ public sealed class CallBacks(ITemplates templates, CallingTerms terms, TimeProv
     }
 
     internal static string About(string? about) =>
-        string.IsNullOrWhiteSpace(about) ? "what you asked about" : about.Trim() is var text && text.Length <= MostCharacters ? text : text[..MostCharacters];
+        string.IsNullOrWhiteSpace(about) ? "what you asked about" : BoundedText.Cut(about.Trim(), MostCharacters);
 
     /// <summary>The newest that is still to come, or was cancelled before it came.</summary>
     internal CallBack? Latest(Conversation conversation) =>

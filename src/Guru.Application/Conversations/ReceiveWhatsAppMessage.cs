@@ -95,7 +95,7 @@ public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, CallerNames
     private static string? ProfileNameOf(ReceiveWhatsAppMessage request)
     {
         var name = request.ProfileName?.Trim();
-        return string.IsNullOrEmpty(name) ? null : name.Length <= MostOfAProfileName ? name : name[..MostOfAProfileName];
+        return string.IsNullOrEmpty(name) ? null : BoundedText.Cut(name, MostOfAProfileName);
     }
 
     private static MessageKind KindOf(ReceiveWhatsAppMessage request, string? mediaType) => mediaType switch

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Guru.Application.Conversations;
 using Guru.Domain.Agents;
 
 namespace Guru.Application.VoiceSessions;
@@ -72,7 +73,7 @@ public static class VoiceTools
             return document.RootElement.ValueKind == JsonValueKind.Object
                 && document.RootElement.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String
                 && value.GetString()!.Trim() is { Length: > 0 } text
-                ? text[..Math.Min(text.Length, MostCharacters)]
+                ? BoundedText.Cut(text, MostCharacters)
                 : null;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)

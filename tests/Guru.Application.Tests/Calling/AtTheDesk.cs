@@ -142,6 +142,9 @@ public sealed class AtTheDesk
         Of(await AsksAsync($$"""{"action":"propose","at":"{{at:yyyy-MM-ddTHH:mm}}"}"""), "error").ShouldContain("time zone is not known");
     }
 
+    [Fact]
+    public void What_it_is_to_be_about_is_not_cut_within_a_character() => CallBacks.About($"{new string('x', 299)}👋👋").ShouldBe($"{new string('x', 299)}…");
+
     private string Propose(int hours) => $$"""{"action":"propose","at":"{{_house.Time.GetUtcNow().AddHours(hours):yyyy-MM-ddTHH:mm}}"}""";
 
     private Task CallerIsKnownAsync(string address) => new ConversationLog(_house.Store, Ama).AppendAsync(

@@ -43,5 +43,9 @@ public sealed class Tools
     public void Are_given_no_more_than_500_characters() =>
         VoiceTools.Argument($$"""{"reason":"{{new string('x', 100_000)}}"}""", "reason")!.Length.ShouldBe(500);
 
+    [Fact]
+    public void Are_not_given_half_a_character() =>
+        VoiceTools.Argument($$"""{"reason":"{{new string('x', 499)}}👋👋"}""", "reason").ShouldBe($"{new string('x', 499)}…");
+
     private static IReadOnlyList<VoiceTool> Of(string agent) => new VoiceSettings().For(House.Agents, agent, language: null, ManualTime.Start).Tools;
 }

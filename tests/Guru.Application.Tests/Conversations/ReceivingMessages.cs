@@ -1,0 +1,23 @@
+using Guru.Application.Conversations;
+using Guru.Application.Tests.Voice;
+using Guru.Domain.Conversations;
+using Shouldly;
+
+namespace Guru.Application.Tests.Conversations;
+
+public sealed class ReceivingMessages
+{
+    private static readonly ReceiveWhatsAppMessage Message = new(
+        $"SM{new string('0', 32)}", "whatsapp:+15550100001", "Maria", "Hello", "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null);
+
+    [Fact]
+    public async Task The_name_that_people_give_themselves_is_not_cut_within_a_character()
+    {
+        var house = new House();
+
+        await new ReceiveWhatsAppMessageHandler(house.Store, house.Callers, House.Terms, house.Time)
+            .Handle(Message with { ProfileName = $"{new string('x', 99)}👋👋" }, default);
+
+        house.Store.Of<MessageReceived>().ShouldHaveSingleItem().ProfileName.ShouldBe($"{new string('x', 99)}…");
+    }
+}
