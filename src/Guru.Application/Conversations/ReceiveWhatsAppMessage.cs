@@ -36,7 +36,7 @@ public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveW
 
     public ReceiveWhatsAppMessageValidator()
     {
-        RuleFor(message => message.MessageSid).Matches("^(SM|MM)[0-9a-fA-F]{32}$").NotNull().WithMessage("MessageSid must be SM or MM and 32 hexadecimal digits.");
+        RuleFor(message => message.MessageSid).MustBeMessageSid();
         RuleFor(message => message.From).Must(from => CallerAddress.TryParse(from, out _)).WithMessage("From must be whatsapp:+E164 or a business-scoped user id.");
         RuleFor(message => message.Body).MaximumLength(MostCharacters);
         RuleFor(message => message.ButtonText).MaximumLength(MostCharacters);

@@ -18,7 +18,7 @@ public sealed class RecordMessageDeliveryValidator : AbstractValidator<RecordMes
 {
     public RecordMessageDeliveryValidator()
     {
-        RuleFor(message => message.MessageSid).Matches("^(SM|MM)[0-9a-fA-F]{32}$").NotNull().WithMessage("MessageSid must be SM or MM and 32 hexadecimal digits.");
+        RuleFor(message => message.MessageSid).MustBeMessageSid();
         RuleFor(message => message.To).Must(to => CallerAddress.TryParse(to, out _)).WithMessage("To must be whatsapp:+E164 or a business-scoped user id.");
     }
 }

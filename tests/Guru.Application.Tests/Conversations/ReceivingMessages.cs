@@ -20,4 +20,10 @@ public sealed class ReceivingMessages
 
         house.Store.Of<MessageReceived>().ShouldHaveSingleItem().ProfileName.ShouldBe($"{new string('x', 99)}…");
     }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("SM1")]
+    public void A_message_whose_SID_is_none_is_refused_with_a_word_on_what_one_is(string? sid) =>
+        new ReceiveWhatsAppMessageValidator().Validate(Message with { MessageSid = sid }).Errors.ShouldHaveSingleItem().ErrorMessage.ShouldContain("32 hexadecimal digits");
 }
