@@ -103,7 +103,7 @@ public sealed partial class CallRecording : IAsyncDisposable
         if (Interlocked.Add(ref _waiting, NoteBytes + payload.Length) > MostWaiting)
         {
             Close();
-            _abandoned.Cancel();
+            _ = _abandoned.CancelAsync(); // What is cancelled is told of it elsewhere: this is the audio path.
             LogSlow(_stream.CallSid, _stream.StreamSid);
             return;
         }
