@@ -72,7 +72,8 @@ internal sealed class CallQueries(
 
         // Which calls it is can be seen in an index for most filters; only those are then looked up.
         var inOrder = $"order by {by} {(order.Descending ? "desc" : "asc")}, c.call_sid {(order.Descending ? "desc" : "asc")}";
-        await using var reader = await query.ReadAsync(
+        var rows = new List<(CallSummary Call, decimal Value)>();
+        await foreach (var reader in query.ReadAsync(
             connection,
             $"""
             select {Columns}, {(type == "numeric" ? by : "0")} from guru.calls c
@@ -80,9 +81,7 @@ internal sealed class CallQueries(
                 select c.call_sid from guru.calls c {query.Where} {inOrder} limit {query.Parameter(most, NpgsqlDbType.Integer)}))
             {inOrder}
             """,
-            cancellationToken);
-        var rows = new List<(CallSummary Call, decimal Value)>();
-        while (await reader.ReadAsync(cancellationToken))
+            cancellationToken))
         {
             rows.Add((Read(reader), reader.GetDecimal(ColumnCount)));
         }

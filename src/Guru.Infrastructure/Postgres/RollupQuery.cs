@@ -31,9 +31,8 @@ internal sealed class RollupQuery(
     {
         var query = new SqlQuery();
         await CallConditions.AddAsync(query, filter with { StartedAt = default }, Projections.LiveSchema, connection, cancellationToken);
-        await using var reader = await query.ReadAsync(connection, Sql(query), cancellationToken);
         var (byKey, ofNone) = (new Dictionary<string, CallTotals>(StringComparer.Ordinal), default(CallTotals));
-        while (await reader.ReadAsync(cancellationToken))
+        await foreach (var reader in query.ReadAsync(connection, Sql(query), cancellationToken))
         {
             var totals = reader.TextOrNull(0) is not { } key ? ofNone ??= new CallTotals()
                 : byKey.TryGetValue(key, out var known) ? known

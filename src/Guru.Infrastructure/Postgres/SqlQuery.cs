@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -78,16 +79,20 @@ internal sealed class SqlQuery
     /// <summary>
     /// Planned for the very values that it has, each time: what is the best way for a rare word is the worst for a frequent one.
     /// </summary>
-    public async Task<NpgsqlDataReader> ReadAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    /// <returns>The reader, once for each row that it stands on.</returns>
+    public async IAsyncEnumerable<NpgsqlDataReader> ReadAsync(NpgsqlConnection connection, string sql, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         // Both are one transaction, with which the setting ends.
         await using var batch = new NpgsqlBatch(connection)
         {
             BatchCommands = { new("select set_config('plan_cache_mode', 'force_custom_plan', true)"), InBatch(sql) },
         };
-        var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
         await reader.NextResultAsync(cancellationToken);
-        return reader;
+        while (await reader.ReadAsync(cancellationToken))
+        {
+            yield return reader;
+        }
     }
 
     private NpgsqlCommand Filled(NpgsqlCommand command)

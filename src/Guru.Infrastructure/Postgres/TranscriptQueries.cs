@@ -142,7 +142,9 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         var beyond = after is null
             ? ""
             : $"and (u.rank, u.at, u.call_sid, u.utterance_id) < ({query.Parameter(after.Rank, NpgsqlDbType.Real)}, {query.Time(after.Last.At)}, {query.Text(after.Last.CallSid)}, {query.Text(after.Last.Id)})";
-        await using var reader = await query.ReadAsync(
+        var hits = new List<SearchHit>();
+        var (found, oldest, newest) = (0, default(DateTimeOffset?), default(Place));
+        await foreach (var reader in query.ReadAsync(
             connection,
             $"""
             with newest as materialized (
@@ -168,10 +170,7 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
             left join (select at, call_sid, utterance_id from hits order by at desc, call_sid desc, utterance_id desc limit 1) n on true
             order by p.rank desc, p.at desc, p.call_sid desc, p.utterance_id desc
             """,
-            cancellationToken);
-        var hits = new List<SearchHit>();
-        var (found, oldest, newest) = (0, default(DateTimeOffset?), default(Place));
-        while (await reader.ReadAsync(cancellationToken))
+            cancellationToken))
         {
             (found, oldest) = (reader.GetInt32(13), reader.ValueOrNull<DateTimeOffset>(17));
             if (reader.IsDBNull(0))
