@@ -13,7 +13,7 @@ namespace Guru.Application.Calling;
 /// from a node that died looks first for what it has placed. docs/consent.md, steps 4 and 5.
 /// </summary>
 public sealed partial class CallPlacer(
-    IEventStore store, IWorkQueue queue, ICallCarrier carrier, CallingTerms terms, IOptions<MessageRules> rules, IOptions<WorkRules> work, TimeProvider time, ILogger<CallPlacer> logger) : IWork
+    IEventStore store, IWorkQueue queue, ICallCarrier carrier, CallingTerms terms, Outbox outbox, IOptions<WorkRules> work, TimeProvider time, ILogger<CallPlacer> logger) : IWork
 {
     public string Kind => WorkItem.Call;
 
@@ -72,19 +72,13 @@ public sealed partial class CallPlacer(
     /// <summary>Looks for a call that an earlier claim may have placed.</summary>
     private async Task<bool> AdoptAsync(WorkItem item, ConversationLog log, OutboundCall call, CancellationToken cancellationToken)
     {
-        if (item.IntentAt is not { } since || call.AllowedBy is null || !CallerAddress.TryParse(log.State.Address, out var address))
+        if (item.IntentAt is null || call.AllowedBy is null || !CallerAddress.TryParse(log.State.Address, out var address))
         {
             return false;
         }
 
-        var settled = since + TimeSpan.FromSeconds(rules.Value.ListDelaySeconds) - time.GetUtcNow();
-        if (settled > TimeSpan.Zero)
-        {
-            await Task.Delay(settled, time, cancellationToken);
-        }
-
         var known = log.State.Consent.Calls.Values.Select(other => other.CallSid).ToHashSet();
-        var placed = await carrier.FindPlacedAsync(address, since - TimeSpan.FromMinutes(1), cancellationToken);
+        var placed = await carrier.FindPlacedAsync(address, await outbox.ListedSinceAsync(item, cancellationToken), cancellationToken);
         if (placed.FirstOrDefault(sid => !known.Contains(sid)) is not { Value: not null } callSid)
         {
             return false;

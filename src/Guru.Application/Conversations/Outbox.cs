@@ -106,16 +106,20 @@ public sealed class Outbox(
 
     /// <summary>What may have been sent since the item's intent was saved.</summary>
     /// <exception cref="MessengerException">The list could not be had.</exception>
-    public async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SentMessage>> FindSentAsync(WorkItem item, CallerAddress to, CancellationToken cancellationToken) =>
+        await messenger.FindSentAsync(to, await ListedSinceAsync(item, cancellationToken), cancellationToken);
+
+    /// <summary>Waits until the carrier lists what may have been created since the item's intent was saved: it does so with a delay.</summary>
+    /// <returns>From when on that is, by the carrier's clock.</returns>
+    public async Task<DateTimeOffset> ListedSinceAsync(WorkItem item, CancellationToken cancellationToken)
     {
-        // A message just created may be listed with a delay: it is looked for once that has passed.
         var since = item.IntentAt ?? time.GetUtcNow();
         if (since + ListDelay - time.GetUtcNow() is { Ticks: > 0 } settles)
         {
             await Task.Delay(settles, time, cancellationToken);
         }
 
-        return await messenger.FindSentAsync(to, since - ClockSkew, cancellationToken);
+        return since - ClockSkew;
     }
 
     private Task SaveAsync(WorkItem item, Draft draft, CancellationToken cancellationToken) =>

@@ -151,8 +151,11 @@ public sealed class PlacingFromSeveralNodes(PostgresFixture postgres) : IAsyncLi
     }
 
     private CallPlacer Placer(TestDatabase node) => new(
-        node.Store, node.Work, _carrier, Terms, Options.Create(new MessageRules { ListDelaySeconds = 0 }), Options.Create(new WorkRules()), TimeProvider.System,
-        NullLogger<CallPlacer>.Instance);
+        node.Store, node.Work, _carrier, Terms,
+        new Outbox(
+            node.Work, messenger: null!, new PublicAddress("https://guru.example.test"), Options.Create(new MessageRules { ListDelaySeconds = 0 }), Options.Create(new WorkRules()),
+            TimeProvider.System), // No message is sent here.
+        Options.Create(new WorkRules()), TimeProvider.System, NullLogger<CallPlacer>.Instance);
 
     private Task AppendAsync(ConversationCommand command) => new ConversationLog(_database.Store, Ama).AppendAsync(command, default);
 
