@@ -15,7 +15,7 @@ internal static class JsonElements
 
     /// <summary>A text without which the event means nothing.</summary>
     public static string Id(this JsonElement element, string name) =>
-        element.Text(name) is { Length: > 0 } text ? text : throw new MissingMemberException(name);
+        element.Text(name) is { Length: > 0 } text ? text : throw new JsonException($"There is no {name}.");
 
     public static double? Real(this JsonElement element, string name) =>
         element.At(name) is { ValueKind: JsonValueKind.Number } value ? value.GetDouble() : null;

@@ -126,7 +126,7 @@ public sealed partial class RealtimeBrowserSessions : IBrowserSessions, IDisposa
                 root.At("session").Text("model") ?? model,
                 expires > 0 ? DateTimeOffset.FromUnixTimeSeconds(expires) : _time.GetUtcNow() + TimeSpan.FromSeconds(SecretSeconds));
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or MissingMemberException or ArgumentOutOfRangeException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentOutOfRangeException)
         {
             throw new VoiceModelException("malformed", transient: true, e);
         }

@@ -48,9 +48,9 @@ internal static class RealtimeEvents
         return type.Length <= name.Length && ByName.ContainsKey(name[..Encoding.UTF8.GetChars(type, name)]);
     }
 
-    /// <exception cref="MissingMemberException">A member without which the event means nothing.</exception>
+    /// <exception cref="JsonException">There is no member without which the event means nothing.</exception>
     public static ModelEvent? Read(JsonElement @event) =>
-        Readers.TryGetValue(@event.Id("type"), out var read) ? read(@event) : throw new MissingMemberException("The type is told twice, and differently.");
+        Readers.TryGetValue(@event.Id("type"), out var read) ? read(@event) : throw new JsonException("The type is told twice, and differently.");
 
     /// <summary>The vendor sends this for cut responses as well, with arguments that may be cut too.</summary>
     private static ToolCalled? CallOfArguments(JsonElement e) =>

@@ -44,7 +44,7 @@ public static class RealtimeReader
             using var document = JsonDocument.Parse(message);
             return RealtimeEvents.Read(document.RootElement) is { } read ? new ModelMessage(read, default) : null;
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or MissingMemberException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             malformed = true;
             return null;

@@ -21,7 +21,13 @@ public static class MediaStreamReader
         {
             var said = new Envelope();
             var reader = new MessageReader(message, strings);
-            return reader.Enter() && said.Read(ref reader) && reader.AtEnd() ? Interpret(ref said) : MalformedJson;
+            if (!reader.Enter())
+            {
+                return MalformedJson;
+            }
+
+            said.Read(ref reader);
+            return reader.AtEnd() ? Interpret(ref said) : MalformedJson;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -109,7 +115,7 @@ public static class MediaStreamReader
         public ReadOnlyMemory<byte> SampleRate;
         public ReadOnlyMemory<byte> Channels;
 
-        public bool Read(ref MessageReader reader)
+        public void Read(ref MessageReader reader)
         {
             while (reader.Next())
             {
@@ -121,8 +127,6 @@ public static class MediaStreamReader
                 else if (reader.Is("start"u8)) { ReadStart(ref reader); }
                 else { reader.Skip(); }
             }
-
-            return true;
         }
 
         private void ReadMedia(ref MessageReader reader)
