@@ -25,27 +25,31 @@ public sealed class CallsNotHad(SmallWorld world) : IClassFixture<SmallWorld>
         await world.OpenAI.Sessions.WaitAsync(_ => world.OpenAI.Sessions.Entries.Count > before);
         var refused = await world.Twilio.PlaceCallAsync(Calls.Greeted with { From = "whatsapp:+15550400001" });
         other.HangUp();
-        await GoesOnInWritingAsync("whatsapp:+15550400001", refused, "atCapacity");
+        await GoesOnInWritingAsync("whatsapp:+15550400001", refused, "atCapacity", "We are sorry, all our lines are busy. Please call again in a few minutes.");
     }
 
     [Fact]
     public async Task For_want_of_a_model()
     {
         world.OpenAI.FailNext(new RealtimeFaults { CloseAtOnce = 3000 });
-        await GoesOnInWritingAsync("whatsapp:+15550400002", world.Twilio.PlaceCall(Calls.Greeted with { From = "whatsapp:+15550400002" }), "modelUnavailable");
+        var call = world.Twilio.PlaceCall(Calls.Greeted with { From = "whatsapp:+15550400002" });
+        await GoesOnInWritingAsync("whatsapp:+15550400002", call, "modelUnavailable", "We are sorry, we cannot talk right now. Please call again in a few minutes.");
     }
 
     [Fact]
     public async Task Because_the_line_broke()
     {
         var broken = new CallOptions { From = "whatsapp:+15550400003", Script = [new CallerTurn(new AgentSpeaking(TimeSpan.FromMilliseconds(300)), new LoseStream())] };
-        await GoesOnInWritingAsync("whatsapp:+15550400003", world.Twilio.PlaceCall(broken), "streamLost");
+        await GoesOnInWritingAsync("whatsapp:+15550400003", world.Twilio.PlaceCall(broken), "streamLost", "We are sorry, there was a technical problem. Please call again in a few minutes.");
     }
 
-    private async Task GoesOnInWritingAsync(string person, PlacedCall call, string endReason)
+    private async Task GoesOnInWritingAsync(string person, PlacedCall call, string endReason, string sentence)
     {
         var message = await world.Twilio.WaitForMessageAsync(person, message => message.Body.StartsWith("Sorry, our call could not go on", StringComparison.Ordinal));
+        message.Body.ShouldBe("Sorry, our call could not go on. Please write to me here, and we will carry on where we stopped; or call again in a few minutes.");
         message.ErrorCode.ShouldBeNull();
+        await call.Completion;
+        call.Events.Of<SentenceSaid>().Select(said => said.Text).ShouldBe([sentence]);
         (await world.ReadAsync(call.CallSid)).EndReason.ShouldBe(endReason);
 
         await world.Twilio.WriteAsync(InboundMessage.Text("My rent went up.") with { From = person });
