@@ -8,6 +8,8 @@ namespace Guru.EndToEnd.Tests;
 /// <summary>A Guru process with a PostgreSQL of its own, and a model with whom something goes wrong, another thing in each call. The calls go on at once.</summary>
 public sealed class TroubledModel : IAsyncLifetime
 {
+    public const int Broken = 1006;
+
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(400);
 
     private readonly List<PlacedCall> _placed = [];
@@ -26,7 +28,7 @@ public sealed class TroubledModel : IAsyncLifetime
     /// <summary>Half open while nobody speaks.</summary>
     public PlacedCall MuteBetweenTurns { get; private set; } = null!;
 
-    /// <summary>Closed in the middle of its answer, by the code.</summary>
+    /// <summary>Closed in the middle of its answer, by the code; 1006 is a connection that breaks without a close.</summary>
     public Dictionary<int, PlacedCall> ClosedInAnAnswer { get; } = [];
 
     public PlacedCall Slow { get; private set; } = null!;
@@ -60,9 +62,10 @@ public sealed class TroubledModel : IAsyncLifetime
         var leavesAfterTheThird = new CallerTurn(new AgentFinished(Beat, Turn: 3), new HangUp());
 
         // In the order in which they dial again, the last first: a session belongs to the call that was placed for it.
-        foreach (var code in (int[])[1000, 1001, 1011, 3000, 4000])
+        foreach (var code in (int[])[1000, 1001, Broken, 1011, 3000, 4000])
         {
-            ClosedInAnAnswer[code] = await PlaceAsync([asks, leaves], new RealtimeFaults { CloseAtDelta = 22, CloseCode = code });
+            ClosedInAnAnswer[code] = await PlaceAsync(
+                [asks, leaves], code == Broken ? new RealtimeFaults { ResetAtDelta = 22 } : new RealtimeFaults { CloseAtDelta = 22, CloseCode = code });
         }
 
         Slow = await PlaceAsync([asks, new CallerTurn(new NobodySpeaking(TimeSpan.FromSeconds(3)), new HangUp())], new RealtimeFaults { SlowFromResponse = 2 });
@@ -119,7 +122,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.MuteAsTheCallerSpeaks);
 
-        record.ShouldTellOf(world.MuteAsTheCallerSpeaks);
+        record.ShouldTellOf(world.MuteAsTheCallerSpeaks, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer);
         Reconnects(record).ShouldBe(1);
         record.EndReason.ShouldBe("callerHungUp");
@@ -130,7 +133,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.MuteInAnAnswer);
 
-        record.ShouldTellOfABrokenAnswer(world.MuteInAnAnswer);
+        record.ShouldTellOfABrokenAnswer(world.MuteInAnAnswer, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer, Apology);
         Reconnects(record).ShouldBe(1);
     }
@@ -138,12 +141,13 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     [Theory]
     [InlineData(1000)]
     [InlineData(1001)]
+    [InlineData(TroubledModel.Broken)]
     [InlineData(1011)]
     public async Task Whose_socket_is_closed_in_an_answer_is_replaced_by_one_that_says_so(int code)
     {
         var record = await world.RecordOf(world.ClosedInAnAnswer[code]);
 
-        record.ShouldTellOfABrokenAnswer(world.ClosedInAnAnswer[code]);
+        record.ShouldTellOfABrokenAnswer(world.ClosedInAnAnswer[code], lineLived: true);
         ShouldGo(record, Greeting, Question, Answer, Apology);
         Reconnects(record).ShouldBe(1);
         record.EndReason.ShouldBe("callerHungUp");
@@ -157,7 +161,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
         var call = world.ClosedInAnAnswer[code];
         var record = await world.RecordOf(call);
 
-        record.ShouldTellOfABrokenAnswer(call);
+        record.ShouldTellOfABrokenAnswer(call, lineLived: true);
         ShouldGo(record, Greeting, Question, "agent: "); // Its first words at most.
         Reconnects(record).ShouldBe(0);
         await ShouldBeGivenUp(record, call);
@@ -168,7 +172,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.MuteBetweenTurns);
 
-        record.ShouldTellOf(world.MuteBetweenTurns);
+        record.ShouldTellOf(world.MuteBetweenTurns, lineLived: true);
         ShouldGo(record, Greeting, Apology, Question, Answer);
         Reconnects(record).ShouldBe(1);
     }
@@ -178,7 +182,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.Slow);
 
-        record.ShouldTellOf(world.Slow);
+        record.ShouldTellOf(world.Slow, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer);
         record.Utterances[2].GetProperty("heard").GetString().ShouldBe(record.Utterances[2].GetProperty("said").GetString());
         Reconnects(record).ShouldBe(0);
@@ -189,7 +193,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.Garbled);
 
-        record.ShouldTellOf(world.Garbled);
+        record.ShouldTellOf(world.Garbled, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer);
         Reconnects(record).ShouldBe(0);
         record.EndReason.ShouldBe("callerHungUp");
@@ -200,7 +204,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.Stalled);
 
-        record.ShouldTellOfABrokenAnswer(world.Stalled);
+        record.ShouldTellOfABrokenAnswer(world.Stalled, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer, Answer);
         Reconnects(record).ShouldBe(0);
     }
@@ -210,7 +214,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.RateLimitedTwice);
 
-        record.ShouldTellOf(world.RateLimitedTwice);
+        record.ShouldTellOf(world.RateLimitedTwice, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer);
         Reconnects(record).ShouldBe(0);
         record.Utterances[2].GetProperty("firstAudioMs").GetInt64().ShouldBeGreaterThan(3000); // 1 s and 2 s.
@@ -222,7 +226,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
         var call = world.RateLimitedForGood;
         var record = await world.RecordOf(call);
 
-        record.ShouldTellOf(call);
+        record.ShouldTellOf(call, lineLived: true);
         ShouldGo(record, Greeting, Question);
         await ShouldBeGivenUp(record, call);
     }
@@ -232,7 +236,7 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     {
         var record = await world.RecordOf(world.RateLimitedAtFirst);
 
-        record.ShouldTellOf(world.RateLimitedAtFirst);
+        record.ShouldTellOf(world.RateLimitedAtFirst, lineLived: true);
         ShouldGo(record, Greeting, Question, Answer);
         world.OpenAI.Refusals.Entries.ShouldBe([429, 429]);
     }
