@@ -118,142 +118,92 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
     private const string Apology = "agent: Sorry, we were cut off for a moment.";
 
     [Fact]
-    public async Task Whose_socket_is_half_open_while_the_caller_speaks_is_replaced_by_one_that_hears_the_whole_turn()
-    {
-        var record = await world.RecordOf(world.MuteAsTheCallerSpeaks);
-
-        record.ShouldTellOf(world.MuteAsTheCallerSpeaks, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer);
-        Reconnects(record).ShouldBe(1);
-        record.EndReason.ShouldBe("callerHungUp");
-    }
+    public async Task Whose_socket_is_half_open_while_the_caller_speaks_is_replaced_by_one_that_hears_the_whole_turn() =>
+        await ShouldGo(world.MuteAsTheCallerSpeaks, [Greeting, Question, Answer], reconnects: 1);
 
     [Fact]
-    public async Task Whose_socket_is_half_open_in_an_answer_is_replaced_by_one_that_says_so()
-    {
-        var record = await world.RecordOf(world.MuteInAnAnswer);
-
-        record.ShouldTellOfABrokenAnswer(world.MuteInAnAnswer, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer, Apology);
-        Reconnects(record).ShouldBe(1);
-    }
+    public async Task Whose_socket_is_half_open_in_an_answer_is_replaced_by_one_that_says_so() =>
+        await ShouldGo(world.MuteInAnAnswer, [Greeting, Question, Answer, Apology], reconnects: 1, broken: true);
 
     [Theory]
     [InlineData(1000)]
     [InlineData(1001)]
     [InlineData(TroubledModel.Broken)]
     [InlineData(1011)]
-    public async Task Whose_socket_is_closed_in_an_answer_is_replaced_by_one_that_says_so(int code)
-    {
-        var record = await world.RecordOf(world.ClosedInAnAnswer[code]);
-
-        record.ShouldTellOfABrokenAnswer(world.ClosedInAnAnswer[code], lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer, Apology);
-        Reconnects(record).ShouldBe(1);
-        record.EndReason.ShouldBe("callerHungUp");
-    }
+    public async Task Whose_socket_is_closed_in_an_answer_is_replaced_by_one_that_says_so(int code) =>
+        await ShouldGo(world.ClosedInAnAnswer[code], [Greeting, Question, Answer, Apology], reconnects: 1, broken: true);
 
     [Theory]
     [InlineData(3000)]
     [InlineData(4000)]
-    public async Task That_refuses_in_an_answer_to_go_on_is_given_up_by_a_sentence_and_a_message(int code)
-    {
-        var call = world.ClosedInAnAnswer[code];
-        var record = await world.RecordOf(call);
-
-        record.ShouldTellOfABrokenAnswer(call, lineLived: true);
-        ShouldGo(record, Greeting, Question, "agent: "); // Its first words at most.
-        Reconnects(record).ShouldBe(0);
-        await ShouldBeGivenUp(record, call);
-    }
+    public async Task That_refuses_in_an_answer_to_go_on_is_given_up_by_a_sentence_and_a_message(int code) =>
+        await ShouldBeGivenUp(world.ClosedInAnAnswer[code], [Greeting, Question, "agent: "], broken: true); // Its first words at most.
 
     [Fact]
-    public async Task Whose_socket_is_half_open_while_nobody_speaks_is_replaced_by_one_that_says_so_since_it_cannot_know_that_nobody_did()
-    {
-        var record = await world.RecordOf(world.MuteBetweenTurns);
-
-        record.ShouldTellOf(world.MuteBetweenTurns, lineLived: true);
-        ShouldGo(record, Greeting, Apology, Question, Answer);
-        Reconnects(record).ShouldBe(1);
-    }
+    public async Task Whose_socket_is_half_open_while_nobody_speaks_is_replaced_by_one_that_says_so_since_it_cannot_know_that_nobody_did() =>
+        await ShouldGo(world.MuteBetweenTurns, [Greeting, Apology, Question, Answer], reconnects: 1);
 
     [Fact]
     public async Task That_speaks_slower_than_its_words_play_is_heard_to_the_end()
     {
-        var record = await world.RecordOf(world.Slow);
+        var record = await ShouldGo(world.Slow, [Greeting, Question, Answer]);
 
-        record.ShouldTellOf(world.Slow, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer);
         record.Utterances[2].GetProperty("heard").GetString().ShouldBe(record.Utterances[2].GetProperty("said").GetString());
-        Reconnects(record).ShouldBe(0);
     }
 
     [Fact]
-    public async Task That_sends_rubbish_between_its_words_is_heard_as_if_it_had_not()
-    {
-        var record = await world.RecordOf(world.Garbled);
-
-        record.ShouldTellOf(world.Garbled, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer);
-        Reconnects(record).ShouldBe(0);
-        record.EndReason.ShouldBe("callerHungUp");
-    }
+    public async Task That_sends_rubbish_between_its_words_is_heard_as_if_it_had_not() => await ShouldGo(world.Garbled, [Greeting, Question, Answer]);
 
     [Fact]
-    public async Task That_stalls_in_an_answer_is_asked_again()
-    {
-        var record = await world.RecordOf(world.Stalled);
-
-        record.ShouldTellOfABrokenAnswer(world.Stalled, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer, Answer);
-        Reconnects(record).ShouldBe(0);
-    }
+    public async Task That_stalls_in_an_answer_is_asked_again() => await ShouldGo(world.Stalled, [Greeting, Question, Answer, Answer], broken: true);
 
     [Fact]
     public async Task Whose_answers_hit_a_rate_limit_is_asked_again_and_answers_once()
     {
-        var record = await world.RecordOf(world.RateLimitedTwice);
+        var record = await ShouldGo(world.RateLimitedTwice, [Greeting, Question, Answer]);
 
-        record.ShouldTellOf(world.RateLimitedTwice, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer);
-        Reconnects(record).ShouldBe(0);
         record.Utterances[2].GetProperty("firstAudioMs").GetInt64().ShouldBeGreaterThan(3000); // 1 s and 2 s.
     }
 
     [Fact]
-    public async Task Whose_answers_hit_a_rate_limit_again_and_again_is_given_up_by_a_sentence_and_a_message()
-    {
-        var call = world.RateLimitedForGood;
-        var record = await world.RecordOf(call);
-
-        record.ShouldTellOf(call, lineLived: true);
-        ShouldGo(record, Greeting, Question);
-        await ShouldBeGivenUp(record, call);
-    }
+    public async Task Whose_answers_hit_a_rate_limit_again_and_again_is_given_up_by_a_sentence_and_a_message() =>
+        await ShouldBeGivenUp(world.RateLimitedForGood, [Greeting, Question]);
 
     [Fact]
     public async Task Whose_session_is_refused_by_a_rate_limit_is_dialled_again()
     {
-        var record = await world.RecordOf(world.RateLimitedAtFirst);
+        await ShouldGo(world.RateLimitedAtFirst, [Greeting, Question, Answer]);
 
-        record.ShouldTellOf(world.RateLimitedAtFirst, lineLived: true);
-        ShouldGo(record, Greeting, Question, Answer);
         world.OpenAI.Refusals.Entries.ShouldBe([429, 429]);
     }
 
-    private async Task ShouldBeGivenUp(CallRecord record, PlacedCall call)
+    private async Task ShouldBeGivenUp(PlacedCall call, IReadOnlyList<string> begins, bool broken = false)
     {
-        record.EndReason.ShouldBe("modelUnavailable");
+        await ShouldGo(call, begins, broken: broken, endReason: "modelUnavailable");
         call.Events.Of<SentenceSaid>().ShouldHaveSingleItem();
         await world.Twilio.Rest.Messages.WaitAsync(message => message.To == call.From, TimeSpan.FromSeconds(30));
     }
 
-    private static int Reconnects(CallRecord record) => record.EventTypes.Count(type => type == "VoiceModelReconnected");
-
-    private static void ShouldGo(CallRecord record, params string[] begins)
+    /// <param name="begins">What each line begins with.</param>
+    /// <param name="broken">An answer broke off.</param>
+    private async Task<CallRecord> ShouldGo(
+        PlacedCall call, IReadOnlyList<string> begins, int reconnects = 0, bool broken = false, string endReason = "callerHungUp")
     {
+        var record = await world.RecordOf(call);
+        if (broken)
+        {
+            record.ShouldTellOfABrokenAnswer(call, lineLived: true);
+        }
+        else
+        {
+            record.ShouldTellOf(call, lineLived: true);
+        }
+
         var lines = record.Conversation.Replace(" (cut)", "", StringComparison.Ordinal).Split('\n');
-        lines.Length.ShouldBe(begins.Length, record.Conversation);
+        lines.Length.ShouldBe(begins.Count, record.Conversation);
         lines.Zip(begins).ShouldAllBe(pair => pair.First.StartsWith(pair.Second, StringComparison.Ordinal));
+        record.EventTypes.Count(type => type == "VoiceModelReconnected").ShouldBe(reconnects);
+        record.EndReason.ShouldBe(endReason);
+        return record;
     }
 }
