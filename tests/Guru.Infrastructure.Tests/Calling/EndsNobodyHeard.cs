@@ -14,19 +14,13 @@ namespace Guru.Infrastructure.Tests.Calling;
 
 /// <summary>Calls that have no end on record, found in a real database. The carrier's own part is in the end-to-end tests.</summary>
 [Collection(PostgresCollection.Name)]
-public sealed class EndsNobodyHeard(PostgresFixture postgres) : IAsyncLifetime
+public sealed class EndsNobodyHeard(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private static readonly CallerId Ama = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
 
     /// <summary>Seconds; no call lasts as long.</summary>
     private static readonly int Longest = (int)new CallRules().MaxDurationSeconds + 120;
-
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
 
     [Fact]
     public async Task Are_looked_for_among_the_calls_of_which_nothing_was_recorded_for_a_while()

@@ -17,7 +17,7 @@ namespace Guru.Infrastructure.Tests.Calling;
 
 /// <summary>Calls are placed by any number of nodes on one PostgreSQL, each of which may die at any step.</summary>
 [Collection(PostgresCollection.Name)]
-public sealed class PlacingFromSeveralNodes(PostgresFixture postgres) : IAsyncLifetime
+public sealed class PlacingFromSeveralNodes(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private const string Address = "+233201234567";
     private static readonly CallerId Ama = CallerId.Parse("0123456789abcdef0123456789abcdef");
@@ -25,12 +25,6 @@ public sealed class PlacingFromSeveralNodes(PostgresFixture postgres) : IAsyncLi
         CallerAddress.Parse("+447700900123"), CallingRulesFile.Load() with { Waking = new WakingHours(TimeSpan.Zero, TimeSpan.FromDays(1)) }, new CallingSettings());
 
     private readonly Carrier _carrier = new();
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task Two_nodes_place_one_call()
     {

@@ -7,17 +7,11 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 [Collection(PostgresCollection.Name)]
-public sealed class CallQueriesTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private static readonly DateTimeOffset Noon = new(2026, 3, 4, 12, 0, 0, TimeSpan.Zero);
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task A_call_rings_from_its_webhook_on()
     {

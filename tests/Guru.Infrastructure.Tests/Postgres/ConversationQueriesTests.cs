@@ -9,18 +9,12 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 [Collection(PostgresCollection.Name)]
-public sealed class ConversationQueriesTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private static readonly DateTimeOffset Noon = new(2026, 3, 4, 12, 0, 0, TimeSpan.Zero);
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallerId Jean = CallerId.Parse("fedcba9876543210fedcba9876543210");
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task Texts_and_replies_are_entries_of_the_timeline()
     {

@@ -11,17 +11,11 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 [Collection(PostgresCollection.Name)]
-public sealed class EventSerializerTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class EventSerializerTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private static readonly DateTimeOffset March = new(2026, 3, 4, 12, 0, 0, TimeSpan.Zero);
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallerId Jean = CallerId.Parse("fedcba9876543210fedcba9876543210");
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public void Every_event_of_the_domain_has_its_names()
     {

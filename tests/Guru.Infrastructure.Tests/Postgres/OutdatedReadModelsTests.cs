@@ -7,14 +7,8 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 [Collection(PostgresCollection.Name)]
-public sealed class OutdatedReadModelsTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class OutdatedReadModelsTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task A_database_without_events_needs_no_rebuild() => (await _database.Rebuild.IsDueAsync(default)).ShouldBeFalse();
 

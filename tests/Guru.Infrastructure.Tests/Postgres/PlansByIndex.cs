@@ -9,15 +9,9 @@ namespace Guru.Infrastructure.Tests.Postgres;
 
 /// <summary>Whatever the projections ask for, no table is read from one end to the other for it.</summary>
 [Collection(PostgresCollection.Name)]
-public sealed class PlansByIndex(PostgresFixture postgres) : IAsyncLifetime
+public sealed class PlansByIndex(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private static readonly DateTimeOffset At = new(2026, 11, 1, 12, 0, 0, TimeSpan.Zero);
-
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
 
     [Fact]
     public async Task Of_appends()

@@ -21,14 +21,8 @@ public sealed class PostgresEventStoreContract(PostgresFixture postgres) : Event
 }
 
 [Collection(PostgresCollection.Name)]
-public sealed class PostgresEventStoreTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class PostgresEventStoreTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     /// <summary>Its events are written by then, and what the projections make of them is not.</summary>
     [Theory]
     [InlineData(false)]

@@ -62,6 +62,16 @@ public sealed class RebuildingCollection : ICollectionFixture<PostgresFixture>
     public const string Name = "PostgreSQL, rebuilding";
 }
 
+/// <summary>Tests that each begin with a database.</summary>
+public abstract class OnADatabase(PostgresFixture postgres) : IAsyncLifetime
+{
+    private protected TestDatabase _database = null!;
+
+    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
+
+    public async Task DisposeAsync() => await _database.DisposeAsync();
+}
+
 /// <summary>Each test has a database of its own, empty but for the migrations.</summary>
 public sealed class TestDatabase : IAsyncDisposable
 {

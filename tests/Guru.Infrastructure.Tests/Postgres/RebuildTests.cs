@@ -10,7 +10,7 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 [Collection(RebuildingCollection.Name)]
-public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class RebuildTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private const string Shape =
         """
@@ -23,12 +23,6 @@ public sealed class RebuildTests(PostgresFixture postgres) : IAsyncLifetime
         """;
 
     private const string Left = "select count(*) from pg_namespace where nspname like 'guru_rebuild%'";
-
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
 
     [Theory]
     [InlineData(1)]

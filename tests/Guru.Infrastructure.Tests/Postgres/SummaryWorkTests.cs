@@ -8,7 +8,7 @@ namespace Guru.Infrastructure.Tests.Postgres;
 
 /// <summary>When a call is summarised, and when what was said earlier is.</summary>
 [Collection(PostgresCollection.Name)]
-public sealed class SummaryWorkTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class SummaryWorkTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private const string Rows = "select id, kind, subject, extract(epoch from due_at - '2026-03-04T12:00:00Z')::int, round from guru.work order by id";
 
@@ -16,12 +16,6 @@ public sealed class SummaryWorkTests(PostgresFixture postgres) : IAsyncLifetime
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task The_end_of_a_call_asks_for_its_summary_and_an_hour_later_for_that_of_the_session()
     {

@@ -8,7 +8,7 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Postgres;
 
 [Collection(PostgresCollection.Name)]
-public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
+public sealed class WorkQueueTests(PostgresFixture postgres) : OnADatabase(postgres)
 {
     private const int Claimers = 16;
     private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
@@ -18,12 +18,6 @@ public sealed class WorkQueueTests(PostgresFixture postgres) : IAsyncLifetime
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallerId Jean = CallerId.Parse("fedcba9876543210fedcba9876543210");
     private int _messages;
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task Nothing_to_do_is_nothing_to_claim() => (await ClaimAsync()).ShouldBeNull();
 

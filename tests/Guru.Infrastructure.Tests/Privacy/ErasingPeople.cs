@@ -10,7 +10,7 @@ using Shouldly;
 namespace Guru.Infrastructure.Tests.Privacy;
 
 [Collection(RebuildingCollection.Name)]
-public sealed class ErasingPeople(PostgresFixture postgres) : IAsyncLifetime
+public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgres)
 {
     /// <summary>What stays of a person's calls: figures. Their rows name no person.</summary>
     private static readonly string[] Figures = ["guru.calls", "guru.usages"];
@@ -18,12 +18,6 @@ public sealed class ErasingPeople(PostgresFixture postgres) : IAsyncLifetime
     private static readonly DateTimeOffset LastYear = new(2025, 11, 3, 12, 0, 0, TimeSpan.Zero);
     private readonly Person _zoe = new("Quetzalcoatl", "+15550734591", LastYear);
     private readonly Person _amy = new("Popocatepetl", "+15550734592", LastYear);
-    private TestDatabase _database = null!;
-
-    public async Task InitializeAsync() => _database = await TestDatabase.NewAsync(postgres);
-
-    public async Task DisposeAsync() => await _database.DisposeAsync();
-
     [Fact]
     public async Task Leaves_no_word_and_no_number_in_any_table_or_event_neither_after_a_rebuild()
     {
