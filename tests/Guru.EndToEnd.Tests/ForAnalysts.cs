@@ -164,6 +164,32 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
         text.TrimEnd().Split("\r\n").Length.ShouldBe(1 + (path.StartsWith("calls", StringComparison.Ordinal) ? world.Calls.Count : world.Calls.Sum(call => call.Events.OfType<UtteranceTranscribed>().Count())));
     }
 
+    [Theory]
+    [InlineData("&format=csv", null)]
+    [InlineData("", "text/csv")]
+    public async Task A_list_is_CSV_page_by_page_for_who_asks_for_it(string format, string? accept)
+    {
+        var export = await world.Analyst.GetStringAsync("/api/export/calls?agent=legal&format=csv");
+        var rows = new List<string>();
+        for (var next = $"/api/calls?agent=legal&sort=startedAt&limit=3{format}"; next is not null;)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, next);
+            if (accept is not null)
+            {
+                request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(accept));
+            }
+
+            using var response = await world.Analyst.SendAsync(request);
+            response.Content.Headers.ContentType!.ToString().ShouldBe("text/csv; charset=utf-8");
+            var page = (await response.Content.ReadAsStringAsync()).TrimEnd().Split("\r\n");
+            rows.AddRange(rows.Count == 0 ? page : page.Skip(1));
+            next = response.Headers.TryGetValues("Link", out var links) ? links.Single().Split('<', '>')[1] : null;
+        }
+
+        rows.Count.ShouldBeGreaterThan(4);
+        rows.ShouldBe(export.TrimEnd().Split("\r\n"));
+    }
+
     [Fact]
     public async Task An_export_as_JSON_Lines_has_the_same_rows_as_the_list()
     {

@@ -13,7 +13,14 @@ internal sealed record CsvColumn<T>(string Name, Func<T, object?> Value);
 /// </summary>
 internal static class Csv
 {
+    public const string Type = "text/csv";
+
     private static readonly SearchValues<char> Special = SearchValues.Create(",\"\r\n");
+
+    /// <summary>Whether the Accept header likes it best of what lists are given as.</summary>
+    public static bool IsAskedFor(HttpRequest request) => request.GetTypedHeaders().Accept
+        .OrderByDescending(type => type.Quality ?? 1).Select(type => type.MediaType.Value)
+        .FirstOrDefault(type => type is Type or "application/jsonl" or "application/x-ndjson" or "application/json" or "*/*") == Type;
 
     public static void WriteHeader<T>(StringBuilder row, IReadOnlyList<CsvColumn<T>> columns) =>
         row.AppendJoin(',', columns.Select(column => column.Name)).Append("\r\n");

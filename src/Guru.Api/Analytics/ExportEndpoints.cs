@@ -16,14 +16,13 @@ namespace Guru.Api.Analytics;
 /// <summary>Whole lists as CSV or JSON Lines, written while they are read.</summary>
 internal static class ExportEndpoints
 {
-    private const string CsvType = "text/csv";
     private const string JsonLinesType = "application/jsonl";
 
     /// <summary>Of one node; each holds a database connection for as long as its reader takes.</summary>
     private const int MostAtOnce = 4;
     private const int BytesAtOnce = 32 * 1024;
 
-    private static readonly CsvColumn<CallSummary>[] CallColumns =
+    public static readonly CsvColumn<CallSummary>[] CallColumns =
     [
         new("callSid", call => call.CallSid), new("callerId", call => call.CallerId), new("channel", call => EnumNames.Of(call.Channel)),
         new("direction", call => EnumNames.Of(call.Direction)), new("agent", call => call.Agent), new("agents", call => call.Agents),
@@ -55,10 +54,10 @@ internal static class ExportEndpoints
             .WithQuery([.. CallFilterQuery.Parameters, QueryParameter.Text("format", "csv or jsonl; without it the Accept header decides, and JSON Lines is the default.")]);
         exports.MapGet("/calls", (IExports from, CallerNames callers, HttpContext context) =>
                 ExportAsync(context, callers, "calls", CallColumns, (json, call, options) => JsonSerializer.Serialize(json, call, options), from.CallsAsync))
-            .WithSummary("All calls that the filter leaves, oldest first.").Produces<CallSummary>(StatusCodes.Status200OK, JsonLinesType, CsvType);
+            .WithSummary("All calls that the filter leaves, oldest first.").Produces<CallSummary>(StatusCodes.Status200OK, JsonLinesType, Csv.Type);
         exports.MapGet("/utterances", (IExports from, CallerNames callers, HttpContext context) =>
                 ExportAsync(context, callers, "utterances", UtteranceColumns, WriteColumns, from.UtterancesAsync))
-            .WithSummary("All utterances of the calls that the filter leaves, call by call.").Produces<ExportedUtterance>(StatusCodes.Status200OK, JsonLinesType, CsvType);
+            .WithSummary("All utterances of the calls that the filter leaves, call by call.").Produces<ExportedUtterance>(StatusCodes.Status200OK, JsonLinesType, Csv.Type);
     }
 
     private static async Task<IResult> ExportAsync<T>(
@@ -80,7 +79,7 @@ internal static class ExportEndpoints
 
         try
         {
-            await WriteAsync(context, name, format is null ? AsksForCsv(context.Request) : format == "csv", columns, json, read(filter, context.RequestAborted));
+            await WriteAsync(context, name, format is null ? Csv.IsAskedFor(context.Request) : format == "csv", columns, json, read(filter, context.RequestAborted));
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -99,7 +98,7 @@ internal static class ExportEndpoints
     {
         var options = context.RequestServices.GetRequiredService<IOptions<JsonOptions>>().Value.SerializerOptions;
         var body = context.Response.BodyWriter;
-        context.Response.ContentType = $"{(csv ? CsvType : JsonLinesType)}; charset=utf-8";
+        context.Response.ContentType = $"{(csv ? Csv.Type : JsonLinesType)}; charset=utf-8";
         context.Response.Headers.ContentDisposition = $"attachment; filename=\"{name}.{(csv ? "csv" : "jsonl")}\"";
         var text = new StringBuilder();
         await using var line = new Utf8JsonWriter(body, new JsonWriterOptions { Encoder = options.Encoder });
@@ -134,10 +133,6 @@ internal static class ExportEndpoints
 
         await body.FlushAsync(context.RequestAborted);
     }
-
-    private static bool AsksForCsv(HttpRequest request) => request.GetTypedHeaders().Accept
-        .OrderByDescending(type => type.Quality ?? 1).Select(type => type.MediaType.Value)
-        .FirstOrDefault(type => type is CsvType or JsonLinesType or "application/x-ndjson" or "application/json" or "*/*") == CsvType;
 
     /// <summary>The columns of the CSV, without a nested line.</summary>
     private static void WriteColumns(Utf8JsonWriter json, ExportedUtterance row, JsonSerializerOptions options)

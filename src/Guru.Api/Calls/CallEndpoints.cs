@@ -1,3 +1,5 @@
+using System.Text;
+using Guru.Api.Analytics;
 using Guru.Api.Reading;
 using Guru.Api.Security;
 using Guru.Application;
@@ -15,12 +17,15 @@ internal static class CallEndpoints
     private static readonly QueryParameter Sort = QueryParameter.Text(
         "sort", $"{string.Join(", ", EnumNames.All<CallSort>())}; with a hyphen before it from the largest down. -startedAt where it is not given.");
 
+    private static readonly QueryParameter Format = QueryParameter.Text("format", "json or csv; without it the Accept header decides, and JSON is the default.");
+
     public static void MapCalls(this WebApplication app)
     {
         var all = app.MapGroup("/api/calls").WithTags("Calls")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
         var calls = all.MapGroup("").RequireAuthorization(Roles.Analyst);
-        calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithQuery([.. CallFilterQuery.Parameters, Sort, .. Paging.Parameters]);
+        calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithQuery([.. CallFilterQuery.Parameters, Sort, Format, .. Paging.Parameters])
+            .Produces<Page<CallSummary>>(StatusCodes.Status200OK, "application/json", Csv.Type).ProducesValidationProblem();
         calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.");
         all.MapGet("/{callSid}/transcript", TranscriptAsync).RequireAuthorization(Roles.Download)
             .WithSummary("What was said and heard, as JSON, plain text, WebVTT or CSV.")
@@ -33,13 +38,36 @@ internal static class CallEndpoints
         calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters);
     }
 
-    private static async Task<Results<Ok<Page<CallSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
-        ICallQueries calls, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> ListAsync(ICallQueries calls, CallerNames callers, HttpContext context, CancellationToken cancellationToken)
     {
-        var query = new QueryReader(request.Query);
+        var query = new QueryReader(context.Request.Query);
         var filter = await query.CallFilterAsync(callers, cancellationToken);
         var order = query.Read<CallOrder?>("sort", OrderOf) ?? CallOrder.NewestFirst;
-        return await query.PageAsync((limit, cursor) => calls.ListAsync(filter, order, limit, cursor, cancellationToken));
+        var format = query.Read<string?>("format", text => text is "csv" or "json" ? text : throw new FormatException("is csv or json"));
+        var page = await query.PageAsync((limit, cursor) => calls.ListAsync(filter, order, limit, cursor, cancellationToken));
+        return (format is null ? Csv.IsAskedFor(context.Request) : format == "csv") && page.Result is Ok<Page<CallSummary>> { Value: { } found }
+            ? Table(context, found)
+            : page;
+    }
+
+    /// <summary>A page as CSV, which has no room for the address of the next: that is in the header Link (RFC 8288).</summary>
+    private static ContentHttpResult Table(HttpContext context, Page<CallSummary> page)
+    {
+        if (page.Next is { } next)
+        {
+            var request = context.Request;
+            var query = request.Query.Where(given => !given.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase)).Append(new("cursor", next));
+            context.Response.Headers.Link = $"<{request.PathBase}{request.Path}{QueryString.Create(query)}>; rel=\"next\"";
+        }
+
+        var text = new StringBuilder();
+        Csv.WriteHeader(text, ExportEndpoints.CallColumns);
+        foreach (var call in page.Items)
+        {
+            Csv.WriteRow(text, ExportEndpoints.CallColumns, call);
+        }
+
+        return TypedResults.Text(text.ToString(), $"{Csv.Type}; charset=utf-8");
     }
 
     private static async Task<Results<Ok<CallDetail>, ProblemHttpResult>> FindAsync(

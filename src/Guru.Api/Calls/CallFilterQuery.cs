@@ -34,12 +34,7 @@ internal static class CallFilterQuery
 
     public static async Task<CallFilter> CallFilterAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {
-        var (callerId, ofNumber) = (query.CallerId("callerId"), await query.CallerOfAsync("phoneNumber", callers, cancellationToken));
-        if (callerId is not null && ofNumber is not null && callerId != ofNumber)
-        {
-            query.Refuse("phoneNumber", "is another caller's than callerId");
-        }
-
+        var callerId = await query.OneCallerAsync(callers, cancellationToken);
         return new CallFilter
         {
             StartedAt = query.Times("startedAt"),
@@ -57,13 +52,25 @@ internal static class CallFilterQuery
             Turns = query.Numbers("turns"),
             BargeIns = query.Numbers("bargeIns"),
             Interrupted = query.Flag("interrupted"),
-            CallerId = callerId ?? ofNumber,
+            CallerId = callerId,
             Text = query.Words("text"),
         };
     }
 
+    /// <summary>The caller of <c>callerId</c> or <c>phoneNumber</c>, which are to be the same where both are given.</summary>
+    public static async Task<CallerId?> OneCallerAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
+    {
+        var (callerId, ofNumber) = (query.CallerId("callerId"), await query.CallerOfAsync("phoneNumber", callers, cancellationToken));
+        if (callerId is not null && ofNumber is not null && callerId != ofNumber)
+        {
+            query.Refuse("phoneNumber", "is another caller's than callerId");
+        }
+
+        return callerId ?? ofNumber;
+    }
+
     /// <summary>The caller who has a number. A plus sign that was not encoded arrives as a space.</summary>
-    public static async Task<CallerId?> CallerOfAsync(this QueryReader query, string name, CallerNames callers, CancellationToken cancellationToken)
+    private static async Task<CallerId?> CallerOfAsync(this QueryReader query, string name, CallerNames callers, CancellationToken cancellationToken)
     {
         var given = query.Read<CallerAddress?>(name, text =>
             CallerAddress.TryParse(text.StartsWith(' ') ? $"+{text[1..]}" : text, out var address)

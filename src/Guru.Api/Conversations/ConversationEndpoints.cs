@@ -15,14 +15,21 @@ namespace Guru.Api.Conversations;
 /// <summary>What analysts read of conversations: texts, voice notes and calls in one timeline.</summary>
 internal static class ConversationEndpoints
 {
-    private static readonly QueryParameter PhoneNumber = QueryParameter.Text("phoneNumber", "Of one caller: a number in E.164 form or a business-scoped user id.");
+    private static readonly QueryParameter[] Filter =
+    [
+        QueryParameter.Time("lastActivityAt.from", "Last active at this time or later."),
+        QueryParameter.Time("lastActivityAt.to", "Last active before this time."),
+        QueryParameter.AnyOf("agent", "The agent who has the conversation; none: those without one."),
+        QueryParameter.AnyOf("language", "ISO 639-1; none: those whose language is not known."),
+        QueryParameter.Text("callerId", "Of this caller."),
+        QueryParameter.Text("phoneNumber", "Of one caller: a number in E.164 form or a business-scoped user id."),
+    ];
 
     public static void MapConversations(this WebApplication app)
     {
         var conversations = app.MapGroup("/api/conversations").RequireAuthorization(Roles.Analyst).WithTags("Conversations")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
-        conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first; of one caller by phoneNumber.")
-            .WithQuery([PhoneNumber, .. Paging.Parameters]);
+        conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first.").WithQuery([.. Filter, .. Paging.Parameters]);
         conversations.MapGet("/{callerId}", FindAsync).WithSummary("One conversation.");
         conversations.MapGet("/{callerId}/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery(Paging.Parameters);
         conversations.MapGet("/{callerId}/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
@@ -34,8 +41,14 @@ internal static class ConversationEndpoints
         IConversationQueries conversations, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
     {
         var query = new QueryReader(request.Query);
-        var callerId = await query.CallerOfAsync("phoneNumber", callers, cancellationToken);
-        return await query.PageAsync((limit, cursor) => conversations.ListAsync(callerId, limit, cursor, cancellationToken));
+        var filter = new ConversationFilter
+        {
+            CallerId = await query.OneCallerAsync(callers, cancellationToken),
+            Agents = query.NamesOrNone("agent"),
+            Languages = query.NamesOrNone("language"),
+            LastActivityAt = query.Times("lastActivityAt"),
+        };
+        return await query.PageAsync((limit, cursor) => conversations.ListAsync(filter, limit, cursor, cancellationToken));
     }
 
     private static async Task<Results<Ok<ConversationSummary>, ProblemHttpResult>> FindAsync(

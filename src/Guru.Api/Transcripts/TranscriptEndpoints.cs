@@ -50,7 +50,6 @@ internal static class TranscriptEndpoints
     public static async Task<TranscriptSearch?> SearchOfAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {
         var words = query.Words("q");
-        var (callerId, ofNumber) = (query.CallerId("callerId"), await query.CallerOfAsync("phoneNumber", callers, cancellationToken));
         var search = new TranscriptSearch(words!)
         {
             Unheard = query.Flag("unheard") ?? false,
@@ -58,7 +57,7 @@ internal static class TranscriptEndpoints
             Agent = query.Name("agent"),
             Language = query.Name("language"),
             Interrupted = query.Flag("interrupted"),
-            CallerId = callerId ?? ofNumber,
+            CallerId = await query.OneCallerAsync(callers, cancellationToken),
             CallSid = query.Read<CallSid?>("callSid", text => CallSid.TryParse(text, out var sid) ? sid : throw new FormatException("is not a call SID")),
             At = query.Times("at"),
         };

@@ -1,14 +1,15 @@
-using Guru.Domain.Calls;
+using Guru.Application.Calls;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 
 namespace Guru.Application.Conversations;
 
 /// <summary>Conversations as analysts see them, and as the agents remember them.</summary>
 public interface IConversationQueries
 {
-    /// <summary>The conversations with the newest activity first; of one caller where an id is given.</summary>
+    /// <summary>The conversations with the newest activity first.</summary>
     /// <exception cref="FormatException">The cursor is not one of ours.</exception>
-    Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken);
+    Task<Page<ConversationSummary>> ListAsync(ConversationFilter filter, int limit, string? cursor, CancellationToken cancellationToken);
 
     Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken);
 
@@ -26,6 +27,22 @@ public interface IConversationQueries
     /// <summary>The oldest entries that are in no summary yet, in order, and the summary so far.</summary>
     /// <param name="most">How many entries at the most.</param>
     Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken);
+}
+
+/// <summary>Which conversations are meant. What is empty or null leaves all of them; within a list one of its values has to fit.</summary>
+public sealed record ConversationFilter
+{
+    public static ConversationFilter All { get; } = new();
+
+    public CallerId? CallerId { get; init; }
+
+    /// <summary>The agent who has the conversation; null stands for none.</summary>
+    public IReadOnlyList<string?> Agents { get; init; } = [];
+
+    /// <summary>ISO 639-1; null stands for one that is not known.</summary>
+    public IReadOnlyList<string?> Languages { get; init; } = [];
+
+    public TimeRange LastActivityAt { get; init; }
 }
 
 /// <param name="PhoneNumberMasked">The caller's number or business-scoped id, but for a few signs.</param>

@@ -3,6 +3,7 @@ using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Npgsql;
+using NpgsqlTypes;
 
 namespace Guru.Infrastructure.Postgres;
 
@@ -10,8 +11,7 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
 {
     private const int MostRows = 1_000;
 
-    private const string Summaries =
-        "select caller_id, language, agent, last_activity_at, address_masked from guru.conversations where last_activity_at is not null";
+    private const string Summaries = "select caller_id, language, agent, last_activity_at, address_masked from guru.conversations";
 
     private const string Entries =
         "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
@@ -28,30 +28,35 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
     }
 
     public async Task<Page<ConversationSummary>> ListAsync(
-        CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken)
+        ConversationFilter filter, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
-        var after = cursor is null ? default : TimeCursor.Parse(cursor);
-        if (callerId is { } one)
+        var query = new SqlQuery();
+        query.And("last_activity_at is not null");
+        query.AndOneOf("agent", filter.Agents);
+        query.AndOneOf("language", filter.Languages);
+        query.AndWithin("last_activity_at", filter.LastActivityAt);
+        if (filter.CallerId is { } callerId)
         {
-            var found = cursor is null ? await FindAsync(one, cancellationToken) : null;
-            return new Page<ConversationSummary>(found is null ? [] : [found], Next: null);
+            query.And($"caller_id = {query.Text(callerId.Value)}");
         }
 
-        await using var command = dataSource.CreateCommand(
-            $"""
-            {Summaries} {(cursor is null ? "" : "and (last_activity_at, caller_id) < ($2, $3)")}
-            order by last_activity_at desc, caller_id desc limit $1
-            """);
-        command.Parameters.Add(new() { Value = limit + 1 });
-        AddCursor(command.Parameters, cursor, after);
+        if (cursor is not null)
+        {
+            var (at, id) = TimeCursor.Parse(cursor);
+            query.And($"(last_activity_at, caller_id) < ({query.Time(at)}, {query.Text(id)})");
+        }
+
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        await using var command = query.On(
+            connection, $"{Summaries} {query.Where} order by last_activity_at desc, caller_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}");
         var conversations = await ConversationsAsync(command, cancellationToken);
         return Page.Of(conversations, limit, last => TimeCursor.Of(last.LastActivityAt, last.CallerId));
     }
 
     public async Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
     {
-        await using var command = dataSource.CreateCommand($"{Summaries} and caller_id = $1");
+        await using var command = dataSource.CreateCommand($"{Summaries} where caller_id = $1 and last_activity_at is not null");
         command.Parameters.Add(new() { Value = callerId.Value });
         return (await ConversationsAsync(command, cancellationToken)).SingleOrDefault();
     }

@@ -23,7 +23,7 @@ internal sealed class ScriptedConversations : IConversationQueries
 
     public Task<Memory> UnsummarizedAsync(CallerId callerId, int most, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<Page<ConversationSummary>> ListAsync(CallerId? callerId, int limit, string? cursor, CancellationToken cancellationToken) =>
+    public Task<Page<ConversationSummary>> ListAsync(ConversationFilter filter, int limit, string? cursor, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 
     public Task<CallerId?> CallerOfMessageAsync(string messageSid, CancellationToken cancellationToken) => throw new NotSupportedException();

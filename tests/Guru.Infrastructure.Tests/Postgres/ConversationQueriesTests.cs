@@ -15,6 +15,8 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     private static readonly CallerId Maria = CallerId.Parse("0123456789abcdef0123456789abcdef");
     private static readonly CallerId Jean = CallerId.Parse("fedcba9876543210fedcba9876543210");
     private static readonly CallSid Sid = CallSid.Parse("CA00000000000000000000000000000001");
+    private static readonly ConversationFilter OfMaria = ConversationFilter.All with { CallerId = Maria };
+
     [Fact]
     public async Task Texts_and_replies_are_entries_of_the_timeline()
     {
@@ -51,6 +53,24 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
             new TimelineEntry(At(12), TimelineChannel.Whatsapp, Speaker.Caller, "in between", Agent: null, CallSid: null, "SM1", Delivery: null),
             new TimelineEntry(At(15), TimelineChannel.Call, Speaker.Caller, "said a", "general", Sid.Value, MessageSid: null, Delivery: null),
         ]);
+    }
+
+    [Fact]
+    public async Task Conversations_are_listed_by_agent_language_and_when_they_were_last_active()
+    {
+        await WriteAsync(Message("SM1", 0, "Hello"), new LanguageDetermined(Maria, "es", "messages", At(0)), Selected("SM1", 1, "financial"));
+        await WriteAsync(Message("SM2", 60, "Bonjour") with { CallerId = Jean });
+
+        (await ListedAsync(new() { Agents = ["financial"] })).ShouldBe([Maria.Value]);
+        (await ListedAsync(new() { Agents = [null] })).ShouldBe([Jean.Value]);
+        (await ListedAsync(new() { Agents = ["financial", null] })).ShouldBe([Jean.Value, Maria.Value]);
+        (await ListedAsync(new() { Languages = ["es"] })).ShouldBe([Maria.Value]);
+        (await ListedAsync(new() { LastActivityAt = new(At(60), To: null) })).ShouldBe([Jean.Value]);
+        (await ListedAsync(new() { LastActivityAt = new(From: null, At(60)) })).ShouldBe([Maria.Value]);
+        (await ListedAsync(OfMaria with { Agents = ["legal"] })).ShouldBeEmpty();
+
+        async Task<IEnumerable<string>> ListedAsync(ConversationFilter filter) =>
+            (await _database.Conversations.ListAsync(filter, 10, cursor: null, default)).Items.Select(item => item.CallerId);
     }
 
     [Fact]
@@ -255,7 +275,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     {
         (await FindAsync()).ShouldBeNull();
         (await TimelineAsync()).ShouldBeEmpty();
-        (await _database.Conversations.ListAsync(Maria, 10, cursor: null, default)).Items.ShouldBeEmpty();
+        (await _database.Conversations.ListAsync(OfMaria, 10, cursor: null, default)).Items.ShouldBeEmpty();
         var memory = await _database.Conversations.RememberAsync(Maria, 10, default);
         (memory with { Entries = Memory.None.Entries }).ShouldBe(Memory.None);
         memory.Entries.ShouldBeEmpty();
@@ -279,7 +299,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
         await WriteAsync(Message("SM1", 0, "hello"));
         await WriteAsync(Message("SM2", 1, "bonjour") with { CallerId = Jean });
 
-        (await _database.Conversations.ListAsync(Maria, 10, cursor: null, default)).Items.ShouldHaveSingleItem().CallerId.ShouldBe(Maria.Value);
+        (await _database.Conversations.ListAsync(OfMaria, 10, cursor: null, default)).Items.ShouldHaveSingleItem().CallerId.ShouldBe(Maria.Value);
     }
 
     [Fact]
@@ -307,8 +327,8 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     [InlineData("bm90IG91cnM")]
     public async Task A_cursor_that_is_not_ours_is_a_format_error(string cursor)
     {
-        await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(callerId: null, 10, cursor, default));
-        await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(Maria, 10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(ConversationFilter.All, 10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(OfMaria, 10, cursor, default));
         await Should.ThrowAsync<FormatException>(() => _database.Conversations.TimelineAsync(Maria, 10, cursor, default));
     }
 
@@ -409,7 +429,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
         string? cursor = null;
         do
         {
-            var page = await _database.Conversations.ListAsync(callerId: null, limit, cursor, default);
+            var page = await _database.Conversations.ListAsync(ConversationFilter.All, limit, cursor, default);
             listed.AddRange(page.Items.Select(conversation => conversation.CallerId));
             cursor = page.Next;
         }
