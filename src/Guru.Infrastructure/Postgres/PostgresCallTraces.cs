@@ -19,11 +19,13 @@ internal sealed class PostgresCallTraces(NpgsqlDataSource dataSource, EventKeys 
         var key = (await keys.ForWritingAsync([scope], cancellationToken))[scope];
         await using var batch = dataSource.CreateBatch();
 
-        // Where the key was destroyed since, the caller was erased during the call, and nothing is kept.
+        // It comes when the call is over, and perhaps when the caller is erased: then nothing is kept, neither under the key of before nor under a new one.
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
             """
             insert into guru.call_traces (call_sid, stream_sid, caller_id, version, started_at, key_id, body)
-            select $1, $2, $3, $4, $5, key_id, $7 from guru_keys.keys where key_id = $6 for key share
+            select $1, $2, $3, $4, $5, key_id, $7 from guru_keys.keys
+            where key_id = $6 and not exists (select from events.mt_events where stream_id = $8 and type = 'call_erased')
+            for key share
             on conflict (call_sid, stream_sid) do nothing
             """)
         {
@@ -36,6 +38,7 @@ internal sealed class PostgresCallTraces(NpgsqlDataSource dataSource, EventKeys 
                 new() { Value = trace.StartedAt.ToUniversalTime() },
                 new() { Value = key.Id },
                 new() { Value = SealedBytes.Seal(key.Bytes, Pack(trace.Text ?? ""), Binding) },
+                new() { Value = Call.StreamId(trace.CallSid) },
             },
         });
         batch.BatchCommands.Add(new NpgsqlBatchCommand("delete from guru.call_traces where started_at < $1")

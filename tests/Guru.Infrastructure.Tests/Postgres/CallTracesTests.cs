@@ -2,6 +2,7 @@ using Guru.Application.Traces;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Tests.Privacy;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Postgres;
@@ -74,6 +75,19 @@ public sealed class CallTracesTests(PostgresFixture postgres) : IAsyncLifetime
         await KeepAsync("MZ2", Start, "trace 1\ncanary\n");
 
         (await _traces.OfAsync(Call, CancellationToken.None)).ShouldHaveSingleItem().StreamSid.ShouldBe("MZ1");
+    }
+
+    /// <summary>A stream ends a while after its call is on record as over, and the caller may be erased as soon as that is.</summary>
+    [Fact]
+    public async Task Nothing_is_kept_of_a_call_whose_caller_was_erased_before_its_stream_had_ended()
+    {
+        var zoe = new Person("Quetzalcoatl", "+15550734591", Start);
+        await zoe.LeaveMarksAsync(_database);
+
+        await _database.Erasures.EraseAsync(zoe.Id, CancellationToken.None);
+        await _traces.KeepAsync(new KeptTrace(zoe.Call, zoe.Id, "MZ1", Start, "trace 1\ncanary\n"), DateTimeOffset.MinValue, CancellationToken.None);
+
+        (await _traces.OfAsync(zoe.Call, CancellationToken.None)).ShouldBeEmpty();
     }
 
     [Fact]
