@@ -208,7 +208,7 @@ public sealed record CallConsent(
             AnswerPermission c => Answer(conversation, c),
 
             // The carrier may deliver the call's webhook twice; and a call takes nothing from a permission without end.
-            GrantByCall c when consent.Permission?.GrantId == c.CallSid.Value || consent is { Permission.ExpiresAt: null, Permission: not null } => [],
+            GrantByCall c when conversation.Received.Contains(c.CallSid.Value) || consent is { Permission.ExpiresAt: null, Permission: not null } => [],
             GrantByCall c =>
                 [new CallPermissionGranted(c.CallSid.Value, c.CallerId, c.Address, GrantSource.Call, RequestId: null, c.At + c.Rules.PermissionLifetime, c.At)],
 

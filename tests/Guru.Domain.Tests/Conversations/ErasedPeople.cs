@@ -28,6 +28,14 @@ public sealed class ErasedPeople : ConsentSpec
     public void Are_not_brought_back_by_a_message_delivered_again() => Given(Wrote(0), Erased).When(new ReceiveMessage(Wrote(0))).ThenNothing();
 
     [Fact]
+    public void Are_not_brought_back_by_a_call_delivered_again()
+    {
+        var granted = new CallPermissionGranted(SidOf("in").Value, Caller, Address, GrantSource.Call, RequestId: null, ExpiresAt: null, At(1));
+
+        Given(granted, Erased).When(new GrantByCall(SidOf("in"), Caller, Address, Rules, At(1))).ThenNothing();
+    }
+
+    [Fact]
     public void Begin_anew_when_they_write()
     {
         var summary = new ConversationSummarized(Caller, "words", UpTo: At(12), At(13));
