@@ -18,10 +18,7 @@ public sealed class PostgresErasures(
 {
     private const string KeysTable = "guru_keys.keys";
 
-    /// <summary>Appends wait behind a lock that is waited for: briefly, and often.</summary>
-    private const string LockTimeout = "2s";
     private const int MostLockAttempts = 15;
-    private static readonly TimeSpan BetweenLockAttempts = TimeSpan.FromSeconds(1);
 
     public async Task<KnownPerson?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
     {
@@ -144,23 +141,8 @@ public sealed class PostgresErasures(
     /// A transaction that appends with personal data have to wait for: each looks whether its keys still exist, so that none is under way under a key
     /// that is about to be destroyed.
     /// </summary>
-    private static async Task<NpgsqlTransaction> BlockAppendsAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            try
-            {
-                await ExecuteAsync(connection, $"set local lock_timeout = '{LockTimeout}'; lock table {KeysTable} in access exclusive mode", cancellationToken);
-                return transaction;
-            }
-            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable && attempt < MostLockAttempts)
-            {
-                await transaction.DisposeAsync();
-                await Task.Delay(BetweenLockAttempts, cancellationToken);
-            }
-        }
-    }
+    private static Task<NpgsqlTransaction> BlockAppendsAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
+        TableLock.TakeAsync(connection, MostLockAttempts, cancellationToken, $"lock table {KeysTable} in access exclusive mode");
 
     /// <summary>First the streams, which whoever appends has to wait for, then what is made of them.</summary>
     private async Task<ErasedPerson> EraseAsync(NpgsqlConnection connection, Erasure erasure, string[] calls, CancellationToken cancellationToken)

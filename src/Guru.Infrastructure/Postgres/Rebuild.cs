@@ -30,10 +30,7 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
     private const int FewEnough = 1_000;
     private const int MostRounds = 20;
 
-    /// <summary>Appends queue behind a lock that is waited for, and somebody may be reading for an hour: wait briefly, and often.</summary>
-    private const string LockTimeout = "2s";
     private const int MostLockAttempts = 100;
-    private static readonly TimeSpan BetweenLockAttempts = TimeSpan.FromSeconds(1);
 
     private const string Log = "events.mt_streams";
 
@@ -194,31 +191,10 @@ public sealed class Rebuild(NpgsqlDataSource dataSource, IEventStore store, Even
     /// A transaction that appends have to wait for. Every append, Marten's own too, looks at the stream's row before it takes
     /// sequence numbers; so the lock is on the streams, and in the order in which an append touches the tables.
     /// </summary>
-    private static async Task<NpgsqlTransaction> BlockAsync(
-        NpgsqlConnection connection, IReadOnlyList<string> tables, CancellationToken cancellationToken)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            try
-            {
-                await ScalarAsync(connection, $"set local lock_timeout = '{LockTimeout}'", cancellationToken);
-                await ScalarAsync(connection, $"select pg_advisory_xact_lock({Rollups.Lock})", cancellationToken); // Before the tables, as their follower does.
-                await ScalarAsync(connection, $"lock table {string.Join(", ", tables)} in access exclusive mode", cancellationToken);
-                return transaction;
-            }
-            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable && attempt < MostLockAttempts)
-            {
-                await transaction.DisposeAsync();
-                await Task.Delay(BetweenLockAttempts, cancellationToken);
-            }
-            catch
-            {
-                await transaction.DisposeAsync(); // Within one that has failed, the connection could not be put back to what others expect of it.
-                throw;
-            }
-        }
-    }
+    private static Task<NpgsqlTransaction> BlockAsync(NpgsqlConnection connection, IReadOnlyList<string> tables, CancellationToken cancellationToken) => TableLock.TakeAsync(
+        connection, MostLockAttempts, cancellationToken,
+        $"select pg_advisory_xact_lock({Rollups.Lock})", // Before the tables, as their follower does.
+        $"lock table {string.Join(", ", tables)} in access exclusive mode");
 
     private static async Task<long> EndAsync(NpgsqlConnection connection, CancellationToken cancellationToken) =>
         (long)(await ScalarAsync(connection, "select coalesce(max(seq_id), 0) from events.mt_events", cancellationToken))!;

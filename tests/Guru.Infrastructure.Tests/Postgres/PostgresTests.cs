@@ -5,6 +5,7 @@ using Guru.Infrastructure.Postgres;
 using Guru.SampleData;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Postgres;
 
@@ -168,6 +169,15 @@ public sealed class TestDatabase : IAsyncDisposable
     {
         await using var command = DataSource.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>Until something that is under way waits for a lock on a table.</summary>
+    public async Task UntilItWaitsForAsync(Task underWay, string table)
+    {
+        while (await OneAsync($"select exists (select from pg_locks where relation = '{table}'::regclass and not granted and database = (select oid from pg_database where datname = current_database()))") != "True")
+        {
+            underWay.IsCompleted.ShouldBeFalse();
+        }
     }
 
     public ValueTask DisposeAsync() => DataSource.DisposeAsync();

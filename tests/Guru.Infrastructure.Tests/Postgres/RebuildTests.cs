@@ -107,10 +107,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : OnADatabase(postgre
 
         await _database.ExecuteAsync($"update guru.read_models set version = '{TestDatabase.Live.Version}'");
         var rebuild = _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
-        while (await _database.OneAsync("select exists (select 1 from pg_locks where relation = 'events.mt_streams'::regclass and not granted)") != "True")
-        {
-            rebuild.IsCompleted.ShouldBeFalse();
-        }
+        await _database.UntilItWaitsForAsync(rebuild, "events.mt_streams");
 
         await _database.ExecuteAsync("update guru.read_models set version = ''");
         await reading.RollbackAsync();
@@ -150,10 +147,7 @@ public sealed class RebuildTests(PostgresFixture postgres) : OnADatabase(postgre
 
         using var cancellation = new CancellationTokenSource();
         var rebuild = _database.Rebuild.RebuildAsync(progress: null, cancellation.Token);
-        while (await _database.OneAsync("select exists (select 1 from pg_locks where relation = 'events.mt_streams'::regclass and not granted)") != "True")
-        {
-            rebuild.IsCompleted.ShouldBeFalse();
-        }
+        await _database.UntilItWaitsForAsync(rebuild, "events.mt_streams");
 
         await cancellation.CancelAsync();
 
