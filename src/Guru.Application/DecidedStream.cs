@@ -35,6 +35,9 @@ public abstract class DecidedStream<TState, TCommand, TEvent>
     /// <summary>The state as this writer last saw it.</summary>
     public TState State => _state ?? _rules.Initial;
 
+    /// <summary>The version that <see cref="State"/> is of.</summary>
+    public ExpectedVersion Version => ExpectedVersion.Exactly(_version);
+
     /// <summary>Told of what was appended.</summary>
     protected virtual void OnAppended(TEvent @event)
     {
@@ -91,7 +94,7 @@ public abstract class DecidedStream<TState, TCommand, TEvent>
             {
                 if (events.Count > 0)
                 {
-                    _version = await _store.AppendAsync(_streamId, ExpectedVersion.Exactly(_version), _owner(state), events, cancellationToken);
+                    _version = await _store.AppendAsync(_streamId, Version, _owner(state), events, cancellationToken);
                     events.ForEach(OnAppended);
                 }
             }

@@ -1,3 +1,4 @@
+using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Domain;
@@ -19,6 +20,7 @@ public sealed class PostgresErasures(
     private const string KeysTable = "guru_keys.keys";
 
     private const int MostLockAttempts = 15;
+    private const int MostConflicts = 20;
 
     public async Task<KnownPerson?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
     {
@@ -35,6 +37,22 @@ public sealed class PostgresErasures(
 
     public async Task<ErasedPerson> EraseAsync(CallerId callerId, CancellationToken cancellationToken)
     {
+        for (var conflicts = 0; ; conflicts++)
+        {
+            try
+            {
+                return await TryEraseAsync(callerId, cancellationToken);
+            }
+            catch (VersionConflictException) when (conflicts < MostConflicts)
+            {
+                // Since it was read and before nobody could append any more, something happened that may forbid it, such as that Guru is about to call.
+            }
+        }
+    }
+
+    private async Task<ErasedPerson> TryEraseAsync(CallerId callerId, CancellationToken cancellationToken)
+    {
+        // It cannot be read with the keys locked.
         var log = new ConversationLog(store, callerId);
         await log.ReadAsync(cancellationToken);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
@@ -51,7 +69,7 @@ public sealed class PostgresErasures(
         var at = new DateTimeOffset((DateTime)(await ScalarAsync(connection, "select clock_timestamp()", cancellationToken))!);
         Conversation.Decide(log.State, new EraseCaller(callerId, at)); // Refused while Guru calls.
         var calls = await CallsAsync(connection, callerId, cancellationToken);
-        var erased = await EraseAsync(connection, new Erasure(callerId, at), calls, cancellationToken);
+        var erased = await EraseAsync(connection, new Erasure(callerId, at), log.Version, calls, cancellationToken);
         if (calls.Length == 0 && erased.Tables.All(rows => rows.Removed == 0) && log.State.ErasedAt is { } before)
         {
             await transaction.RollbackAsync(cancellationToken);
@@ -80,7 +98,7 @@ public sealed class PostgresErasures(
             await using var transaction = await BlockAppendsAsync(connection, cancellationToken);
             if (unknown.Contains(erasure.CallerId.Value))
             {
-                await EraseAsync(connection, erasure, [.. known[erasure.CallerId].Union(await CallsAsync(connection, erasure.CallerId, cancellationToken))], cancellationToken);
+                await EraseAsync(connection, erasure, ExpectedVersion.Any, [.. known[erasure.CallerId].Union(await CallsAsync(connection, erasure.CallerId, cancellationToken))], cancellationToken);
             }
             else
             {
@@ -145,7 +163,9 @@ public sealed class PostgresErasures(
         TableLock.TakeAsync(connection, MostLockAttempts, cancellationToken, $"lock table {KeysTable} in access exclusive mode");
 
     /// <summary>First the streams, which whoever appends has to wait for, then what is made of them.</summary>
-    private async Task<ErasedPerson> EraseAsync(NpgsqlConnection connection, Erasure erasure, string[] calls, CancellationToken cancellationToken)
+    /// <param name="expected">Of their conversation.</param>
+    private async Task<ErasedPerson> EraseAsync(
+        NpgsqlConnection connection, Erasure erasure, ExpectedVersion expected, string[] calls, CancellationToken cancellationToken)
     {
         var (callerId, at) = erasure;
         var tables = await PersonalTable.AllAsync(connection, cancellationToken);
@@ -155,10 +175,10 @@ public sealed class PostgresErasures(
             before[index] = await tables[index].CountAsync(connection, callerId, calls, cancellationToken);
         }
 
-        (string StreamId, object Event)[] events =
+        (string, ExpectedVersion, object)[] events =
         [
-            .. calls.Select(call => ($"call-{call}", (object)new CallErased(at))),
-            (Conversation.StreamId(callerId), new CallerErased(callerId, at)),
+            .. calls.Select(call => ($"call-{call}", ExpectedVersion.Any, (object)new CallErased(at))),
+            (Conversation.StreamId(callerId), expected, new CallerErased(callerId, at)),
         ];
         await store.AppendWithinAsync(connection, events, cancellationToken);
         await DeleteKeysAsync(connection, erasure, cancellationToken);

@@ -156,20 +156,29 @@ public sealed class PostgresEventStore : IEventStore
         return await ReadAsync(command, cancellationToken);
     }
 
-    /// <summary>Within a transaction: events without personal data, each at whatever version its stream has, then what the projections make of them.</summary>
+    /// <summary>Within a transaction: events without personal data, then what the projections make of them.</summary>
+    /// <exception cref="VersionConflictException">A stream is not at the expected version, and the transaction has failed.</exception>
     internal async Task AppendWithinAsync(
-        NpgsqlConnection connection, IReadOnlyList<(string StreamId, object Event)> events, CancellationToken cancellationToken)
+        NpgsqlConnection connection, IReadOnlyList<(string StreamId, ExpectedVersion Expected, object Event)> events, CancellationToken cancellationToken)
     {
         // All streams first: whoever appends to one waits there, and holds nothing that is needed here.
         var changes = new SqlBatch();
         await using var appends = new NpgsqlBatch(connection) { Timeout = 0 };
-        foreach (var (streamId, @event) in events)
+        foreach (var (streamId, expected, @event) in events)
         {
-            appends.BatchCommands.Add(Append(streamId, ExpectedVersion.Any, await _serializer.WriteAsync(owner: null, [@event], cancellationToken)));
+            appends.BatchCommands.Add(Append(streamId, expected, await _serializer.WriteAsync(owner: null, [@event], cancellationToken)));
             changes.Add(_projections.Project(new ProjectedEvent(streamId, @event)));
         }
 
-        await appends.ExecuteNonQueryAsync(cancellationToken);
+        try
+        {
+            await appends.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (PostgresException e) when (IsConflict(e))
+        {
+            throw new VersionConflictException(string.Join(", ", events.Select(append => append.StreamId)), e);
+        }
+
         if (!changes.IsEmpty)
         {
             await using var batch = new NpgsqlBatch(connection) { Timeout = 0 };

@@ -1,3 +1,4 @@
+using Guru.Application;
 using Guru.Application.Privacy;
 using Guru.Application.Work;
 using Guru.Domain;
@@ -76,11 +77,11 @@ public sealed class PostgresRetention(NpgsqlDataSource dataSource, PostgresEvent
             }
         }
 
-        (string, object)[] events =
+        (string, ExpectedVersion, object)[] events =
         [
             .. from kind in Enum.GetValues<Retained>()
                where limits.Before(kind) is not null && destroyed.Overlaps(KeysOf(kind))
-               select (Conversation.StreamId(callerId), (object)new RetentionApplied(
+               select (Conversation.StreamId(callerId), ExpectedVersion.Any, (object)new RetentionApplied(
                    callerId, kind, new DateTimeOffset(limits.Before(kind)!.Value.ToDateTime(TimeOnly.MinValue), TimeSpan.Zero), time.GetUtcNow())),
         ];
         if (events.Length > 0)

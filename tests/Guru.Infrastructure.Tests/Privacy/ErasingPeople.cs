@@ -4,6 +4,7 @@ using Guru.Application.Conversations;
 using Guru.Domain;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
+using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Tests.Postgres;
 using Shouldly;
 
@@ -76,6 +77,22 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
 
         await new CallLog(_database.Store, call).AppendAsync(new EndCall(CallEndReason.CallerHungUp, DateTimeOffset.UtcNow), default);
         (await _database.Erasures.EraseAsync(_zoe.Id, default)).Calls.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Has_to_wait_where_it_was_decided_to_call_them_since_their_conversation_was_read()
+    {
+        await _zoe.LeaveMarksAsync(_database);
+        await using var other = await _database.DataSource.OpenConnectionAsync();
+        await using var deciding = await TableLock.TakeAsync(other, 1, default, "lock table guru_keys.keys in access share mode");
+        var erasing = _database.Erasures.EraseAsync(_zoe.Id, default);
+        await _database.UntilItWaitsForAsync(erasing, "guru_keys.keys");
+
+        var allowed = new OutboundCallAllowed("want", _zoe.Id, "SMyes", RulesAsOf: new DateOnly(2026, 9, 1), DateTimeOffset.UtcNow);
+        await _database.Store.AppendWithinAsync(other, [(_zoe.Conversation, ExpectedVersion.Any, allowed)], default);
+        await deciding.CommitAsync();
+
+        (await Should.ThrowAsync<RuleException>(() => erasing)).Message.ShouldContain("is under way");
     }
 
     [Fact]
