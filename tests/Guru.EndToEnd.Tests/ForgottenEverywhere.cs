@@ -42,6 +42,7 @@ public sealed class ForgottenEverywhere
         var backup = await TakeBackupAsync(node, recording);
 
         using var operators = World.ClientFor(node.Address, GuruProcess.OperatorKey);
+        await ShouldHaveToWaitForReadModelsAsync(node, operators);
         using var erased = await operators.DeleteAsync($"/api/callers/%2B{Person}");
 
         erased.StatusCode.ShouldBe(HttpStatusCode.OK);
@@ -62,6 +63,17 @@ public sealed class ForgottenEverywhere
         await ShouldBeForgottenAsync(node, restored, callerId);
         Marks.ShouldBeInNoLineOf(node.Log);
         node.Log.ShouldContain(line => line.Contains("\"LogLevel\":\"Debug\"", StringComparison.Ordinal));
+    }
+
+    private static async Task ShouldHaveToWaitForReadModelsAsync(OneNode node, HttpClient operators)
+    {
+        var version = (await node.Database.RowsAsync("select version from guru.read_models")).Single();
+        await node.Database.RowsAsync("update guru.read_models set version = ''");
+
+        using var tooEarly = await operators.DeleteAsync($"/api/callers/%2B{Person}");
+
+        (tooEarly.StatusCode, tooEarly.Headers.RetryAfter?.Delta).ShouldBe((HttpStatusCode.ServiceUnavailable, TimeSpan.FromMinutes(1)));
+        await node.Database.RowsAsync($"update guru.read_models set version = '{version}'");
     }
 
     /// <summary>Of the database as it is documented, and of the recording.</summary>

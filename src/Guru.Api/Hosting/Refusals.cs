@@ -3,6 +3,7 @@ using FluentValidation;
 using Guru.Api.Calling;
 using Guru.Api.VoiceAgent;
 using Guru.Application.Calling;
+using Guru.Application.Privacy;
 using Guru.Application.Voice;
 using Guru.Domain;
 using Guru.Domain.Conversations;
@@ -17,6 +18,9 @@ internal sealed partial class Refusals(ILogger<Refusals> logger) : IExceptionHan
 {
     /// <summary>How soon to ask again for what is only not to be had now.</summary>
     private const int Soon = 5;
+
+    /// <summary>How soon while the read models are made anew.</summary>
+    private const int Later = 60;
 
     /// <summary>A 503 that says when to ask again.</summary>
     public static ProblemHttpResult NotNow(HttpResponse response, string title, int seconds = Soon)
@@ -36,6 +40,7 @@ internal sealed partial class Refusals(ILogger<Refusals> logger) : IExceptionHan
             ValidationException e => Results.ValidationProblem(
                 e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
             VoiceModelException e => ModelProblems.Of(e, context.Response),
+            ReadModelsOutdatedException e => NotNow(context.Response, e.Message, Later),
             RuleException e => Results.Problem(statusCode: StatusCodes.Status409Conflict, title: "Not possible now.", detail: e.Message),
             BadHttpRequestException e => Results.Problem(statusCode: e.StatusCode, title: "The request cannot be read."),
             InvalidDataException => Results.Problem(statusCode: StatusCodes.Status400BadRequest, title: "The form is too large or malformed."),

@@ -15,6 +15,7 @@ internal static class PrivacyEndpoints
         var privacy = app.MapGroup("/api").RequireAuthorization(Roles.Operator).WithTags("Privacy")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden).ProducesValidationProblem();
         privacy.MapDelete("/callers/{person}", ForgetAsync).ProducesProblem(StatusCodes.Status404NotFound).ProducesProblem(StatusCodes.Status409Conflict)
+            .ProducesProblem(StatusCodes.Status503ServiceUnavailable)
             .WithSummary("Erases a person, by phone number, business-scoped user id or callerId, and certifies what was destroyed. Asked again it answers the same.");
         privacy.MapGet("/retention", RetentionAsync)
             .WithSummary("What the times of keeping would destroy now, and nothing is; transcriptDays, messageDays and recordingDays stand in place of the settings.");

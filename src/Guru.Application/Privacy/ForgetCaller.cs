@@ -37,8 +37,14 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
     public const string KeysTable = "guru_keys.keys";
 
     /// <exception cref="RuleException">A call of the person goes on.</exception>
+    /// <exception cref="ReadModelsOutdatedException">It would be incomplete.</exception>
     public async Task<ErasureCertificate?> Handle(ForgetCaller request, CancellationToken cancellationToken)
     {
+        if (!await erasures.CanTellWhoseAsync(cancellationToken))
+        {
+            throw new ReadModelsOutdatedException();
+        }
+
         var callerId = await callers.OfAsync(
             CallerAddress.TryParse(request.Person, out var address) ? callers.IdOf(address) : CallerId.Parse(request.Person), cancellationToken);
 

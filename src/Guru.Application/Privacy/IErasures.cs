@@ -6,6 +6,9 @@ namespace Guru.Application.Privacy;
 /// <summary>Forgetting people in the database.</summary>
 public interface IErasures
 {
+    /// <summary>Whether it is known which calls and other ids are whose: not from when a backup was put back until the read models are made anew.</summary>
+    Task<bool> CanTellWhoseAsync(CancellationToken cancellationToken);
+
     /// <returns>Null where nobody of that name is known.</returns>
     Task<KnownPerson?> FindAsync(CallerId callerId, CancellationToken cancellationToken);
 
@@ -29,6 +32,9 @@ public interface IErasures
     /// <summary>Lets the database reuse the space of what was removed.</summary>
     Task VacuumAsync(CancellationToken cancellationToken);
 }
+
+/// <summary>What is somebody's cannot be told now: the read models are being made anew.</summary>
+public sealed class ReadModelsOutdatedException() : Exception("The read models are being made anew: what is theirs is not all known before.");
 
 /// <summary>Somebody was erased.</summary>
 public readonly record struct Erasure(CallerId CallerId, DateTimeOffset At);

@@ -22,6 +22,12 @@ public sealed class PostgresErasures(
     private const int MostLockAttempts = 15;
     private const int MostConflicts = 20;
 
+    public async Task<bool> CanTellWhoseAsync(CancellationToken cancellationToken)
+    {
+        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
+        return projections.DueAfter(await ScalarAsync(connection, "select version from guru.read_models", cancellationToken) as string ?? "").Count == 0;
+    }
+
     public async Task<KnownPerson?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);

@@ -121,23 +121,30 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
     [Fact]
     public async Task Are_forgotten_with_the_person_also_where_they_were_told_meanwhile()
     {
+        (await _database.Rebuild.IsDueAsync(default)).ShouldBeFalse(); // As at the start of a Guru.
         await AppendAsync(Number, new LanguageDetermined(Number, "en", "text", At), new CallerAliased(Number, Id, At));
         await AppendAsync(Id, new LanguageDetermined(Id, "en", "text", At));
         await AppendAsync(Other, new LanguageDetermined(Other, "en", "text", At));
-        using var directory = new TemporaryDirectory();
-        using var list = new ErasureListFile(directory.Sub("erasures"), "node");
         var meanwhile = new Meanwhile(_aliases, () => AppendAsync(Number, new CallerAliased(Number, Other, At.AddMinutes(1))));
-        var forgets = new ForgetCallerHandler(
-            _database.Erasures,
-            new ErasureFollower(_database.Erasures, list, [], TimeProvider.System, NullLogger<ErasureFollower>.Instance),
-            [],
-            new CallerNames(_database.Store, meanwhile, new ServerSecret(new byte[32]), TimeProvider.System),
-            meanwhile);
 
-        (await forgets.Handle(new ForgetCaller(Number.Value), default)).ShouldNotBeNull();
+        (await ForgetAsync(Number, meanwhile)).ShouldNotBeNull();
 
-        var erased = (await _database.Erasures.ListAsync(DateTimeOffset.MinValue, default)).Select(erasure => erasure.CallerId);
-        erased.ShouldBe([Id, Other, Number]);
+        (await ErasedAsync()).ShouldBe([Id, Other, Number]);
+    }
+
+    /// <summary>A backup has no read models: nobody is erased by halves before they are made anew.</summary>
+    [Fact]
+    public async Task Are_forgotten_with_the_person_after_a_backup_was_put_back_once_it_is_known_again_which_they_are()
+    {
+        await AppendAsync(Number, new LanguageDetermined(Number, "en", "text", At), new CallerAliased(Number, Id, At));
+        await AppendAsync(Id, new LanguageDetermined(Id, "en", "text", At));
+        await _database.ExecuteAsync($"truncate guru.read_models, {string.Join(", ", TestDatabase.Live.Tables.Select(table => $"guru.{table}"))}");
+
+        await Should.ThrowAsync<ReadModelsOutdatedException>(() => ForgetAsync(Number, _aliases));
+        await _database.Rebuild.RebuildDueAsync(progress: null, default);
+        await ForgetAsync(Number, _aliases);
+
+        (await ErasedAsync()).ShouldBe([Id, Number]);
     }
 
     [Fact]
@@ -154,6 +161,22 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         (await _aliases.OwnerOfAsync(Id, default)).ShouldBe(Number);
         await ErasingPeople.ShouldAgreeWithARebuildAsync(_database);
     }
+
+    private async Task<ErasureCertificate?> ForgetAsync(CallerId person, ICallerAliases aliases)
+    {
+        using var directory = new TemporaryDirectory();
+        using var list = new ErasureListFile(directory.Sub("erasures"), "node");
+        var forgets = new ForgetCallerHandler(
+            _database.Erasures,
+            new ErasureFollower(_database.Erasures, list, [], TimeProvider.System, NullLogger<ErasureFollower>.Instance),
+            [],
+            new CallerNames(_database.Store, aliases, new ServerSecret(new byte[32]), TimeProvider.System),
+            aliases);
+        return await forgets.Handle(new ForgetCaller(person.Value), default);
+    }
+
+    private async Task<IEnumerable<CallerId>> ErasedAsync() =>
+        (await _database.Erasures.ListAsync(DateTimeOffset.MinValue, default)).Select(erasure => erasure.CallerId);
 
     /// <summary>Something happens right after the aliases were asked for the first time.</summary>
     private sealed class Meanwhile(ICallerAliases aliases, Func<Task> happens) : ICallerAliases
