@@ -18,6 +18,6 @@ public interface IRetention
 
 /// <param name="Before">What happened from then on is kept.</param>
 /// <param name="Callers">Of how many people there is something.</param>
-/// <param name="Keys">How many keys: of a person and a month each.</param>
+/// <param name="Keys">How many keys: of a person and a month each. Every key is counted once, where its time is over.</param>
 /// <param name="Oldest">The first month.</param>
 public sealed record RetentionDue(Retained Kind, DateOnly Before, long Callers, long Keys, DateOnly? Oldest);

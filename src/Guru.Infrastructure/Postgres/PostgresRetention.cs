@@ -26,22 +26,32 @@ public sealed class PostgresRetention(NpgsqlDataSource dataSource, PostgresEvent
             when 'words' then case when $1 is not null and $2 is not null then least($1, $2) end end
         """;
 
+    /// <summary>Whose limit a key that is over goes by.</summary>
+    private const string GoesBy =
+        """
+        case k.kind
+            when 'transcript' then 'transcripts'
+            when 'message' then 'messages'
+            when 'recording' then 'recordings'
+            when 'summary' then case when greatest($1, $2) = $1 then 'transcripts' else 'messages' end
+            when 'words' then case when least($1, $2) = $1 then 'transcripts' else 'messages' end
+        end
+        """;
+
     public async Task<IReadOnlyList<RetentionDue>> ReportAsync(RetentionLimits limits, CancellationToken cancellationToken)
     {
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var report = new List<RetentionDue>();
-        foreach (var kind in Enum.GetValues<Retained>().Where(kind => limits.Before(kind) is not null))
+        await using var command = Command(
+            connection, $"select {GoesBy}, count(distinct k.caller_id), count(*), min(k.month) from guru_keys.keys k where {IsOver} group by 1", limits);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var report = (
+            from kind in Enum.GetValues<Retained>()
+            where limits.Before(kind) is not null
+            select new RetentionDue(kind, limits.Before(kind)!.Value, Callers: 0, Keys: 0, Oldest: null)).ToList();
+        while (await reader.ReadAsync(cancellationToken))
         {
-            await using var command = Command(
-                connection,
-                $"select count(distinct k.caller_id), count(*), min(k.month) from guru_keys.keys k where {IsOver}",
-                new RetentionLimits(
-                    kind == Retained.Transcripts ? limits.Transcripts : null,
-                    kind == Retained.Messages ? limits.Messages : null,
-                    kind == Retained.Recordings ? limits.Recordings : null));
-            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-            await reader.ReadAsync(cancellationToken);
-            report.Add(new RetentionDue(kind, limits.Before(kind)!.Value, reader.GetInt64(0), reader.GetInt64(1), reader.ValueOrNull<DateOnly>(2)));
+            var place = report.FindIndex(due => EnumText.Of(due.Kind) == reader.GetString(0));
+            report[place] = report[place] with { Callers = reader.GetInt64(1), Keys = reader.GetInt64(2), Oldest = reader.GetFieldValue<DateOnly>(3) };
         }
 
         return report;

@@ -70,7 +70,7 @@ public sealed class KeepingForATime(PostgresFixture postgres) : IAsyncLifetime
         (await _database.Retention.ReportAsync(limits, default)).ShouldBe(
         [
             new RetentionDue(Retained.Transcripts, new(2026, 2, 1), Callers: 1, Keys: 2, new DateOnly(2026, 1, 1)),
-            new RetentionDue(Retained.Messages, new(2026, 2, 1), Callers: 1, Keys: 2, new DateOnly(2026, 1, 1)),
+            new RetentionDue(Retained.Messages, new(2026, 2, 1), Callers: 1, Keys: 1, new DateOnly(2026, 1, 1)),
             new RetentionDue(Retained.Recordings, new(2026, 2, 1), Callers: 0, Keys: 0, Oldest: null),
         ]);
         (await _zoe.FoundAsync(_database)).ShouldContain("guru.messages");
@@ -84,6 +84,30 @@ public sealed class KeepingForATime(PostgresFixture postgres) : IAsyncLifetime
 
         (await _database.RowsAsync("select data ->> 'kind' from events.mt_events where type = 'retention_applied' order by seq_id")).ShouldBe(["transcripts", "messages"]);
         (await _amy.FoundAsync(_database)).ShouldContain("guru.utterances");
+    }
+
+    [Fact]
+    public async Task As_many_keys_are_destroyed_as_were_told_whatever_the_times_of_the_kinds_are()
+    {
+        await _database.ExecuteAsync($"update guru_keys.keys set kind = 'words' where caller_id = '{_zoe.Id}' and kind = 'message'");
+        await _database.Keys.ForWritingAsync([new KeyScope(_amy.Id, PersonalDataKind.Recording, new DateOnly(2026, 2, 1))], default);
+        _database.Keys.Forget();
+        var (february, march) = (new DateOnly(2026, 2, 1), new DateOnly(2026, 3, 1));
+
+        (await ToldAsync(new(february, Messages: null, february))).ShouldBe([("transcripts", 2), ("recordings", 0)]);
+        (await ToldAsync(new(march, february, Recordings: null))).ShouldBe([("transcripts", 2), ("messages", 1)]);
+        (await ToldAsync(new(march, march, march))).ShouldBe([("transcripts", 0), ("messages", 1), ("recordings", 1)]);
+
+        async Task<IEnumerable<(string, long)>> ToldAsync(RetentionLimits limits)
+        {
+            var (told, before) = (await _database.Retention.ReportAsync(limits, default), await KeysAsync());
+            await _database.Retention.ApplyAsync(_zoe.Id, limits, default);
+            await _database.Retention.ApplyAsync(_amy.Id, limits, default);
+            (before - await KeysAsync()).ShouldBe(told.Sum(due => due.Keys));
+            return told.Select(due => (EnumText.Of(due.Kind), due.Keys));
+        }
+
+        async Task<long> KeysAsync() => long.Parse(await _database.OneAsync("select count(*) from guru_keys.keys"), provider: null);
     }
 
     [Fact]
