@@ -108,7 +108,7 @@ internal sealed partial class RecordingFiles(
                 call.Folder,
                 Bytes: call.Files.Sum(file => file.Length),
                 IsWritten: call.Files.Any(file => file.Extension == Draft && file.LastWriteTimeUtc > now - DraftsAreLeft),
-                At: call.Files.Select(file => file.LastWriteTimeUtc).DefaultIfEmpty(now).Max(),
+                At: call.Files.Select(file => file.LastWriteTimeUtc).DefaultIfEmpty(call.Folder.LastWriteTimeUtc).Max(),
                 Drafts: call.Files.Where(file => file.Extension == Draft && file.LastWriteTimeUtc <= now - DraftsAreLeft).ToList()))
             .OrderBy(call => call.At).ToList();
         calls.SelectMany(call => call.Drafts).ToList().ForEach(draft => draft.Delete());
@@ -134,17 +134,27 @@ internal sealed partial class RecordingFiles(
     private async Task<RecordingSound.Part?> OpenAsync(string path, CancellationToken cancellationToken)
     {
         var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        var header = new byte[RecordingFormat.HeaderBytes];
-        if (await file.ReadAtLeastAsync(header, header.Length, throwOnEndOfStream: false, cancellationToken) == header.Length
-            && RecordingFormat.TryReadHeader(header, out var keyId, out var startMs)
-            && (await keys.ForReadingAsync([keyId], cancellationToken)).TryGetValue(keyId, out var key)
-            && RecordingFormat.SoundIn(file.Length) is > 0 and var bytes)
+        RecordingSound.Part? part = null;
+        try
         {
-            return new RecordingSound.Part(Path.GetFileNameWithoutExtension(path), file, key, startMs * 16, bytes);
-        }
+            var header = new byte[RecordingFormat.HeaderBytes];
+            if (await file.ReadAtLeastAsync(header, header.Length, throwOnEndOfStream: false, cancellationToken) == header.Length
+                && RecordingFormat.TryReadHeader(header, out var keyId, out var startMs)
+                && (await keys.ForReadingAsync([keyId], cancellationToken)).TryGetValue(keyId, out var key)
+                && RecordingFormat.SoundIn(file.Length) is > 0 and var bytes)
+            {
+                part = new RecordingSound.Part(Path.GetFileNameWithoutExtension(path), file, key, startMs * 16, bytes);
+            }
 
-        await file.DisposeAsync(); // Its key was destroyed, or it is no recording.
-        return null;
+            return part;
+        }
+        finally
+        {
+            if (part is null)
+            {
+                await file.DisposeAsync(); // Its key was destroyed, it is no recording, or it could not be read.
+            }
+        }
     }
 
     private IEnumerable<string> FilesOf(CallSid callSid) =>

@@ -167,6 +167,31 @@ public sealed class RecordingFilesTests(PostgresFixture postgres) : IAsyncLifeti
     }
 
     [Fact]
+    public async Task The_folder_of_a_call_of_which_nothing_was_kept_goes_when_it_is_too_old()
+    {
+        await (await _files.BeginAsync(Stream(Call, "MZ1", 0), CancellationToken.None)).DisposeAsync();
+        var folder = Directory.GetDirectories(_folder.Path).ShouldHaveSingleItem();
+
+        _files.Sweep();
+        Directory.Exists(folder).ShouldBeTrue();
+        Directory.SetLastWriteTimeUtc(folder, DateTime.UtcNow.AddDays(-31));
+        _files.Sweep();
+
+        Directory.Exists(folder).ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task A_recording_that_could_not_be_opened_is_not_held_open()
+    {
+        await StoreAsync(Call, "MZ1", 0, new byte[1600]);
+
+        await Should.ThrowAsync<OperationCanceledException>(() => _files.OpenAsync(Call, new CancellationToken(canceled: true)));
+
+        var path = Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories).ShouldHaveSingleItem();
+        await using var alone = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+    }
+
+    [Fact]
     public async Task A_stream_id_that_is_no_name_stays_within_the_folder()
     {
         await StoreAsync(Call, "../../../MZ1", 0, new byte[1600]);
