@@ -1,15 +1,19 @@
+using System.Net;
 using System.Text.Json;
 using Guru.Api.Hosting;
 using Guru.Application;
+using Guru.Application.Recordings;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Recordings;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -39,19 +43,21 @@ public sealed class KeptForATime
         using (var operators = World.ClientFor(node.Address, GuruProcess.OperatorKey))
         using (var analyst = World.ClientFor(node.Address, GuruProcess.AnalystKey))
         {
-            Due(await operators.GetStringAsync("/api/retention?transcriptDays=30&messageDays=30")).ShouldBe(["transcripts 1", "messages 1"]);
+            Due(await operators.GetStringAsync("/api/retention?transcriptDays=30&messageDays=30&recordingDays=30")).ShouldBe(["transcripts 1", "messages 1", "recordings 1"]);
             Due(await operators.GetStringAsync("/api/retention")).ShouldBeEmpty();
             (await analyst.GetStringAsync($"/api/calls/{Call}/events")).ShouldContain(SaidMark);
             (await analyst.GetStringAsync($"/api/transcripts/search?q={SaidMark}")).ShouldContain(Call.Value);
+            using var sound = await analyst.GetAsync($"/api/calls/{Call}/recording");
+            sound.StatusCode.ShouldBe(HttpStatusCode.OK);
         }
 
         (await Old.InTablesAsync(node.Database)).ShouldBe(["guru.conversations", "guru.messages", "guru.utterances"], ignoreOrder: true);
 
         await node.StopAsync();
-        await node.StartAsync(("Guru__Retention__TranscriptDays", "30"), ("Guru__Retention__MessageDays", "30"));
+        await node.StartAsync(("Guru__Retention__TranscriptDays", "30"), ("Guru__Retention__MessageDays", "30"), ("Guru__Retention__RecordingDays", "30"));
         await node.UntilAsync(
             "select stream_id || ' ' || (data ->> 'kind') from events.mt_events where type = 'retention_applied' order by seq_id",
-            $"conversation-{caller} transcripts", $"conversation-{caller} messages");
+            $"conversation-{caller} transcripts", $"conversation-{caller} messages", $"conversation-{caller} recordings");
 
         (await Old.InTablesAsync(node.Database)).ShouldBeEmpty();
         await Old.ShouldBeInNoFileOfAsync(node.Data);
@@ -60,7 +66,10 @@ public sealed class KeptForATime
         using (var operators = World.ClientFor(node.Address, GuruProcess.OperatorKey))
         using (var analyst = World.ClientFor(node.Address, GuruProcess.AnalystKey))
         {
-            Due(await operators.GetStringAsync("/api/retention")).ShouldBe(["transcripts 0", "messages 0"]);
+            Due(await operators.GetStringAsync("/api/retention")).ShouldBe(["transcripts 0", "messages 0", "recordings 0"]);
+            using var sound = await analyst.GetAsync($"/api/calls/{Call}/recording");
+            sound.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+            Directory.GetFiles(Path.Combine(node.Data, "recordings"), "*", SearchOption.AllDirectories).ShouldHaveSingleItem(); // Which nothing can open any more.
             Old.In(await analyst.GetStringAsync($"/api/calls/{Call}/events")).ShouldBeEmpty();
             JsonElement.Parse(await analyst.GetStringAsync($"/api/transcripts/search?q={SaidMark}")).GetProperty("items").GetArrayLength().ShouldBe(0);
             Old.In(await analyst.GetStringAsync($"/api/conversations/{caller}/messages")).ShouldBeEmpty();
@@ -77,17 +86,21 @@ public sealed class KeptForATime
         node.Log.Where(line => Old.In(line).Any()).ShouldBeEmpty();
     }
 
-    /// <summary>Somebody wrote and called a hundred days ago, and all that was to be done about it is done.</summary>
+    /// <summary>Somebody wrote and called, and was recorded, a hundred days ago, and all that was to be done about it is done.</summary>
     private static async Task<CallerId> TalkLongAgoAsync(OneNode node)
     {
         var settings = GuruSettings.Read(
             new ConfigurationBuilder().AddInMemoryCollection([new("DATABASE_URL", node.DatabaseUrl), new("GURU_SECRET", OneNode.Secret), new("GURU_DATA_DIR", node.Data)]).Build(),
             serving: false);
         await using var database = await Database.OpenAsync(settings.Database, NullLoggerFactory.Instance, CancellationToken.None);
-        await using var services = new ServiceCollection().AddEventStore(database, settings.Prices).BuildServiceProvider();
+        await using var services = new ServiceCollection().AddEventStore(database, settings.Prices)
+            .AddLogging().AddSingleton(TimeProvider.System).AddSingleton(Options.Create(settings.Recording)).AddRecordingFiles().BuildServiceProvider();
         var store = services.GetRequiredService<IEventStore>();
         var caller = CallerId.Of(CallerAddress.Parse(Number), settings.Secret.Value);
         var at = DateTimeOffset.UtcNow.AddDays(-100);
+        await using var recording = await services.GetRequiredService<IRecordingStore>().BeginAsync(new RecordedStream(Call, caller, "MZ1", at, StartMs: 0), CancellationToken.None);
+        await recording.WriteAsync(new byte[16_000], CancellationToken.None);
+        var bytes = await recording.CompleteAsync(CancellationToken.None);
         ConversationEvent[] written =
         [
             new MessageReceived("SM1", caller, Number, "Zoe", Domain.Conversations.MessageKind.Text, $"{WrittenMark} wrote", MediaUrl: null, MediaType: null, at),
@@ -101,6 +114,7 @@ public sealed class KeptForATime
             new UtteranceTranscribed(
                 "u1", Speaker.Caller, "legal", SaidMark, SaidMark, Interrupted: false, TranscriptionOutcome.Completed, StartMs: 1000, EndMs: 2000, SaidMs: 1000, HeardMs: 1000,
                 "en", FirstAudioMs: null, FirstHeardMs: null, at),
+            new RecordingStored("MZ1", StartMs: 0, DurationMs: 1000, bytes, "node", at),
             new CallEnded(CallEndReason.CallerHungUp, at.AddMinutes(1)),
             new CallSummarized("en", SaidMark, "", "", "", "", "", at.AddMinutes(1)),
         ];

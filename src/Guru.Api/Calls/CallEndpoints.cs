@@ -114,7 +114,7 @@ internal static class CallEndpoints
             return TypedResults.Problem(
                 statusCode: StatusCodes.Status404NotFound,
                 title: "The recording of this call is not here.",
-                detail: $"It was deleted (Guru__Recording__Days, Guru__Recording__MostGigabytes, or with its caller), or it lies on another node: the call was last on {call.Node}.");
+                detail: $"It was deleted (Guru__Recording__Days, Guru__Recording__MostGigabytes, Guru__Retention__RecordingDays, or with its caller), or it lies on another node: the call was last on {call.Node}.");
         }
 
         if (recording.Bytes < recorded.Bytes)
