@@ -23,6 +23,7 @@ public static class Registration
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<CallerNames>();
         services.AddSingleton<CallerMemory>();
+        services.AddSingleton<MessageReception>();
         services.AddSingleton<Outbox>();
         services.AddSingleton<IWork, Replier>();
         services.AddSingleton<IWork, CallSummarizer>();

@@ -214,6 +214,30 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
     }
 
     [Fact]
+    public async Task What_somebody_writes_meanwhile_is_on_record_once_and_answered_when_the_database_is_back()
+    {
+        const string Person = "whatsapp:+15550500001";
+        world.Gate.Shut();
+        IReadOnlyList<WrittenMessage> written;
+        DateTimeOffset openedAt;
+        try
+        {
+            written = await world.Twilio.WriteBurstAsync([InboundMessage.Text("My rent went up.") with { From = Person }, InboundMessage.Text("Must I pay?") with { From = Person }]);
+            await world.Twilio.RedeliverAsync(written[1]);
+        }
+        finally
+        {
+            openedAt = DateTimeOffset.UtcNow;
+            world.Gate.Open();
+        }
+
+        written.SelectMany(message => message.Answers.Entries).Select(answer => answer.Status).ShouldBe([200, 200, 200]);
+        var asked = $"select data ->> 'messageSid' from events.mt_events where type = 'message_received' and (data ->> 'at')::timestamptz < '{openedAt:O}' order by seq_id";
+        await world.Twilio.WaitForMessageAsync(Person);
+        (await world.Database.RowsAsync(asked)).ShouldBe(written.Select(message => message.MessageSid));
+    }
+
+    [Fact]
     public async Task A_browsers_call_that_cannot_be_written_down_is_refused_and_does_not_go_on()
     {
         using var webapp = World.ClientFor(World.AddressOf(world.Guru), World.WebappKey);

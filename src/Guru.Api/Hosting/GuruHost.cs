@@ -133,6 +133,10 @@ internal sealed class GuruHost : IAsyncDisposable
             settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<CallJournal>>()));
         builder.Services.AddSingleton<ICallJournal>(provider => provider.GetRequiredService<CallJournal>());
         builder.Services.AddSingleton<IPersonalStore>(provider => provider.GetRequiredService<CallJournal>());
+        builder.Services.AddSingleton(provider => new MessageJournal(
+            settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<MessageJournal>>()));
+        builder.Services.AddSingleton<IMessageJournal>(provider => provider.GetRequiredService<MessageJournal>());
+        builder.Services.AddSingleton<IPersonalStore>(provider => provider.GetRequiredService<MessageJournal>());
         builder.Services.AddSingleton(settings.OpenAI);
         builder.Services.AddSingleton<RealtimeDialer>();
         builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
@@ -162,6 +166,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ErasureFollower>()); // Before anything that works with what a backup brought back.
         builder.Services.AddSingleton(Options.Create(settings.Retention));
         builder.Services.AddHostedService<JournalRecovery>();
+        builder.Services.AddHostedService<LateMessages>();
         builder.Services.AddHostedService<UnfinishedTurns>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<UnheardEnds>());
         builder.Services.AddHostedService<WorkLoop>();

@@ -1,13 +1,17 @@
 using FluentValidation;
 using Guru.Application.Callers;
 using Guru.Application.Calling;
+using Guru.Domain;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using MediatR;
+using Microsoft.Extensions.Logging;
 
 namespace Guru.Application.Conversations;
 
-/// <summary>Somebody writes. The message is on record before the carrier is answered; the reply comes by itself.</summary>
+/// <summary>
+/// Somebody writes. The message is on record before the carrier is answered, or in the journal while the database does not take it; the reply comes by itself.
+/// </summary>
 /// <param name="ExternalUserId">The person's business-scoped id, also where <paramref name="From"/> is their number.</param>
 public sealed record ReceiveWhatsAppMessage(
     string? MessageSid,
@@ -25,6 +29,9 @@ public sealed record ReceiveWhatsAppMessage(
     string? ChannelMetadata = null,
     string? ExternalUserId = null) : IRequest
 {
+    /// <summary>When it came, where that is a while ago.</summary>
+    public DateTimeOffset? ReceivedAt { get; init; }
+
     public override string ToString() => $"{nameof(ReceiveWhatsAppMessage)} {MessageSid}";
 }
 
@@ -49,12 +56,46 @@ public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveW
     }
 }
 
-public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, CallerNames callers, CallingTerms terms, TimeProvider time) : IRequestHandler<ReceiveWhatsAppMessage>
+public sealed partial class ReceiveWhatsAppMessageHandler(
+    MessageReception reception, IMessageJournal journal, TimeProvider time, ILogger<ReceiveWhatsAppMessageHandler> logger) : IRequestHandler<ReceiveWhatsAppMessage>
 {
-    private const int MostOfAProfileName = 100;
+    /// <summary>The carrier waits for 15 s, and does not deliver again what was refused.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
     public async Task<Unit> Handle(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
     {
+        var message = request with { ReceivedAt = request.ReceivedAt ?? time.GetUtcNow() };
+        if (journal.HasOf(message.From!))
+        {
+            journal.Keep(message); // Behind what the person wrote before.
+            return Unit.Value;
+        }
+
+        try
+        {
+            await Patience.LimitAsync(token => reception.StoreAsync(message, token), Limit, time, cancellationToken);
+        }
+        catch (Exception error) when (error is not (EventsRefusedException or RuleException))
+        {
+            journal.Keep(message);
+            LogKept(message.MessageSid!, error.GetType().Name);
+        }
+
+        return Unit.Value;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The message {MessageSid} could not be stored ({Error}); it waits in the journal")]
+    private partial void LogKept(string messageSid, string error);
+}
+
+/// <summary>Puts messages on record. One that is there already causes nothing.</summary>
+public sealed class MessageReception(IEventStore store, CallerNames callers, CallingTerms terms, TimeProvider time)
+{
+    private const int MostOfAProfileName = 100;
+
+    public async Task<Unit> StoreAsync(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
+    {
+        var at = request.ReceivedAt ?? time.GetUtcNow();
         var address = CallerAddress.Parse(request.From!);
         var callerId = await CallerOfAsync(address, request.ExternalUserId, cancellationToken);
         var mediaType = request.MediaUrl is null ? null : request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
@@ -68,12 +109,12 @@ public sealed class ReceiveWhatsAppMessageHandler(IEventStore store, CallerNames
             TextOf(request, kind),
             request.MediaUrl,
             mediaType,
-            time.GetUtcNow());
+            at);
         var log = new ConversationLog(store, callerId);
         if (PermissionAnswer.Read(request) is { } answer)
         {
             var answered = await log.AppendAsync(
-                new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, time.GetUtcNow()), cancellationToken);
+                new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, at), cancellationToken);
             if (answered.Count > 0)
             {
                 return Unit.Value;

@@ -117,7 +117,8 @@ public sealed record Conversation(
     /// <summary>The events a command causes; none when it has already happened.</summary>
     public static IReadOnlyList<ConversationEvent> Decide(Conversation conversation, ConversationCommand command) => command switch
     {
-        // Twilio may deliver a message twice.
+        // Twilio may deliver a message twice; one may have waited while the person was forgotten.
+        ReceiveMessage c when c.At <= conversation.ErasedAt => [],
         ReceiveMessage c => conversation.Received.Contains(c.Message.MessageSid) ? [] : [c.Message],
         RecordTranscript c => conversation.Open.Exists(m => m.MessageSid == c.Transcript.MessageSid && m.Text is null) ? [c.Transcript] : [],
         SelectAgent c => conversation.Open.Exists(m => m.MessageSid == c.Selection.MessageSid && !m.Routed) ? [c.Selection] : [],

@@ -12,4 +12,8 @@ public sealed class JournalOptions
     /// <summary>A file of this size is not written to any more, so that it can go as soon as its facts are stored.</summary>
     [Range(1L << 12, 1L << 30)]
     public long SegmentBytes { get; set; } = 1 << 20;
+
+    /// <summary>How many messages wait for the database at most; what is more is refused.</summary>
+    [Range(0, 1_000_000)]
+    public int MostMessages { get; set; } = 10_000;
 }

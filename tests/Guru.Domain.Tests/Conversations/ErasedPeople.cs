@@ -18,6 +18,7 @@ public sealed class ErasedPeople : ConsentSpec
 
     [Fact]
     public void Have_nothing_put_on_record_that_was_under_way() => Given(Wrote(0), Erased).When(
+        new ReceiveMessage(Wrote(9)),
         new RecordSummary(new ConversationSummarized(Caller, "words", UpTo: At(9), At(11))),
         new RecordSent(new MessageSent("callSummary", "CA1", Caller, ["SMs"], "legal", "words", At(9))),
         new RecordReply(new MessageReplied(["SM0"], Caller, ["SMr"], "legal", "words", At(11))),

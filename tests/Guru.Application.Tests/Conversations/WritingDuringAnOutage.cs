@@ -1,0 +1,91 @@
+using System.Collections.Immutable;
+using Guru.Application.Conversations;
+using Guru.Application.Tests.Voice;
+using Guru.Domain.Conversations;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shouldly;
+
+namespace Guru.Application.Tests.Conversations;
+
+public sealed class WritingDuringAnOutage : IAsyncLifetime
+{
+    private const string One = "whatsapp:+15550001111";
+    private const string Other = "whatsapp:+15550002222";
+
+    private readonly House _house = new();
+    private readonly MemoryMessages _waiting = new();
+    private readonly MessageReception _reception;
+    private readonly LateMessages _late;
+
+    public WritingDuringAnOutage()
+    {
+        _reception = new MessageReception(_house.Store, _house.Callers, House.Terms, _house.Time);
+        _late = new LateMessages(_waiting, _reception, _house.Time, NullLogger<LateMessages>.Instance);
+    }
+
+    private IEnumerable<string> OnRecord => _house.Store.Of<MessageReceived>().Select(message => message.Text);
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public Task DisposeAsync() => _late.StopAsync(CancellationToken.None);
+
+    [Fact]
+    public async Task What_comes_behind_a_message_that_waits_waits_too_and_both_are_stored_in_their_order_as_of_when_they_came()
+    {
+        _house.Store.IsDown = true;
+        await WriteAsync(1, One, "first");
+        _house.Time.Jump(TimeSpan.FromMinutes(1));
+        _house.Store.IsDown = false;
+        await WriteAsync(2, One, "second");
+        await WriteAsync(3, Other, "of another");
+        OnRecord.ShouldBe(["of another"]);
+
+        _house.Time.Jump(TimeSpan.FromMinutes(1));
+        await _late.StartAsync(CancellationToken.None);
+        await ManualTime.UntilAsync(() => _waiting.Waiting.Count == 0);
+        OnRecord.ShouldBe(["of another", "first", "second"]);
+        _house.Store.Of<MessageReceived>().Select(message => message.At - ManualTime.Start).ShouldBe([TimeSpan.FromMinutes(1), TimeSpan.Zero, TimeSpan.FromMinutes(1)]);
+    }
+
+    [Fact]
+    public async Task A_message_that_the_database_will_never_take_holds_up_nobody()
+    {
+        _house.Store.IsDown = true;
+        await WriteAsync(1, One, "first");
+        await WriteAsync(2, One, "second");
+        await WriteAsync(3, Other, "of another");
+        _house.Store.IsDown = false;
+        _house.Store.Refuses = @event => @event is MessageReceived { Text: "first" };
+        await _late.StartAsync(CancellationToken.None);
+        await ManualTime.UntilAsync(() => _waiting.Waiting.Count == 0);
+        OnRecord.ShouldBe(["second", "of another"]);
+        _waiting.Aside.ShouldBe(["first"]);
+    }
+
+    private Task WriteAsync(int number, string from, string text) =>
+        new ReceiveWhatsAppMessageHandler(_reception, _waiting, _house.Time, NullLogger<ReceiveWhatsAppMessageHandler>.Instance).Handle(
+            new ReceiveWhatsAppMessage(
+                $"SM{number:D32}", from, ProfileName: null, text, "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null),
+            CancellationToken.None);
+
+    private sealed class MemoryMessages : IMessageJournal
+    {
+        private volatile ImmutableList<ReceiveWhatsAppMessage> _kept = [];
+
+        public List<string> Aside { get; } = [];
+
+        public IReadOnlyList<ReceiveWhatsAppMessage> Waiting => _kept;
+
+        public bool HasOf(string from) => _kept.Exists(message => message.From == from);
+
+        public void Keep(ReceiveWhatsAppMessage message) => _kept = _kept.Add(message);
+
+        public void Stored(ReceiveWhatsAppMessage message) => _kept = _kept.Remove(message);
+
+        public void SetAside(ReceiveWhatsAppMessage message)
+        {
+            Aside.Add(message.Body!);
+            _kept = _kept.Remove(message);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+using System.Text;
+using Guru.Application;
+using Guru.Application.Conversations;
+using Guru.Domain.Callers;
+using Guru.Infrastructure.Journal;
+using Microsoft.Extensions.Logging.Abstractions;
+using Shouldly;
+
+namespace Guru.Infrastructure.Tests.Journal;
+
+public sealed class MessagesThatWait : IDisposable
+{
+    private const string One = "whatsapp:+15550001111";
+    private const string Other = "whatsapp:+15550002222";
+    private const string Id = "US.13491208655302741918";
+
+    private static readonly ServerSecret Secret = new("a secret of the server"u8.ToArray());
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("guru-messages-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public void Are_the_next_processes_as_they_were_and_in_their_order()
+    {
+        ReceiveWhatsAppMessage[] written = [Message(1, One), Message(2, Other), Message(3, One)];
+        using (var journal = Open())
+        {
+            foreach (var message in written)
+            {
+                journal.Keep(message);
+                journal.Keep(message);
+            }
+
+            journal.Waiting.ShouldBe(written);
+        }
+
+        File.ReadAllBytes(Files().Single()).AsSpan().IndexOf(Encoding.UTF8.GetBytes(written[0].Body!)).ShouldBe(-1);
+        using var next = Open();
+        next.Waiting.ShouldBe(written);
+        next.HasOf(One).ShouldBeTrue();
+        using (var third = Open())
+        {
+            third.Waiting.ShouldBeEmpty(); // They are a living process's.
+        }
+
+        Array.ForEach(written, next.Stored);
+        next.HasOf(One).ShouldBeFalse();
+        Files().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Hold_up_nobody_when_the_database_refuses_them_and_are_tried_again_at_the_next_start()
+    {
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+            journal.SetAside(Message(1, One));
+            journal.HasOf(One).ShouldBeFalse();
+            journal.Waiting.ShouldBeEmpty();
+        }
+
+        using var next = Open();
+        next.Waiting.ShouldBe([Message(1, One)]);
+    }
+
+    [Theory]
+    [InlineData(One)]
+    [InlineData(Id)]
+    public async Task Go_with_the_person_whichever_id_is_erased(string erased)
+    {
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+            journal.Keep(Message(2, Other));
+            journal.Keep(Message(3, One));
+            journal.Stored(Message(1, One));
+            await journal.EraseAsync(CallerId.Of(CallerAddress.Parse(erased), Secret.Value), [], CancellationToken.None);
+            journal.Waiting.ShouldBe([Message(2, Other)]);
+        }
+
+        using var next = Open();
+        next.Waiting.ShouldBe([Message(2, Other)]);
+    }
+
+    [Fact]
+    public void Are_so_many_at_most()
+    {
+        using var journal = Open(new JournalOptions { MostMessages = 2 });
+        journal.Keep(Message(1, One));
+        journal.Keep(Message(2, One));
+        Should.Throw<IOException>(() => journal.Keep(Message(3, One)));
+        journal.Stored(Message(1, One));
+        journal.Keep(Message(3, One));
+    }
+
+    private static ReceiveWhatsAppMessage Message(int number, string from) => new(
+        $"SM{number:D32}", from, "Ama", $"My rent went up, {number}", "text", ButtonText: null, "https://api.twilio.test/media", "audio/ogg", Latitude: null, Longitude: null, Place: null,
+        ExternalUserId: from == One ? Id : null)
+    {
+        ReceivedAt = new DateTimeOffset(2026, 11, 27, 12, 0, number, TimeSpan.Zero),
+    };
+
+    private MessageJournal Open(JournalOptions? options = null) => new(_directory, Secret, options ?? new JournalOptions(), NullLogger<MessageJournal>.Instance);
+
+    private string[] Files() => Directory.GetFiles(Path.Combine(_directory, "journal"));
+}
