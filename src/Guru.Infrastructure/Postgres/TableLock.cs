@@ -13,7 +13,7 @@ internal static class TableLock
     public static async Task<NpgsqlTransaction> TakeAsync(
         NpgsqlConnection connection, int mostAttempts, CancellationToken cancellationToken, params IReadOnlyList<string> statements)
     {
-        for (var attempt = 1; ; attempt++)
+        while (true)
         {
             var transaction = await connection.BeginTransactionAsync(cancellationToken);
             try
@@ -26,16 +26,16 @@ internal static class TableLock
 
                 return transaction;
             }
-            catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.LockNotAvailable && attempt < mostAttempts)
-            {
-                await transaction.DisposeAsync();
-                await Task.Delay(BetweenAttempts, cancellationToken);
-            }
-            catch
+            catch (Exception e)
             {
                 await transaction.DisposeAsync(); // Within one that has failed, the connection could not be put back to what others expect of it.
-                throw;
+                if (--mostAttempts <= 0 || e is not PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable })
+                {
+                    throw;
+                }
             }
+
+            await Task.Delay(BetweenAttempts, cancellationToken);
         }
     }
 }
