@@ -15,8 +15,8 @@ public sealed class ReceivingMessages
     {
         var house = new House();
 
-        await new ReceiveWhatsAppMessageHandler(house.Store, house.Callers, House.Terms, house.Time)
-            .Handle(Message with { ProfileName = $"{new string('x', 99)}👋👋" }, default);
+        await new MessageReception(house.Store, house.Callers, House.Terms, house.Time)
+            .StoreAsync(Message with { ProfileName = $"{new string('x', 99)}👋👋" }, default);
 
         house.Store.Of<MessageReceived>().ShouldHaveSingleItem().ProfileName.ShouldBe($"{new string('x', 99)}…");
     }
