@@ -22,12 +22,20 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
         var path = query < 0 ? target : target[..query];
         var claimed = request.Headers[Header].ToString();
 
-        var (signed, form) = HttpMethods.IsGet(request.Method) || HttpMethods.IsConnect(request.Method)
-            ? (signature.SignsUpgrade(claimed, path, query < 0 ? null : target[query..]), FormCollection.Empty)
+        var (signed, form, unreadable) = HttpMethods.IsGet(request.Method) || HttpMethods.IsConnect(request.Method)
+            ? (signature.SignsUpgrade(claimed, path, query < 0 ? null : target[query..]), FormCollection.Empty, Unreadable: null)
             : await ReadAsync(request, claimed, path, query < 0 ? null : target[query..]);
         if (!signed)
         {
-            LogRefused(path, claimed.Length > 0, form.Count);
+            if (unreadable is null)
+            {
+                LogRefused(path, claimed.Length > 0, form.Count);
+            }
+            else
+            {
+                LogUnreadable(path, unreadable);
+            }
+
             if (context.HttpContext.Features.Get<IStatusCodePagesFeature>() is { } pages)
             {
                 pages.Enabled = false;
@@ -40,13 +48,13 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
         return await next(context);
     }
 
-    /// <summary>The form that was signed; empty where the body is none.</summary>
+    /// <summary>The form that was signed; empty where the body is none. What cannot be read whole is not known to be signed.</summary>
     /// <exception cref="BadHttpRequestException">The body is longer than the server takes (413), or was cut off.</exception>
-    private async Task<(bool Signed, IFormCollection Form)> ReadAsync(HttpRequest request, string claimed, string path, string? query)
+    private async Task<(bool Signed, IFormCollection Form, string? Unreadable)> ReadAsync(HttpRequest request, string claimed, string path, string? query)
     {
         if (claimed.Length == 0)
         {
-            return (false, FormCollection.Empty);
+            return (false, FormCollection.Empty, Unreadable: null);
         }
 
         var cancellationToken = request.HttpContext.RequestAborted;
@@ -55,21 +63,24 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
             try
             {
                 var form = await request.ReadFormAsync(cancellationToken);
-                return (signature.Signs(claimed, path, query, form.SelectMany(f => f.Value, (f, value) => KeyValuePair.Create(f.Key, value ?? ""))), form);
+                return (signature.Signs(claimed, path, query, form.SelectMany(f => f.Value, (f, value) => KeyValuePair.Create(f.Key, value ?? ""))), form, Unreadable: null);
             }
-            catch (InvalidDataException)
+            catch (InvalidDataException error)
             {
-                return (false, FormCollection.Empty); // More fields, or longer ones, than anybody signs.
+                return (false, FormCollection.Empty, error.Message); // More fields, or longer ones, than anybody signs, or a NUL in one.
             }
         }
 
         using var body = new MemoryStream();
         await request.Body.CopyToAsync(body, cancellationToken);
-        return (body.Length == 0 ? signature.Signs(claimed, path, query, []) : signature.SignsBody(claimed, path, query, body.ToArray()), FormCollection.Empty);
+        return (body.Length == 0 ? signature.Signs(claimed, path, query, []) : signature.SignsBody(claimed, path, query, body.ToArray()), FormCollection.Empty, Unreadable: null);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Path} was refused: not signed for this address (signature present: {Present}, {Fields} fields). Check BASE_URL and TWILIO_AUTH_TOKEN")]
     private partial void LogRefused(string path, bool present, int fields);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Path} was refused: its form cannot be read, so that nobody can say who signed it ({Reason})")]
+    private partial void LogUnreadable(string path, string reason);
 }
 
 internal static class TwilioForm

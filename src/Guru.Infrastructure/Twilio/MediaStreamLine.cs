@@ -11,6 +11,9 @@ public sealed class MediaStreamLine : ICallerLine
     /// <summary>Twilio names no bound for one message; this is 3 s of speech. A multiple of 4, so that base64 can be cut there.</summary>
     public const int MaxPayloadBytes = 32 * 1024;
 
+    /// <summary>Twilio's have 34 characters. The name goes into logs and events, and who sends it is known by its token only.</summary>
+    public const int MaxStreamSidLength = 100;
+
     private readonly JsonSocket _socket;
     private readonly JsonStrings _strings;
     private readonly MediaStreamWriter _writer;
@@ -123,7 +126,7 @@ public sealed class MediaStreamLine : ICallerLine
             var message = MediaStreamReader.Read(received.Text, strings);
             switch (message.Event)
             {
-                case MediaStreamEvent.Start when message.Start is { StreamSid.Length: > 0, CallSid.Length: > 0 } start:
+                case MediaStreamEvent.Start when message.Start is { StreamSid.Length: > 0 and <= MaxStreamSidLength, CallSid.Length: > 0 } start:
                     return start;
                 case MediaStreamEvent.Stop:
                     return null;

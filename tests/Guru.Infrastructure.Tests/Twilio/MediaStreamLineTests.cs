@@ -50,6 +50,7 @@ public sealed class AMediaStreamLine : IAsyncLifetime
         await Carrier.SendTextAsync(Media("AAAA"));
         await Carrier.SendAsync(new byte[9], WebSocketMessageType.Binary, endOfMessage: true, CancellationToken.None);
         await Carrier.SendTextAsync("""{"event":"start","streamSid":"MZ1"}""");
+        await Carrier.SendTextAsync(Start.Replace(Sid, new string('M', MediaStreamLine.MaxStreamSidLength + 1), StringComparison.Ordinal));
         await Carrier.SendTextAsync(Start);
 
         (await AcceptAsync()).Line!.StreamSid.ShouldBe(Sid);

@@ -1,0 +1,64 @@
+using System.Text;
+using Guru.Api.Security;
+using Guru.Infrastructure.Twilio;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.Logging;
+using Shouldly;
+
+namespace Guru.Api.Tests;
+
+public sealed class TwilioRequestTests : ILogger<TwilioRequest>
+{
+    private const string Path = "/api/whatsapp/voice/status";
+    private readonly List<string> _log = [];
+
+    [Theory]
+    [InlineData("CallSid=CA1&Body=landlord%00", "invalid characters")]
+    [InlineData("landlord%00=1", "invalid characters")]
+    [InlineData(null, "count limit 1024 exceeded")]
+    public async Task A_form_that_cannot_be_read_is_refused_for_that_and_its_words_are_not_logged(string? body, string because)
+    {
+        body ??= string.Join('&', Enumerable.Range(0, 1_025).Select(number => $"landlord{number}=1"));
+        (await AnswerAsync(body)).ShouldBe(StatusCodes.Status403Forbidden);
+
+        var line = _log.ShouldHaveSingleItem();
+        line.ShouldStartWith($"{Path} was refused: its form cannot be read");
+        line.ShouldContain(because);
+        line.ShouldNotContain("landlord");
+    }
+
+    [Fact]
+    public async Task A_form_that_is_not_signed_is_refused_for_that()
+    {
+        (await AnswerAsync("CallSid=CA1")).ShouldBe(StatusCodes.Status403Forbidden);
+
+        _log.ShouldHaveSingleItem().ShouldStartWith($"{Path} was refused: not signed for this address (signature present: True, 1 fields)");
+    }
+
+    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
+
+    bool ILogger.IsEnabled(LogLevel logLevel) => true;
+
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        _log.Add(formatter(state, exception));
+
+    private async Task<int> AnswerAsync(string body)
+    {
+        var context = new DefaultHttpContext
+        {
+            Request =
+            {
+                Method = HttpMethods.Post,
+                ContentType = "application/x-www-form-urlencoded",
+                Body = new MemoryStream(Encoding.ASCII.GetBytes(body)),
+                Headers = { ["X-Twilio-Signature"] = "YLiE2Q4vY6RQ7URDuA9og+XsubI=" },
+            },
+        };
+        context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget = Path;
+        var filter = new TwilioRequest(new TwilioSignature(["a token"], "https://guru.example.org"), this);
+        var answer = await filter.InvokeAsync(EndpointFilterInvocationContext.Create(context), _ => throw new InvalidOperationException("It was let through."));
+        return answer.ShouldBeOfType<StatusCodeHttpResult>().StatusCode;
+    }
+}
