@@ -115,7 +115,7 @@ public sealed class Signatures(World world) : IClassFixture<World>
 
         foreach (var webhook in sent.Concat(sent))
         {
-            var path = webhook.Url.AbsolutePath;
+            var path = webhook.Url.PathAndQuery;
             using var response = await SendAsync(path, new FormUrlEncodedContent(webhook.Parameters), SignatureOf(path, [.. webhook.Parameters]));
             ((int)response.StatusCode).ShouldBe(webhook.Status);
             var body = await response.Content.ReadAsStringAsync();
