@@ -97,11 +97,11 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
                 {
                     if (Path.GetExtension(path) == Unfinished)
                     {
-                        unfinished.Add(new LeftJournal(file, [.. Latest(file, told)]));
+                        unfinished.Add(new LeftJournal(file, [.. Latest(Read(file), Path.GetFileName(path).Split('-')[0], told)]));
                     }
                     else
                     {
-                        facts.Add(new LeftJournal(file, [.. file.Read().Select(record => JournaledFact.Parse(record))]));
+                        facts.Add(new LeftJournal(file, [.. Read(file).Select(record => JournaledFact.Parse(record))]));
                     }
                 }
                 catch (Exception error) when (error is CryptographicException or JsonException)
@@ -244,10 +244,10 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     }
 
     /// <summary>The latest of each call, unless a later file of the process has told of it.</summary>
-    private static IEnumerable<JournaledFact> Latest(JournalFile file, HashSet<(string Process, CallSid CallSid)> told) => file.Read()
+    private static IEnumerable<JournaledFact> Latest(IReadOnlyList<byte[]> records, string process, HashSet<(string Process, CallSid CallSid)> told) => records
         .Reverse()
         .Select(record => JournaledUnfinished.Parse(record))
-        .Where(kept => told.Add((Path.GetFileName(file.Path).Split('-')[0], kept.CallSid)))
+        .Where(kept => told.Add((process, kept.CallSid)))
         .SelectMany(kept => kept.Facts.Select(fact => new JournaledFact(kept.CallSid, fact)));
 
     private void Release(Segment segment)
@@ -318,14 +318,26 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
-    private static void Erase(JournalFile file, IReadOnlyCollection<string> callSids)
+    /// <summary>Along with what is damaged, since nobody can tell whose it was.</summary>
+    private void Erase(JournalFile file, IReadOnlyCollection<string> callSids)
     {
-        var records = file.Read();
+        var records = Read(file);
         var others = records.Where(record => !callSids.Contains(JournaledFact.CallOf(record).Value)).ToList();
-        if (others.Count < records.Count)
+        if (others.Count < records.Count || file.Lost > 0)
         {
             file.Rewrite(others);
         }
+    }
+
+    private IReadOnlyList<byte[]> Read(JournalFile file)
+    {
+        var records = file.Read();
+        if (file.Lost > 0)
+        {
+            LogLost(file.Path, file.Lost);
+        }
+
+        return records;
     }
 
     /// <summary>
@@ -413,6 +425,9 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Facts of calls cannot be kept in the journal ({Error}: {Reason}); until they are stored they are in memory alone")]
     private partial void LogFailed(string error, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} has {Lost} bytes that were half written or are damaged: what stood there is lost, and nothing else")]
+    private partial void LogLost(string path, long lost);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} cannot be read ({Error}): it was written under another GURU_SECRET, or is damaged; it is kept beside the others")]
     private partial void LogUnreadable(string path, string error);

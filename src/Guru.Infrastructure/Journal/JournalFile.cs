@@ -12,7 +12,11 @@ internal sealed class JournalFile : IDisposable
     private const int LengthBytes = sizeof(int);
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
+    private const int HeaderBytes = LengthBytes + NonceBytes + TagBytes;
     private const int MostRecordBytes = 16 * 1024 * 1024;
+
+    /// <summary>Behind what is damaged any four bytes may be taken for a length. Facts are far shorter, and what is tried stays little.</summary>
+    private const int MostBehindDamage = 64 * 1024;
 
     private readonly byte[] _key;
     private FileStream _stream;
@@ -21,22 +25,25 @@ internal sealed class JournalFile : IDisposable
     {
         (Path, _key) = (path, key);
         _stream = Open(path, mode);
+        Length = _stream.Length;
     }
 
     public string Path { get; }
 
-    public long Length => _stream.Length;
+    /// <summary>Up to the end of the last whole record, where the next one goes.</summary>
+    public long Length { get; private set; }
+
+    /// <summary>How many bytes were no part of a whole record when it was read.</summary>
+    public long Lost { get; private set; }
 
     public static JournalFile Create(string path, byte[] key) => new(path, key, FileMode.CreateNew);
 
-    /// <summary>Opens one, to be appended to or read; null if another process has it.</summary>
+    /// <summary>Opens one that was left; null if another process has it, or has deleted it.</summary>
     public static JournalFile? TryOpen(string path, byte[] key)
     {
         try
         {
-            var file = new JournalFile(path, key, FileMode.OpenOrCreate);
-            file._stream.Seek(0, SeekOrigin.End);
-            return file;
+            return new JournalFile(path, key, FileMode.Open);
         }
         catch (IOException)
         {
@@ -46,42 +53,62 @@ internal sealed class JournalFile : IDisposable
 
     public void Append(ReadOnlySpan<byte> plain)
     {
-        var record = new byte[LengthBytes + NonceBytes + TagBytes + plain.Length];
+        var record = new byte[HeaderBytes + plain.Length];
         BinaryPrimitives.WriteInt32LittleEndian(record, plain.Length);
         var nonce = record.AsSpan(LengthBytes, NonceBytes);
         RandomNumberGenerator.Fill(nonce);
         using var aes = new AesGcm(_key, TagBytes);
-        aes.Encrypt(nonce, plain, record.AsSpan(LengthBytes + NonceBytes + TagBytes), record.AsSpan(LengthBytes + NonceBytes, TagBytes));
-        _stream.Write(record);
-    }
-
-    /// <summary>Every whole record. What a full disk or a fallen machine left half written ends it.</summary>
-    /// <exception cref="CryptographicException">A record is damaged, or sealed under another secret.</exception>
-    public IReadOnlyList<byte[]> Read()
-    {
-        var records = new List<byte[]>();
-        using var aes = new AesGcm(_key, TagBytes);
-        var header = new byte[LengthBytes + NonceBytes + TagBytes];
-        _stream.Seek(0, SeekOrigin.Begin);
-        while (_stream.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) == header.Length)
+        aes.Encrypt(nonce, plain, record.AsSpan(HeaderBytes), record.AsSpan(LengthBytes + NonceBytes, TagBytes));
+        _stream.Position = Length;
+        try
         {
-            var length = BinaryPrimitives.ReadInt32LittleEndian(header);
-            if (length is < 0 or > MostRecordBytes || length > _stream.Length - _stream.Position)
-            {
-                break;
-            }
-
-            var plain = new byte[length];
-            _stream.ReadExactly(plain);
-            aes.Decrypt(header.AsSpan(LengthBytes, NonceBytes), plain, header.AsSpan(LengthBytes + NonceBytes), plain);
-            records.Add(plain);
+            _stream.Write(record);
+        }
+        catch
+        {
+            _stream.SetLength(Length); // A full disk may have taken half of it.
+            throw;
         }
 
-        _stream.Seek(0, SeekOrigin.End);
-        return records;
+        Length += record.Length;
     }
 
-    public void Empty() => _stream.SetLength(0);
+    /// <summary>
+    /// Every whole record. What a full disk or a fallen machine left half written, zeros, and what is damaged are passed over: each record is sealed by itself, so that
+    /// one that opens behind them is as it was written, and since records are only added, they are in their order all the same.
+    /// </summary>
+    /// <exception cref="CryptographicException">None opens: they are sealed under another secret, or damaged all of them.</exception>
+    public IReadOnlyList<byte[]> Read()
+    {
+        var bytes = new byte[_stream.Length];
+        _stream.Position = 0;
+        _stream.ReadExactly(bytes);
+        using var aes = new AesGcm(_key, TagBytes);
+        var records = new List<byte[]>();
+        var most = MostRecordBytes;
+        Lost = 0;
+        for (var at = 0; at < bytes.Length;)
+        {
+            if (Unseal(aes, bytes.AsSpan(at), most) is { } plain)
+            {
+                records.Add(plain);
+                (at, most) = (at + HeaderBytes + plain.Length, MostRecordBytes);
+            }
+            else
+            {
+                (at, most) = (at + 1, MostBehindDamage);
+                Lost++;
+            }
+        }
+
+        return records.Count > 0 || Lost == 0 ? records : throw new CryptographicException("No record can be opened.");
+    }
+
+    public void Empty()
+    {
+        _stream.SetLength(0);
+        Length = 0;
+    }
 
     /// <summary>Keeps only these, in one step: a kill in between leaves the file as it was.</summary>
     public void Rewrite(IEnumerable<byte[]> records)
@@ -104,7 +131,7 @@ internal sealed class JournalFile : IDisposable
 
         // The lock goes with the open file, which has the name now.
         _stream.Dispose();
-        _stream = beside._stream;
+        (_stream, Length) = (beside._stream, beside.Length);
     }
 
     public void Delete()
@@ -115,11 +142,31 @@ internal sealed class JournalFile : IDisposable
 
     public void Dispose() => _stream.Dispose();
 
+    /// <returns>Null if no whole record begins here.</returns>
+    private static byte[]? Unseal(AesGcm aes, ReadOnlySpan<byte> bytes, int most)
+    {
+        if (bytes.Length < HeaderBytes || BinaryPrimitives.ReadInt32LittleEndian(bytes) is var length && (length <= 0 || length > Math.Min(most, bytes.Length - HeaderBytes)))
+        {
+            return null;
+        }
+
+        var plain = new byte[length];
+        try
+        {
+            aes.Decrypt(bytes.Slice(LengthBytes, NonceBytes), bytes.Slice(HeaderBytes, length), bytes.Slice(LengthBytes + NonceBytes, TagBytes), plain);
+            return plain;
+        }
+        catch (AuthenticationTagMismatchException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>For the owner alone, and without a buffer of our own: what is written is the kernel's at once.</summary>
     private static FileStream Open(string path, FileMode mode)
     {
         var options = new FileStreamOptions { Mode = mode, Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 0 };
-        if (!OperatingSystem.IsWindows())
+        if (mode != FileMode.Open && !OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         }

@@ -1,8 +1,10 @@
+using System.Diagnostics;
 using System.Text;
 using Guru.Application;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Journal;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 
@@ -163,8 +165,10 @@ public sealed class TheJournal : IDisposable
         beside.TakeOver().ShouldBeEmpty();
     }
 
-    [Fact]
-    public async Task Ends_where_the_last_fact_was_half_written()
+    [Theory]
+    [InlineData(-7, "item_1")]
+    [InlineData(+4096, "item_1", "item_2")] // A file may be longer, with zeros, than what had come to the disk when the power failed.
+    public async Task Ends_where_the_last_fact_was_half_written(int more, params string[] items)
     {
         await using (var journal = Open())
         {
@@ -174,11 +178,56 @@ public sealed class TheJournal : IDisposable
 
         await using (var file = new FileStream(Files().Single(), FileMode.Open))
         {
-            file.SetLength(file.Length - 7);
+            file.SetLength(file.Length + more);
         }
 
         await using var next = Open();
-        next.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe([(OneCall, Said("item_1"))]);
+        next.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe(items.Select(item => (OneCall, (CallCommand)Said(item))));
+    }
+
+    [Theory]
+    [InlineData(0)] // Its length.
+    [InlineData(100)] // Its words.
+    public async Task Loses_of_a_damaged_file_what_is_damaged_and_says_so(int at)
+    {
+        await using (var journal = Open())
+        {
+            for (var number = 1; number <= 5; number++)
+            {
+                journal.Keep(OneCall, Said($"item_{number}"));
+            }
+        }
+
+        var bytes = await File.ReadAllBytesAsync(Files().Single());
+        var size = bytes.Length / 5;
+        bytes.AsSpan(at, 8).Clear();
+        bytes.AsSpan((2 * size) + at, size).Clear();
+        await File.WriteAllBytesAsync(Files().Single(), bytes);
+
+        var log = new KeptLog<CallJournal>();
+        await using var next = Open(log: log);
+        string[] whole = at == 0 ? ["item_2", "item_4", "item_5"] : ["item_2", "item_5"];
+        next.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe(whole.Select(item => (OneCall, (CallCommand)Said(item))));
+        log.Lines.ShouldHaveSingleItem().ShouldContain($"{(5 - whole.Length) * size} bytes");
+    }
+
+    [Fact]
+    public async Task Goes_on_behind_the_last_whole_fact_where_a_full_disk_took_half_of_the_next()
+    {
+        var log = new KeptLog<CallJournal>();
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+            await WrittenAsync(journal);
+            using var half = Process.Start("sh", ["-c", "head -c 60 \"$0\" >> \"$0\"", Files().Single()]); // The lock of the journal is not for it.
+            await half.WaitForExitAsync();
+            await WrittenAsync(journal);
+            journal.Keep(OneCall, Said("item_2"));
+        }
+
+        await using var next = Open(log: log);
+        next.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe([(OneCall, Said("item_1")), (OneCall, Said("item_2"))]);
+        log.Lines.ShouldBeEmpty();
     }
 
     [Fact]
@@ -263,6 +312,6 @@ public sealed class TheJournal : IDisposable
 
     private List<string> Files() => Directory.Exists(Path.Combine(_directory, "journal")) ? [.. Directory.GetFiles(Path.Combine(_directory, "journal"))] : [];
 
-    private CallJournal Open(JournalOptions? options = null, string secret = "a secret of the server") =>
-        new(_directory, new ServerSecret(Encoding.UTF8.GetBytes(secret)), options ?? new JournalOptions(), NullLogger<CallJournal>.Instance);
+    private CallJournal Open(JournalOptions? options = null, string secret = "a secret of the server", ILogger<CallJournal>? log = null) =>
+        new(_directory, new ServerSecret(Encoding.UTF8.GetBytes(secret)), options ?? new JournalOptions(), log ?? NullLogger<CallJournal>.Instance);
 }
