@@ -21,8 +21,10 @@ public sealed record ForgetCaller(string Person) : IRequest<ErasureCertificate?>
 /// <param name="Event">The place of CallerErased in the log.</param>
 /// <param name="Tables">Every table that had rows of the person or of their calls.</param>
 /// <param name="Stores">What else was gone through.</param>
+/// <param name="Unread">Files of this node in which something of the person may be, since they could not be looked into.</param>
 public sealed record ErasureCertificate(
-    string CallerId, DateTimeOffset ErasedAt, EventPlace Event, long Keys, int Calls, IReadOnlyList<ErasedRows> Tables, IReadOnlyList<string> Stores);
+    string CallerId, DateTimeOffset ErasedAt, EventPlace Event, long Keys, int Calls, IReadOnlyList<ErasedRows> Tables, IReadOnlyList<string> Stores,
+    IReadOnlyList<string> Unread);
 
 public sealed class ForgetCallerValidator : AbstractValidator<ForgetCaller>
 {
@@ -68,7 +70,7 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
             .Select(rows => new ErasedRows(rows.Key, rows.Sum(of => of.Removed), rows.Sum(of => of.Kept))).OrderBy(rows => rows.Table, StringComparer.Ordinal).ToList();
         return new ErasureCertificate(
             callerId.Value, own.At, own.Event, tables.Find(rows => rows.Table == KeysTable)?.Removed ?? 0, erased.Sum(person => person.Calls), tables,
-            [.. stores.Select(store => store.Name)]);
+            [.. stores.Select(store => store.Name)], [.. stores.SelectMany(store => store.Unread.Select(file => $"{store.Name}/{file}"))]);
     }
 
     private async Task<ErasedPerson?> EraseAsync(CallerId callerId, CancellationToken cancellationToken)

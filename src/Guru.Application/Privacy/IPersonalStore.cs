@@ -9,6 +9,9 @@ public interface IPersonalStore
     /// <summary>In the certificate of an erasing.</summary>
     string Name => GetType().Name;
 
+    /// <summary>Files of this node that could not be looked into when somebody was last erased.</summary>
+    IReadOnlyList<string> Unread => [];
+
     /// <summary>Whose time of keeping goes for what it holds; null for what is gone soon by itself.</summary>
     Retained? Retained => null;
 

@@ -24,6 +24,9 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     /// <summary>Apart from the facts, so that one that waits keeps none of these on the disk.</summary>
     private const string Unfinished = ".unfinished";
 
+    /// <summary>Behind the name of a file that is kept, and not looked into any more.</summary>
+    private const string Unreadable = ".unreadable";
+
     private static readonly Counter<int> Unkept = new Meter(CallMeter.Name).CreateCounter<int>(
         "guru.journal.unkept", "{fact}", "What the journal could not keep; it is in memory alone until it is stored.");
 
@@ -45,6 +48,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     private int _files;
     private int _setAside;
     private bool _failing;
+    private volatile IReadOnlyList<string> _unread = [];
 
     public CallJournal(string dataDirectory, ServerSecret secret, JournalOptions options, ILogger<CallJournal> logger)
     {
@@ -55,6 +59,8 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     }
 
     string IPersonalStore.Name => "journal";
+
+    public IReadOnlyList<string> Unread => _unread;
 
     public int SetAside => Volatile.Read(ref _setAside);
 
@@ -86,34 +92,46 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         var told = new HashSet<(string Process, CallSid CallSid)>();
         lock (_gate)
         {
+            foreach (var path in Files("*" + JournalFile.Beside))
+            {
+                Try(path, () => JournalFile.TryOpen(path, _key)?.Delete());
+            }
+
             foreach (var path in Left())
             {
-                if (JournalFile.TryOpen(path, _key) is not { } file)
-                {
-                    continue;
-                }
-
-                try
-                {
-                    if (Path.GetExtension(path) == Unfinished)
-                    {
-                        unfinished.Add(new LeftJournal(file, [.. Latest(Read(file), Path.GetFileName(path).Split('-')[0], told)]));
-                    }
-                    else
-                    {
-                        facts.Add(new LeftJournal(file, [.. Read(file).Select(record => JournaledFact.Parse(record))]));
-                    }
-                }
-                catch (Exception error) when (error is CryptographicException or JsonException)
-                {
-                    file.Dispose();
-                    LogUnreadable(path, error.GetType().Name);
-                    File.Move(path, path + ".unreadable", overwrite: true);
-                }
+                Try(path, () => (Path.GetExtension(path) == Unfinished ? unfinished : facts).AddRange(TakeOver(path, told) is { } left ? [left] : []));
             }
         }
 
         return [.. facts, .. unfinished.AsEnumerable().Reverse()]; // What later ones have superseded goes first.
+    }
+
+    /// <returns>Null if another process has it.</returns>
+    private LeftJournal? TakeOver(string path, HashSet<(string Process, CallSid CallSid)> told)
+    {
+        if (JournalFile.TryOpen(path, _key) is not { } file)
+        {
+            return null;
+        }
+
+        try
+        {
+            return new LeftJournal(
+                file,
+                Path.GetExtension(path) == Unfinished
+                    ? [.. Latest(Read(file), Path.GetFileName(path).Split('-')[0], told)]
+                    : [.. Read(file).Select(record => JournaledFact.Parse(record))]);
+        }
+        catch (Exception error)
+        {
+            file.Dispose();
+            if (error is CryptographicException or JsonException)
+            {
+                File.Move(path, path + Unreadable, overwrite: true);
+            }
+
+            throw;
+        }
     }
 
     public async Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
@@ -295,26 +313,40 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     {
         lock (_gate)
         {
-            foreach (var segment in _segments)
+            List<(string Path, Exception? Error)> tried =
+            [
+                .. _segments.Select(segment => (segment.File.Path, Try(segment.File.Path, () => Erase(segment.File, callSids)))),
+                .. Left().Select(path => (path, Try(path, () => EraseLeft(path, callSids)))),
+            ];
+            _unread = [.. Files("*" + Unreadable).Concat(tried.Where(file => file.Error is not null).Select(file => file.Path)).Select(path => Path.GetFileName(path))];
+            if (tried.Find(file => file.Error is IOException) is { Error: { } error })
             {
-                Erase(segment.File, callSids);
+                throw new IOException(error.Message, error); // It may be otherwise the next time: a disk is full for a while.
             }
+        }
+    }
 
-            foreach (var path in Left())
-            {
-                using var file = JournalFile.TryOpen(path, _key);
-                try
-                {
-                    if (file is not null)
-                    {
-                        Erase(file, callSids);
-                    }
-                }
-                catch (Exception error) when (error is CryptographicException or JsonException)
-                {
-                    LogUnreadable(path, error.GetType().Name);
-                }
-            }
+    private void EraseLeft(string path, IReadOnlyCollection<string> callSids)
+    {
+        using var file = JournalFile.TryOpen(path, _key);
+        if (file is not null)
+        {
+            Erase(file, callSids);
+        }
+    }
+
+    /// <summary>One file that cannot be read stands in the way of no other.</summary>
+    private Exception? Try(string path, Action use)
+    {
+        try
+        {
+            use();
+            return null;
+        }
+        catch (Exception error)
+        {
+            LogUnreadable(path, error.GetType().Name);
+            return error;
         }
     }
 
@@ -345,15 +377,12 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     /// </summary>
     private List<string> Left()
     {
-        if (!Directory.Exists(_directory))
-        {
-            return [];
-        }
-
-        var left = Directory.EnumerateFiles(_directory).Where(path => !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)
+        var left = Files("*").Where(path => !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)
             .ToLookup(path => Path.GetExtension(path), StringComparer.Ordinal);
         return [.. left[Facts].Concat(left[Refused]).Order(StringComparer.Ordinal), .. left[Unfinished].Reverse()];
     }
+
+    private List<string> Files(string named) => Directory.Exists(_directory) ? [.. Directory.EnumerateFiles(_directory, named)] : [];
 
     /// <summary>A file that is written.</summary>
     private sealed class Segment(JournalFile file)
@@ -429,6 +458,6 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
     [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} has {Lost} bytes that were half written or are damaged: what stood there is lost, and nothing else")]
     private partial void LogLost(string path, long lost);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} cannot be read ({Error}): it was written under another GURU_SECRET, or is damaged; it is kept beside the others")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} cannot be read ({Error}): it was written under another GURU_SECRET or by another user, or is damaged; it is kept beside the others")]
     private partial void LogUnreadable(string path, string error);
 }

@@ -9,6 +9,9 @@ namespace Guru.Infrastructure.Journal;
 /// </summary>
 internal sealed class JournalFile : IDisposable
 {
+    /// <summary>Behind the name of a file that is being rewritten; one that is found was left by a process that died over it.</summary>
+    public const string Beside = ".new";
+
     private const int LengthBytes = sizeof(int);
     private const int NonceBytes = 12;
     private const int TagBytes = 16;
@@ -113,7 +116,7 @@ internal sealed class JournalFile : IDisposable
     /// <summary>Keeps only these, in one step: a kill in between leaves the file as it was.</summary>
     public void Rewrite(IEnumerable<byte[]> records)
     {
-        var beside = new JournalFile(Path + ".new", _key, FileMode.Create);
+        var beside = new JournalFile(Path + Beside, _key, FileMode.Create);
         try
         {
             foreach (var record in records)
@@ -125,7 +128,7 @@ internal sealed class JournalFile : IDisposable
         }
         catch
         {
-            beside.Dispose();
+            beside.Delete();
             throw;
         }
 

@@ -270,12 +270,60 @@ public sealed class TheJournal : IDisposable
             journal.Keep(OtherCall, Said("item_2"));
             journal.KeepUnfinished(OneCall, [Said("item_4")]);
             journal.KeepUnfinished(OtherCall, [Said("item_5")]);
-            await journal.EraseAsync(CallerId.Of(CallerAddress.Parse("+233201234567"), "secret"u8), [OneCall.Value], CancellationToken.None);
+            await journal.EraseAsync(Somebody, [OneCall.Value], CancellationToken.None);
             journal.Keep(OtherCall, Said("item_3"));
         }
 
         await using var next = Open();
         next.TakeOver().SelectMany(left => left.Facts).ShouldBe([(OtherCall, Said("item_2")), (OtherCall, Said("item_3")), (OtherCall, Said("item_5"))]);
+    }
+
+    [Fact]
+    public async Task Names_what_it_could_not_look_into_for_a_person()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+        }
+
+        await using var stranger = Open(secret: "another secret of the server");
+        await WrittenAsync(stranger);
+        stranger.Unread.ShouldBe([Path.GetFileName(Files().Single())]);
+        stranger.TakeOver().ShouldBeEmpty();
+        await WrittenAsync(stranger);
+        stranger.Unread.ShouldHaveSingleItem().ShouldEndWith(".facts.unreadable");
+    }
+
+    [Fact]
+    public async Task Forgets_somebody_although_a_file_of_its_own_is_damaged()
+    {
+        await using var journal = Open();
+        journal.Keep(OtherCall, Said("item_1"));
+        journal.KeepUnfinished(OneCall, [Said("item_2")]);
+        await WrittenAsync(journal);
+        var damaged = Files().Single(file => file.EndsWith(".facts", StringComparison.Ordinal));
+        using var zeros = Process.Start("sh", ["-c", "dd if=/dev/zero of=\"$0\" bs=64 count=1 conv=notrunc status=none", damaged]);
+        await zeros.WaitForExitAsync();
+
+        await journal.EraseAsync(Somebody, [OneCall.Value], CancellationToken.None);
+
+        journal.Unread.ShouldBe([Path.GetFileName(damaged)]);
+        new FileInfo(Files().Single(file => file != damaged)).Length.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Deletes_what_a_process_left_that_died_over_forgetting_somebody()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+        }
+
+        var file = Files().Single();
+        File.Copy(file, file + ".new");
+        await using var next = Open();
+        next.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe([(OneCall, Said("item_1"))]);
+        Files().ShouldBe([file]);
     }
 
     [Fact]
@@ -302,13 +350,15 @@ public sealed class TheJournal : IDisposable
         journal.Keep(OneCall, Said("item_1")).Stored();
     }
 
+    private static CallerId Somebody { get; } = CallerId.Of(CallerAddress.Parse("+233201234567"), "secret"u8);
+
     private static RecordUtterance Said(string item, string words = Words) => new(new UtteranceTranscribed(
         $"sess_1:{item}", Speaker.Caller, "general", words, words, Interrupted: false, TranscriptionOutcome.Completed, StartMs: 100, EndMs: 900, SaidMs: 800,
         HeardMs: 800, Language: "en", FirstAudioMs: null, FirstHeardMs: null, At));
 
     /// <summary>What is asked of the journal is done in order.</summary>
     private static Task WrittenAsync(CallJournal journal) =>
-        journal.EraseAsync(CallerId.Of(CallerAddress.Parse("+233201234567"), "secret"u8), [], CancellationToken.None);
+        journal.EraseAsync(Somebody, [], CancellationToken.None);
 
     private List<string> Files() => Directory.Exists(Path.Combine(_directory, "journal")) ? [.. Directory.GetFiles(Path.Combine(_directory, "journal"))] : [];
 
