@@ -59,6 +59,16 @@ public sealed class ReplayCommandTests : IDisposable
         (await CommandLine.RunAsync(["replay"])).ShouldBe(2);
     }
 
+    [Fact]
+    public async Task A_file_that_is_not_there_is_said_to_be_not_there()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+
+        (await CommandLine.RunAsync(["replay", _file + ".trace"], output)).ShouldBe(2);
+
+        output.ToString().ShouldBe($"{_file}.trace: there is no such file, and it is no CallSid either (CA and 32 hexadecimal digits).\n");
+    }
+
     /// <summary>As if the session had let go of the model that it used.</summary>
     private static string Otherwise(string trace) => trace.Replace("\"is\":\"UseModel\"", "\"is\":\"DropModel\"", StringComparison.Ordinal);
 

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using Guru.Api.Hosting;
 using Guru.Api.Security;
 using Microsoft.Extensions.Configuration;
@@ -28,7 +30,16 @@ public sealed class SettingsTests : IDisposable
     [InlineData("OPENAI_BASE_URL", "ftp://example.org", "OPENAI_BASE_URL")]
     [InlineData("TWILIO_WHATSAPP_NUMBER", "5005550006", "TWILIO_WHATSAPP_NUMBER")]
     [InlineData("TWILIO_API_KEY", "SK1", "TWILIO_API_KEY")]
-    [InlineData("OPENAI_VOICE", "fable", "Guru__Voice__Voice")]
+    [InlineData("OPENAI_VOICE", "fable", "OPENAI_VOICE: one of alloy, ash, ballad, coral, echo, sage, shimmer, verse, marin, cedar belongs there.")]
+    [InlineData("Guru:Voice:Voice", "fable", "Guru__Voice__Voice: one of alloy, ash,")]
+    [InlineData("Guru:Voice:ReasoningEffort", "none", "Guru__Voice__ReasoningEffort: one of minimal, low,")]
+    [InlineData("Guru:Text:ReasoningEffort", "much", "Guru__Text__ReasoningEffort: one of none, ")]
+    [InlineData("TWILIO_ACCOUNT_SID", "SK00000000000000000000000000000001", "TWILIO_ACCOUNT_SID")]
+    [InlineData("TWILIO_ACCOUNT_SID", "AC123", "TWILIO_ACCOUNT_SID")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317", "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    [InlineData("GURU_DATA_DIR", "/etc/passwd", "GURU_DATA_DIR: /etc/passwd is a file.")]
+    [InlineData("GURU_DATA_DIR", "/etc/passwd/guru", "GURU_DATA_DIR: /etc/passwd is a file.")]
+    [InlineData("GURU_DATA_DIR", "/proc/guru", "GURU_DATA_DIR: nothing can be written in /proc.")]
     [InlineData("Guru:Calls:SilenceSeconds", "-1", "Guru__Calls__SilenceSeconds")]
     [InlineData("Guru:Calls:SilenceSeconds", "soon", "Guru__Calls__SilenceSeconds")]
     [InlineData("Guru:Calls:MaxConcurrent", "1.5", "Guru__Calls__MaxConcurrent")]
@@ -59,6 +70,19 @@ public sealed class SettingsTests : IDisposable
 
         mistake.ShouldStartWith("DATABASE_URL");
         mistake.ShouldNotContain("hunter2");
+    }
+
+    [Fact]
+    public async Task A_port_that_is_taken_is_refused_before_anything_is_started()
+    {
+        using var other = new TcpListener(IPAddress.Any, 0);
+        other.Start();
+        var port = ((IPEndPoint)other.LocalEndpoint).Port.ToString(CultureInfo.InvariantCulture);
+
+        var refused = await Should.ThrowAsync<SettingsException>(() => GuruHost.OpenAsync(Environment(("PORT", port)), CancellationToken.None));
+
+        refused.Mistakes.ShouldHaveSingleItem().ShouldStartWith($"PORT: {port} is taken by another program");
+        Directory.GetDirectories(_directory).ShouldBeEmpty();
     }
 
     [Fact]
@@ -191,7 +215,9 @@ public sealed class SettingsTests : IDisposable
         }
     }
 
-    private GuruSettings Read(params (string Name, string? Value)[] changes)
+    private GuruSettings Read(params (string Name, string? Value)[] changes) => GuruSettings.Read(Environment(changes));
+
+    private IConfiguration Environment(params (string Name, string? Value)[] changes)
     {
         var values = new Dictionary<string, string?>
         {
@@ -207,6 +233,6 @@ public sealed class SettingsTests : IDisposable
             values[name] = value;
         }
 
-        return GuruSettings.Read(new ConfigurationBuilder().AddInMemoryCollection(values).Build());
+        return new ConfigurationBuilder().AddInMemoryCollection(values).Build();
     }
 }

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Guru.Api.Analytics;
@@ -26,6 +28,7 @@ using Guru.Infrastructure.Recordings;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Options;
 
 namespace Guru.Api.Hosting;
@@ -53,6 +56,7 @@ internal sealed class GuruHost : IAsyncDisposable
     public static async Task<GuruHost> OpenAsync(IConfiguration environment, CancellationToken cancellationToken)
     {
         var settings = GuruSettings.Read(environment);
+        DemandPort(settings.Port);
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions
         {
             ContentRootPath = AppContext.BaseDirectory,
@@ -87,6 +91,25 @@ internal sealed class GuruHost : IAsyncDisposable
         await App.DisposeAsync();
         await _database.DisposeAsync();
         _loggers.Dispose();
+    }
+
+    /// <summary>Before anything is started: the host would tell it at its end, thrice.</summary>
+    private static void DemandPort(int port)
+    {
+        try
+        {
+            using var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(new IPEndPoint(IPAddress.IPv6Any, port));
+            socket.Listen();
+        }
+        catch (SocketException error) when (error.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
+        {
+            throw new SettingsException(
+                [$"PORT: {port} {(error.SocketErrorCode == SocketError.AccessDenied ? $"is not for the user {Environment.UserName}" : "is taken by another program")}: set PORT to another, or stop what listens there."]);
+        }
+        catch (SocketException)
+        {
+            // Without IPv6, say: the host knows what to do.
+        }
     }
 
     private static void Log(ILoggingBuilder logging)

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using Guru.Api.Security;
@@ -109,9 +110,15 @@ internal sealed record GuruSettings(
             mistakes.Add("TWILIO_WHATSAPP_NUMBER is not a number in E.164 form, such as +15005550006.");
         }
 
+        var account = Need("TWILIO_ACCOUNT_SID", "it begins with AC, see the Twilio console.");
+        if (account.Length > 0 && !IsAccountSid(account))
+        {
+            mistakes.Add("TWILIO_ACCOUNT_SID is not AC and 32 hexadecimal digits: it is on the first page of the Twilio console.");
+        }
+
         var twilio = new TwilioOptions
         {
-            AccountSid = Need("TWILIO_ACCOUNT_SID", "it begins with AC, see the Twilio console."),
+            AccountSid = account,
             AuthTokens = NeedList("TWILIO_AUTH_TOKEN", "the primary auth token; it signs Twilio's requests."),
             WhatsAppNumber = number,
             BaseUrl = Address("TWILIO_BASE_URL", "https://api.twilio.com"),
@@ -145,6 +152,16 @@ internal sealed record GuruSettings(
             mistakes.Add(error.Message);
         }
 
+        if ((serving || database.Url is null) && WhyNotIn(database.DataDirectory) is { } why)
+        {
+            mistakes.Add($"GURU_DATA_DIR: {why} Name a directory that the user {Environment.UserName} may write to.");
+        }
+
+        if (Get("OTEL_EXPORTER_OTLP_ENDPOINT") is not null)
+        {
+            Address("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317");
+        }
+
         var secret = Get("GURU_SECRET");
         if (secret is null && database.Url is not null && serving)
         {
@@ -159,7 +176,7 @@ internal sealed record GuruSettings(
         {
             settings.Model = Get("OPENAI_REALTIME_MODEL") ?? settings.Model;
             settings.Voice = Get("OPENAI_VOICE") ?? settings.Voice;
-        });
+        }, setBy: option => option == nameof(VoiceSettings.Voice) && Get("OPENAI_VOICE") is not null ? "OPENAI_VOICE" : null);
         var calls = Options<CallRules>(environment, "Calls", mistakes);
         var memory = Options<MemorySettings>(environment, "Memory", mistakes);
         var replies = Options<ReplyRules>(environment, "Replies", mistakes);
@@ -193,7 +210,10 @@ internal sealed record GuruSettings(
     public ErasureListFile ErasureList() => new(Privacy.ErasureListIn(Database), Environment.MachineName);
 
     /// <summary>The members of a section, each under its own name, so that one that cannot be read does not hide the others.</summary>
-    private static T Options<T>(IConfiguration environment, string section, List<string> mistakes, Action<T>? change = null)
+    /// <param name="change">Sets what other variables set.</param>
+    /// <param name="setBy">The variable that did, of an option; null where it was the option's own.</param>
+    private static T Options<T>(
+        IConfiguration environment, string section, List<string> mistakes, Action<T>? change = null, Func<string, string?>? setBy = null)
         where T : class, new()
     {
         var options = new T();
@@ -213,7 +233,11 @@ internal sealed record GuruSettings(
         change?.Invoke(options);
         var results = new List<ValidationResult>();
         Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true);
-        mistakes.AddRange(results.Select(result => $"Guru__{section}__{result.MemberNames.FirstOrDefault()}: {result.ErrorMessage}"));
+        mistakes.AddRange(
+            from result in results
+            let option = result.MemberNames.First()
+            let allowed = typeof(T).GetProperty(option)?.GetCustomAttribute<AllowedValuesAttribute>()
+            select $"{setBy?.Invoke(option) ?? $"Guru__{section}__{option}"}: {(allowed is null ? result.ErrorMessage : $"one of {string.Join(", ", allowed.Values)} belongs there.")}");
         return options;
     }
 
@@ -221,6 +245,29 @@ internal sealed record GuruSettings(
     private static bool IsOrigin(string text) =>
         Uri.TryCreate(text, UriKind.Absolute, out var address)
         && address.Scheme is "http" or "https" && address.PathAndQuery == "/" && address.UserInfo.Length == 0 && !text.EndsWith('/');
+
+    private static bool IsAccountSid(string text) => text is ['A', 'C', .. { Length: 32 } digits] && digits.All(char.IsAsciiHexDigit);
+
+    /// <summary>What keeps Guru from writing there, tried with a file; nothing else is made, since there may be other mistakes. Null: nothing.</summary>
+    private static string? WhyNotIn(string directory)
+    {
+        var place = new DirectoryInfo(directory);
+        while (!place.Exists && !File.Exists(place.FullName) && place.Parent is { } parent)
+        {
+            place = parent;
+        }
+
+        try
+        {
+            using var trial = new FileStream(
+                Path.Combine(place.FullName, $".guru-{Guid.NewGuid():N}"), FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose);
+            return null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return File.Exists(place.FullName) ? $"{place.FullName} is a file." : $"nothing can be written in {place.FullName}.";
+        }
+    }
 
     private static AgentCatalog? AgentsOf(string? path, List<string> mistakes)
     {

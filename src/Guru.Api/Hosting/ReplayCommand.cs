@@ -49,8 +49,15 @@ internal static class ReplayCommand
         }
 
         var files = of.Where(File.Exists).ToList();
-        var calls = of.Except(files, StringComparer.Ordinal).ToList();
+        var unknown = of.Except(files, StringComparer.Ordinal).Where(name => !CallSid.TryParse(name, out _)).ToList();
+        var calls = of.Except(files, StringComparer.Ordinal).Except(unknown, StringComparer.Ordinal).ToList();
         var results = new List<int>();
+        foreach (var name in unknown)
+        {
+            output.WriteLine($"{name}: there is no such file, and it is no CallSid either (CA and 32 hexadecimal digits).");
+            results.Add(NoTrace);
+        }
+
         foreach (var file in files)
         {
             var (result, today) = Replay(Path.GetFileName(file), await File.ReadAllTextAsync(file, cancellationToken), output);
