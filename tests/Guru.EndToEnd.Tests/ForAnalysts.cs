@@ -37,7 +37,16 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
     [Fact]
     public async Task OpenAPI_describes_each_endpoint_with_its_parameters()
     {
-        var paths = (await world.GetAsync("/openapi/v1.json")).GetProperty("paths");
+        var document = await world.GetAsync("/openapi/v1.json");
+        var paths = document.GetProperty("paths");
+        document.GetProperty("servers").EnumerateArray().ShouldHaveSingleItem().GetProperty("url").GetString().ShouldBe(World.PublicAddress);
+        document.GetProperty("components").GetProperty("schemas").GetProperty("PermissionBody").TryGetProperty("required", out _).ShouldBeFalse();
+        paths.GetProperty("/api/voice-agent/calls").GetProperty("post").GetProperty("requestBody").GetProperty("content").EnumerateObject()
+            .Select(type => type.Name).ShouldBe(["application/sdp"]);
+        foreach (var path in paths.EnumerateObject().Where(path => path.Name.Contains("/{call", StringComparison.Ordinal)))
+        {
+            path.Value.EnumerateObject().Select(method => method.Value.GetProperty("responses").TryGetProperty("404", out _)).ShouldAllBe(told => told, path.Name);
+        }
 
         foreach (var endpoint in Endpoints)
         {

@@ -72,6 +72,21 @@ public sealed class Signatures(World world) : IClassFixture<World>
     }
 
     [Theory]
+    [InlineData("sip:ann@example.test")]
+    [InlineData("client:ann")]
+    [InlineData("anonymous")]
+    public async Task Who_does_not_call_by_WhatsApp_hears_a_sentence_and_not_the_carriers_error(string from)
+    {
+        const string Path = "/api/whatsapp/voice/webhook";
+        KeyValuePair<string, string>[] fields = [new("CallSid", "CA00000000000000000000000000000005"), new("From", from), new("To", "whatsapp:+15005550006"), new("Direction", "inbound")];
+
+        using var response = await SendAsync(Path, new FormUrlEncodedContent(fields), SignatureOf(Path, fields));
+
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        XElement.Parse(await response.Content.ReadAsStringAsync()).Elements().Select(verb => verb.Name.LocalName).ShouldBe(["Say", "Hangup"]);
+    }
+
+    [Theory]
     [InlineData("/api/whatsapp/voice/webhook", HttpStatusCode.OK)]
     [InlineData("/api/whatsapp/voice/continue", HttpStatusCode.OK)]
     [InlineData("/api/whatsapp/voice/status", HttpStatusCode.NoContent)]

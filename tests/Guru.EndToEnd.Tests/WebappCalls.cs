@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -250,6 +251,23 @@ public sealed class WebappCalls(WebappWorld world) : IClassFixture<WebappWorld>
 
         response.StatusCode.ShouldBe(status);
         response.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");
+    }
+
+    [Theory]
+    [InlineData("calls", "application/json")]
+    [InlineData("session", "text/plain")]
+    [InlineData("tokens", "text/plain")]
+    public async Task Without_a_key_for_it_nobody_learns_which_types_of_bodies_are_taken(string what, string type)
+    {
+        foreach (var (key, expected) in new[]
+        {
+            ("", HttpStatusCode.Unauthorized), (World.AnalystKey, HttpStatusCode.Forbidden), (WebappWorld.WebappKey, HttpStatusCode.UnsupportedMediaType),
+        })
+        {
+            using var response = await world.SendAsync(HttpMethod.Post, what, new StringContent("{}", new MediaTypeHeaderValue(type)), key);
+
+            response.StatusCode.ShouldBe(expected, key);
+        }
     }
 
     [Fact]

@@ -16,7 +16,7 @@ internal static class CallingEndpoints
 
     public static void MapCalling(this WebApplication app)
     {
-        var calling = app.MapGroup("/api/whatsapp/voice").RequireAuthorization(Roles.Operator).WithTags("Calling back")
+        var calling = app.MapGroup("/api/whatsapp/voice").RequireAuthorization(Roles.Operator).CheckTypesOfBodiesAfterKeys().WithTags("Calling back")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status404NotFound)
             .ProducesProblem(StatusCodes.Status409Conflict).ProducesProblem(StatusCodes.Status422UnprocessableEntity).ProducesValidationProblem();
         calling.MapPost("/permissions", AskAsync).WithSummary("Asks a person, with a template, whether they may be called.");
@@ -50,10 +50,12 @@ internal static class CallingEndpoints
 
 /// <param name="ContentSid">HX...; left out: the one that <c>guru templates create</c> made.</param>
 /// <param name="Variables">Of the template, by their numbers.</param>
-internal sealed record PermissionBody(string? PhoneNumber, string? CallerId, string? ContentSid, Dictionary<string, string>? Variables);
+internal sealed record PermissionBody(
+    string? PhoneNumber = null, string? CallerId = null, string? ContentSid = null, Dictionary<string, string>? Variables = null);
 
 /// <param name="Agent">Left out: whom the conversation has.</param>
 /// <param name="Reason">Why the person is called; they hear it first.</param>
 /// <param name="Earliest">Left out: at once.</param>
 /// <param name="Latest">Left out: a quarter of an hour after that.</param>
-internal sealed record CallBody(string? PhoneNumber, string? CallerId, string? Agent, string? Reason, DateTimeOffset? Earliest, DateTimeOffset? Latest);
+internal sealed record CallBody(
+    string? PhoneNumber = null, string? CallerId = null, string? Agent = null, string? Reason = null, DateTimeOffset? Earliest = null, DateTimeOffset? Latest = null);

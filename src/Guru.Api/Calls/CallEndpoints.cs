@@ -26,7 +26,8 @@ internal static class CallEndpoints
         var calls = all.MapGroup("").RequireAuthorization(Roles.Analyst);
         calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithQuery([.. CallFilterQuery.Parameters, Sort, Format, .. Paging.Parameters])
             .Produces<Page<CallSummary>>(StatusCodes.Status200OK, "application/json", Csv.Type).ProducesValidationProblem();
-        calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.");
+        calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.")
+            .ProducesProblem(StatusCodes.Status404NotFound);
         all.MapGet("/{callSid}/transcript", TranscriptAsync).RequireAuthorization(Roles.Download)
             .WithSummary("What was said and heard, as JSON, plain text, WebVTT or CSV.")
             .WithQuery(QueryParameter.Text("format", "json, txt, vtt or csv; without it the Accept header decides, and JSON is the default."))
@@ -35,7 +36,8 @@ internal static class CallEndpoints
             .WithSummary("The call's sound as WAV: the caller left, the agent right, as it was heard. It begins at 0 on the call's clock; Range is understood.")
             .Produces(StatusCodes.Status200OK, contentType: "audio/wav").Produces(StatusCodes.Status206PartialContent, contentType: "audio/wav")
             .ProducesProblem(StatusCodes.Status404NotFound);
-        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters);
+        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters)
+            .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
     private static async Task<IResult> ListAsync(ICallQueries calls, CallerNames callers, HttpContext context, CancellationToken cancellationToken)

@@ -56,6 +56,11 @@ internal static partial class VoiceWebhookEndpoints
         {
             answer = await mediator.Send(request, context.RequestAborted);
         }
+        catch (FluentValidation.ValidationException error) when (error.Errors.All(failure => failure.PropertyName == nameof(AnswerCall.Caller)))
+        {
+            LogStranger(logger); // A SIP phone, a client of the carrier's SDK, or a hidden number.
+            answer = new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null);
+        }
         catch (Exception error) when (error is not FluentValidation.ValidationException and not OperationCanceledException)
         {
             LogFailed(logger, request.GetType().Name, error);
@@ -96,6 +101,9 @@ internal static partial class VoiceWebhookEndpoints
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Request} failed; the caller hears an apology")]
     private static partial void LogFailed(ILogger logger, string request, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A call that is not of WhatsApp was not taken")]
+    private static partial void LogStranger(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A Media Stream was closed before it began: {Reason}")]
     private static partial void LogNoStart(ILogger logger, string reason);

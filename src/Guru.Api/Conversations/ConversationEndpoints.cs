@@ -30,11 +30,12 @@ internal static class ConversationEndpoints
         var conversations = app.MapGroup("/api/conversations").RequireAuthorization(Roles.Analyst).WithTags("Conversations")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
         conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first.").WithQuery([.. Filter, .. Paging.Parameters]);
-        conversations.MapGet("/{callerId}", FindAsync).WithSummary("One conversation.");
-        conversations.MapGet("/{callerId}/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery(Paging.Parameters);
-        conversations.MapGet("/{callerId}/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
-        conversations.MapGet("/{callerId}/routing", RoutingAsync).WithSummary("Which agents were chosen, and why, oldest first.");
-        conversations.MapGet("/{callerId}/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
+        var one = conversations.MapGroup("/{callerId}").ProducesProblem(StatusCodes.Status404NotFound);
+        one.MapGet("", FindAsync).WithSummary("One conversation.");
+        one.MapGet("/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery(Paging.Parameters);
+        one.MapGet("/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
+        one.MapGet("/routing", RoutingAsync).WithSummary("Which agents were chosen, and why, oldest first.");
+        one.MapGet("/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
     }
 
     private static async Task<Results<Ok<Page<ConversationSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(

@@ -31,7 +31,14 @@ internal static class DashboardCookie
             cookie.SlidingExpiration = true;
             cookie.LoginPath = LoginPath;
             cookie.ReturnUrlParameter = "returnUrl";
-            cookie.Events = new CookieAuthenticationEvents { OnSigningIn = KeepToHttpsAsync, OnValidatePrincipal = LookUpAsync };
+            var standard = new CookieAuthenticationEvents();
+            cookie.Events = new CookieAuthenticationEvents
+            {
+                OnSigningIn = KeepToHttpsAsync,
+                OnValidatePrincipal = LookUpAsync,
+                OnRedirectToLogin = context => standard.RedirectToLogin(Relative(context)),
+                OnRedirectToAccessDenied = context => standard.RedirectToAccessDenied(Relative(context)),
+            };
         })
         .AddPolicyScheme(OrKey, displayName: null, either => either.ForwardDefaultSelector = context =>
             context.Request.Headers.ContainsKey("Authorization") || !context.Request.Cookies.ContainsKey("guru.dashboard")
@@ -61,6 +68,13 @@ internal static class DashboardCookie
 
         context.RejectPrincipal();
         return context.HttpContext.SignOutAsync(SchemeName);
+    }
+
+    /// <summary>To the address that the browser has: behind a proxy, the request's own may be another.</summary>
+    private static RedirectContext<CookieAuthenticationOptions> Relative(RedirectContext<CookieAuthenticationOptions> context)
+    {
+        context.RedirectUri = new Uri(context.RedirectUri).PathAndQuery;
+        return context;
     }
 
     /// <summary>Behind a proxy that ends TLS the request itself is plain, and comes to the public address.</summary>

@@ -106,7 +106,7 @@ internal static class CommandLine
         {
             return await command();
         }
-        catch (Exception error) when (error is SettingsException or EmbeddedPostgresException or MigrationException or RebuildException
+        catch (Exception error) when (error is SettingsException or DatabaseException or EmbeddedPostgresException or MigrationException or RebuildException
             or SentencesException or MessengerException or Npgsql.NpgsqlException or IOException or UnauthorizedAccessException)
         {
             await Console.Error.WriteLineAsync(error.Message);

@@ -1,4 +1,5 @@
 using Guru.Api.Security;
+using Guru.Application.Conversations;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
@@ -9,8 +10,14 @@ internal static class GuruOpenApi
 {
     public static void Configure(OpenApiOptions options)
     {
-        options.AddDocumentTransformer((document, _, _) =>
+        options.AddOperationTransformer((operation, _, _) =>
         {
+            operation.RequestBody?.Content?.Remove(TypesOfBodies.Any);
+            return Task.CompletedTask;
+        });
+        options.AddDocumentTransformer((document, context, _) =>
+        {
+            document.Servers = [new OpenApiServer { Url = context.ApplicationServices.GetRequiredService<PublicAddress>().BaseUrl }];
             document.Info.Title = "Guru";
             document.Info.Description = "Calls, transcripts and events of an AI advisor on WhatsApp. Times are UTC, ISO 8601; lists are paged by cursor.";
             document.Components ??= new OpenApiComponents();

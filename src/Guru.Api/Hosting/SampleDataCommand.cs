@@ -46,7 +46,7 @@ internal static class SampleDataCommand
             }
         }
 
-        Console.WriteLine($"{stored} sample calls stored.");
+        Console.WriteLine($"{stored} sample calls stored{(stored == calls ? "" : $": the other {calls - stored} are in this database already. Each day has others")}.");
         return 0;
     }
 }

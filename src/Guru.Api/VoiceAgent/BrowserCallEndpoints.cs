@@ -23,7 +23,7 @@ internal static class BrowserCallEndpoints
     public static void MapBrowserCalls(this RouteGroupBuilder agent)
     {
         agent.MapPost("/calls", StartAsync).WithSummary("Answers the browser's SDP offer; Guru attends the call. Location names it.")
-            .Accepts<string>(Sdp).Produces<string>(StatusCodes.Status201Created, Sdp);
+            .Accepts<string>(Sdp).Produces<string>(StatusCodes.Status201Created, Sdp).ProducesProblem(StatusCodes.Status415UnsupportedMediaType).ProducesModelProblems();
         agent.MapDelete("/calls/{id}", EndAsync).WithSummary("The caller hangs up.")
             .Produces(StatusCodes.Status204NoContent).ProducesProblem(StatusCodes.Status404NotFound);
         agent.MapGet("/calls/{id}/events", Events).WithSummary("What is said, by whom, and how the call ends, as server-sent events.")

@@ -10,6 +10,10 @@ internal static class ModelProblems
 {
     private const int RetryAfterSeconds = 5;
 
+    /// <summary>Those that no other reason has.</summary>
+    public static RouteHandlerBuilder ProducesModelProblems(this RouteHandlerBuilder endpoint) =>
+        endpoint.ProducesProblem(StatusCodes.Status502BadGateway).ProducesProblem(StatusCodes.Status504GatewayTimeout);
+
     public static IResult Of(VoiceModelException refusal, HttpResponse response)
     {
         var (status, code, title) = refusal switch

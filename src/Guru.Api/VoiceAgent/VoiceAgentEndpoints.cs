@@ -37,7 +37,7 @@ internal static class VoiceAgentEndpoints
     public static void MapVoiceAgent(this WebApplication app)
     {
         var agent = app.MapGroup("/api/voice-agent").RequireAuthorization(Roles.WebappUser).RequireCors(Cors).RequireRateLimiting(WebappLimits.PerKey)
-            .AddEndpointFilter<AllowedOrigins>().AddEndpointFilter<NotStored>().WithTags("Voice agent")
+            .AddEndpointFilter<AllowedOrigins>().AddEndpointFilter<NotStored>().CheckTypesOfBodiesAfterKeys().WithTags("Voice agent")
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status401Unauthorized)
             .ProducesProblem(StatusCodes.Status403Forbidden).ProducesProblem(StatusCodes.Status429TooManyRequests)
             .ProducesProblem(StatusCodes.Status503ServiceUnavailable);
@@ -45,10 +45,10 @@ internal static class VoiceAgentEndpoints
         agent.MapPost("/tokens", TokenAsync).RequireAuthorization(Roles.Webapp).WithSummary("A short-lived token for one caller, to be handed to a browser.")
             .Produces<TokenAnswer>();
         agent.MapGet("/session", ([AsParameters] WebSessionRequest request, [AsParameters] WebappServices services) => SessionAsync(request, services))
-            .WithSummary("A client secret for the configuration that a phone call would get.").Produces<SessionAnswer>();
+            .WithSummary("A client secret for the configuration that a phone call would get.").Produces<SessionAnswer>().ProducesModelProblems();
         agent.MapPost("/session", ([FromBody(EmptyBodyBehavior = EmptyBodyBehavior.Allow)] WebSessionRequest? request, [AsParameters] WebappServices services) =>
                 SessionAsync(request ?? new WebSessionRequest(), services))
-            .WithSummary("The same, with the caller in the body, where no log of a proxy sees it.").Produces<SessionAnswer>();
+            .WithSummary("The same, with the caller in the body, where no log of a proxy sees it.").Produces<SessionAnswer>().ProducesModelProblems();
         agent.MapBrowserCalls();
     }
 

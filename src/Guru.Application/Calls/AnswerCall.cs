@@ -19,7 +19,8 @@ namespace Guru.Application.Calls;
 /// <param name="Direction">Twilio's word: inbound, outbound-api or outbound-dial.</param>
 public sealed record AnswerCall(string? CallSid, string? From, string? To, string? Direction) : IRequest<CallAnswer>
 {
-    internal string? Caller => CallDirections.Parse(Direction) == CallDirection.Outbound ? To : From;
+    /// <summary>The person, whoever calls whom.</summary>
+    public string? Caller => CallDirections.Parse(Direction) == CallDirection.Outbound ? To : From;
 }
 
 public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>

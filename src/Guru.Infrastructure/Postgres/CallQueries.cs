@@ -104,7 +104,7 @@ internal sealed class CallQueries(
             select {Columns}, c.input_text, c.input_audio, c.cached_text, c.cached_audio, c.output_text, c.output_audio, c.transcription_seconds,
                 c.cost_text, c.cost_audio, c.cost_cached, c.cost_transcription, c.cost_carrier,
                 coalesce((select sum(t.cost) from ({TurnsOf("c.call_sid")}) t), 0),
-                c.recording_ms, c.recording_bytes
+                case when not c.erased then c.recording_ms end, c.recording_bytes
             from guru.calls c where c.call_sid = $1
             """);
         command.Parameters.Add(new() { Value = callSid.Value });

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Npgsql;
 
@@ -47,7 +48,7 @@ public sealed partial class Database : IAsyncDisposable
     /// <exception cref="FormatException">The address cannot be read.</exception>
     /// <exception cref="EmbeddedPostgresException">There is no address, and the embedded server cannot be started.</exception>
     /// <exception cref="MigrationException">The database belongs to another version of Guru.</exception>
-    /// <exception cref="NpgsqlException">The server cannot be reached, or refuses.</exception>
+    /// <exception cref="DatabaseException">The server of the address cannot be reached, or refuses, or its database is not in UTF-8.</exception>
     public static async Task<Database> OpenAsync(DatabaseOptions options, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var logger = loggers.CreateLogger<Database>();
@@ -58,9 +59,15 @@ public sealed partial class Database : IAsyncDisposable
         try
         {
             await WaitAsync(database.DataSource, options.WaitForServer, logger, cancellationToken);
+            await DemandUtf8Async(database.DataSource, cancellationToken);
             await new Migrator(database.DataSource, Migration.Shipped, logger).MigrateAsync(cancellationToken);
             await new ReaderRole(database.DataSource, ReaderRole.Name, Projections.ReadModels, logger).EnsureAsync(cancellationToken);
             return database;
+        }
+        catch (Exception error) when (server is null && error is (NpgsqlException or SocketException or TimeoutException))
+        {
+            await database.DisposeAsync();
+            throw DatabaseException.Of(error, DatabaseUrl.Parse(options.Url!.Trim()));
         }
         catch
         {
@@ -124,6 +131,16 @@ public sealed partial class Database : IAsyncDisposable
 
                 await Task.Delay(BetweenAttempts, cancellationToken);
             }
+        }
+    }
+
+    /// <summary>What people say and write is in every script; another encoding would refuse most of it, or change it.</summary>
+    private static async Task DemandUtf8Async(NpgsqlDataSource dataSource, CancellationToken cancellationToken)
+    {
+        await using var command = dataSource.CreateCommand("show server_encoding");
+        if (await command.ExecuteScalarAsync(cancellationToken) is string encoding and not "UTF8")
+        {
+            throw DatabaseException.OfEncoding(encoding, new NpgsqlConnectionStringBuilder(dataSource.ConnectionString));
         }
     }
 

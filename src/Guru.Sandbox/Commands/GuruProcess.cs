@@ -84,7 +84,7 @@ public sealed class GuruProcess : IAsyncDisposable
     /// <summary>The contract's variables for a Guru whose world is the sandbox.</summary>
     public static IReadOnlyDictionary<string, string> Variables(Uri openai, TwilioStandIn twilio, Uri address, string dataFolder)
     {
-        var variables = new Dictionary<string, string>(StringComparer.Ordinal)
+        return new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["OPENAI_API_KEY"] = OpenAIKey,
             ["OPENAI_BASE_URL"] = openai.ToString().TrimEnd('/'),
@@ -99,13 +99,6 @@ public sealed class GuruProcess : IAsyncDisposable
             ["GURU_OPERATOR_KEYS"] = OperatorKey,
             ["Guru__Traces__Enabled"] = "true",
         };
-        if (Environment.GetEnvironmentVariable("DATABASE_URL") is not null && Environment.GetEnvironmentVariable("GURU_SECRET") is null)
-        {
-            // Needed with a database of one's own; the embedded one keeps its secret beside it.
-            variables["GURU_SECRET"] = "sandbox-secret-that-protects-nothing";
-        }
-
-        return variables;
     }
 
     /// <summary>Its end without a word, as when a machine fails. A PostgreSQL of its own would live on: give it a DATABASE_URL.</summary>
@@ -171,13 +164,17 @@ public sealed class GuruProcess : IAsyncDisposable
             // Not the caller's directory: a .env file there may hold real keys.
             WorkingDirectory = folder,
         };
+        // Nor what the caller's shell has for a Guru in earnest: an invented call is nothing for its database, and real keys are nothing for the stand-ins.
+        foreach (var real in (string[])["DATABASE_URL", "GURU_SECRET", "TWILIO_API_KEY", "TWILIO_API_SECRET"])
+        {
+            start.Environment.Remove(real);
+        }
+
         foreach (var (name, value) in Variables(openai.BaseUrl, twilio, address, folder).Concat(settings ?? new Dictionary<string, string>(StringComparer.Ordinal)))
         {
             start.Environment[name] = value;
         }
 
-        start.Environment.Remove("TWILIO_API_KEY");
-        start.Environment.Remove("TWILIO_API_SECRET");
         var log = new ConcurrentQueue<string>();
         var process = new Process { StartInfo = start };
         process.OutputDataReceived += (_, line) => Keep(log, line.Data);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Guru.Sandbox.Timing;
 
 /// <summary>What happened, in order, and a way to wait for what is going to.</summary>
@@ -54,9 +56,12 @@ public sealed class Journal<T>
     }
 
     /// <summary>The first entry that is wanted, be it past or future.</summary>
+    /// <param name="what">For the message, if it does not come.</param>
     /// <exception cref="TimeoutException">It did not come in time (30 s unless told otherwise).</exception>
-    public async Task<T> WaitAsync(Func<T, bool> wanted, TimeSpan? atMost = null, CancellationToken cancellationToken = default)
+    public async Task<T> WaitAsync(
+        Func<T, bool> wanted, TimeSpan? atMost = null, CancellationToken cancellationToken = default, [CallerArgumentExpression(nameof(wanted))] string? what = null)
     {
+        var limit = atMost ?? TimeSpan.FromSeconds(30);
         var found = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
         {
@@ -73,16 +78,18 @@ public sealed class Journal<T>
 
         try
         {
-            return await found.Task.WaitAsync(atMost ?? TimeSpan.FromSeconds(30), cancellationToken);
+            return await found.Task.WaitAsync(limit, cancellationToken);
         }
         catch (TimeoutException late)
         {
-            throw new TimeoutException($"It did not happen. What did: {string.Join(" | ", Entries.TakeLast(40))}", late);
+            throw new TimeoutException(
+                $"It did not happen within {limit.TotalSeconds:0.###} s: a {typeof(T).Name} with {what}. What did: {string.Join(" | ", Entries.TakeLast(40))}", late);
         }
     }
 
     public async Task<TEntry> WaitAsync<TEntry>(
-        Func<TEntry, bool>? wanted = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default)
+        Func<TEntry, bool>? wanted = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default,
+        [CallerArgumentExpression(nameof(wanted))] string? what = null)
         where TEntry : T =>
-        (TEntry)(await WaitAsync(entry => entry is TEntry of && (wanted?.Invoke(of) ?? true), atMost, cancellationToken))!;
+        (TEntry)(await WaitAsync(entry => entry is TEntry of && (wanted?.Invoke(of) ?? true), atMost, cancellationToken, $"{typeof(TEntry).Name} {what}".Trim()))!;
 }

@@ -27,6 +27,7 @@ public sealed partial class PlacedCall : IPaced, IDisposable
     readonly List<(TimeSpan Heard, TaskCompletionSource Reached)> _waiting = [];
     readonly CancellationTokenSource _over = new();
     readonly TimeSpan _startedAt;
+    readonly TaskCompletionSource<CancellationToken> _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     CancellationTokenSource _verbs;
     MediaStream? _stream;
     string? _nextTwiml;
@@ -45,6 +46,7 @@ public sealed partial class PlacedCall : IPaced, IDisposable
         _caller = new CallerScript(options.Script);
         _startedAt = twilio.Pacer.Now;
         CreatedAt = twilio.Clock.GetUtcNow();
+        Completion = RunWhenBegunAsync();
     }
 
     public string CallSid { get; }
@@ -66,8 +68,8 @@ public sealed partial class PlacedCall : IPaced, IDisposable
 
     public Journal<LineEvent> Events { get; } = new();
 
-    /// <summary>Completes after the last callback.</summary>
-    public Task Completion { get; private set; } = Task.CompletedTask;
+    /// <summary>Completes after the last callback, and not before the call has begun.</summary>
+    public Task Completion { get; }
 
     /// <summary>Since the call began.</summary>
     public TimeSpan Now => _twilio.Pacer.Now - _startedAt;
@@ -204,7 +206,7 @@ public sealed partial class PlacedCall : IPaced, IDisposable
 
     public override string ToString() => $"{CallSid} {Direction} {Status}";
 
-    internal void Begin(CancellationToken stopping) => Completion = Task.Run(() => RunAsync(stopping), CancellationToken.None);
+    internal void Begin(CancellationToken stopping) => _begun.SetResult(stopping);
 
     /// <summary>The call is over, by REST or for another reason. False when it was already.</summary>
     internal bool EndCall()
@@ -253,6 +255,8 @@ public sealed partial class PlacedCall : IPaced, IDisposable
             }
         }
     }
+
+    async Task RunWhenBegunAsync() => await RunAsync(await _begun.Task.ConfigureAwait(false));
 
     async Task RunAsync(CancellationToken stopping)
     {

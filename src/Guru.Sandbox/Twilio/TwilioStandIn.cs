@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
+using System.Runtime.CompilerServices;
 using Guru.Sandbox.Hosting;
 using Guru.Sandbox.Timing;
 
@@ -173,8 +174,9 @@ public sealed class TwilioStandIn : IAsyncDisposable
     /// <param name="to">With its scheme.</param>
     /// <exception cref="TimeoutException">It did not come in time (30 s unless told otherwise).</exception>
     public Task<SentMessage> WaitForMessageAsync(
-        string to, Func<SentMessage, bool>? wanted = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default) =>
-        Messaging.Received.WaitAsync(message => message.To == to && (wanted?.Invoke(message) ?? true), atMost, cancellationToken);
+        string to, Func<SentMessage, bool>? wanted = null, TimeSpan? atMost = null, CancellationToken cancellationToken = default,
+        [CallerArgumentExpression(nameof(wanted))] string? what = null) =>
+        Messaging.Received.WaitAsync(message => message.To == to && (wanted?.Invoke(message) ?? true), atMost, cancellationToken, $"To {to} {what}".Trim());
 
     public PlacedCall? FindCall(string callSid) => _calls.GetValueOrDefault(callSid);
 

@@ -46,7 +46,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
     }
 
     [Fact]
-    public async Task The_recording_of_a_call_is_that_of_its_streams_together()
+    public async Task The_recording_of_a_call_is_that_of_its_streams_together_and_gone_once_it_is_erased()
     {
         await AppendAsync(Started(), Connected(2));
         (await _database.Queries.DetailAsync(Sid, CancellationToken.None))!.Recording.ShouldBeNull();
@@ -54,6 +54,10 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
         await AppendAsync(new RecordingStored("MZ0", 0, 12_000, 200_000, "node", At(20)), new RecordingStored("MZ1", 30_000, 5000, 80_000, "node", At(40)));
 
         (await _database.Queries.DetailAsync(Sid, CancellationToken.None))!.Recording.ShouldBe(new CallRecordingSummary(35_000, 280_000));
+
+        await AppendAsync(new CallErased(At(60)));
+
+        (await _database.Queries.DetailAsync(Sid, CancellationToken.None))!.Recording.ShouldBeNull();
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using Guru.Application;
 using Guru.Application.Calls;
 using Guru.Domain.Callers;
@@ -39,7 +40,7 @@ public sealed class DatabaseTests(PostgresFixture postgres)
 
     [Fact]
     public async Task A_server_that_is_not_there_is_waited_for_only_so_long() =>
-        await Should.ThrowAsync<NpgsqlException>(() => OpenAsync(Nowhere, wait: TimeSpan.FromMilliseconds(600)));
+        (await Should.ThrowAsync<DatabaseException>(() => OpenAsync(Nowhere, wait: TimeSpan.FromMilliseconds(600)))).InnerException.ShouldBeOfType<NpgsqlException>();
 
     [Fact]
     public async Task A_server_that_refuses_is_not_waited_for()
@@ -47,10 +48,44 @@ public sealed class DatabaseTests(PostgresFixture postgres)
         var url = new NpgsqlConnectionStringBuilder(await postgres.NewDatabaseAsync(migrated: false)) { Password = "wrong" };
         var watch = Stopwatch.StartNew();
 
-        (await Should.ThrowAsync<PostgresException>(() => OpenAsync(url.ConnectionString, wait: TimeSpan.FromMinutes(1))))
-            .SqlState.ShouldBe(PostgresErrorCodes.InvalidPassword);
+        (await Should.ThrowAsync<DatabaseException>(() => OpenAsync(url.ConnectionString, wait: TimeSpan.FromMinutes(1))))
+            .InnerException.ShouldBeOfType<PostgresException>().SqlState.ShouldBe(PostgresErrorCodes.InvalidPassword);
 
         watch.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
+    }
+
+    [Theory]
+    [InlineData("Host=guru.invalid", "the server at guru.invalid:* is not known by that name: correct the host.")]
+    [InlineData("Port=1", "the server at *:1 does not listen: start it, or correct the host and the port.")]
+    [InlineData("Password=hunter2", "the server at *:* refuses the user guru (*): correct the user and the password.")]
+    [InlineData("Database=elsewhere", "the server at *:* has no database elsewhere: correct the name, or make it: createdb * elsewhere")]
+    [InlineData("Username=stranger", "the server at *:* keeps the user stranger from what Guru needs in the database * (*): *: grant all on database * to stranger")]
+    public async Task What_is_wrong_with_a_server_is_told_with_its_place_and_a_remedy_and_without_a_password(string wrong, string told)
+    {
+        var own = await postgres.NewDatabaseAsync(migrated: false);
+        await ExecuteAsync(own, "do $$ begin create role stranger login; exception when duplicate_object then null; end $$");
+        await ExecuteAsync(own, $"alter role stranger password '{new NpgsqlConnectionStringBuilder(own).Password}'");
+
+        var message = (await Should.ThrowAsync<DatabaseException>(() => OpenAsync($"{own};{wrong}", wait: TimeSpan.Zero))).Message;
+
+        message.ShouldMatch($"^{Regex.Escape("DATABASE_URL: " + told).Replace("\\*", ".+", StringComparison.Ordinal)}$");
+        message.ShouldNotContain(new NpgsqlConnectionStringBuilder($"{own};{wrong}").Password!);
+    }
+
+    [Fact]
+    public async Task A_database_in_another_encoding_than_UTF_8_is_refused_and_left_as_it_is()
+    {
+        var own = await postgres.NewDatabaseAsync(migrated: false);
+        await ExecuteAsync(own, "create database latin template template0 encoding 'LATIN1' locale 'C'");
+        var latin = $"{own};Database=latin";
+
+        var message = (await Should.ThrowAsync<DatabaseException>(() => OpenAsync(latin))).Message;
+
+        message.ShouldStartWith("DATABASE_URL: the database latin of the server at ");
+        message.ShouldEndWith(" has the encoding LATIN1, and Guru needs UTF8: name another, made with: createdb --encoding=UTF8 --template=template0 latin");
+        await using var untouched = NpgsqlDataSource.Create(latin);
+        await using var schemas = untouched.CreateCommand("select count(*) from pg_namespace where nspname = 'guru'");
+        (await schemas.ExecuteScalarAsync()).ShouldBe(0L);
     }
 
     [Fact]
@@ -85,6 +120,13 @@ public sealed class DatabaseTests(PostgresFixture postgres)
     private static Task<Database> OpenAsync(string url, TimeSpan? wait = null) => Database.OpenAsync(
         new DatabaseOptions { Url = url, DataDirectory = "not used", WaitForServer = wait ?? TimeSpan.FromSeconds(30) },
         NullLoggerFactory.Instance, CancellationToken.None);
+
+    private static async Task ExecuteAsync(string url, string sql)
+    {
+        await using var database = NpgsqlDataSource.Create(url);
+        await using var command = database.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
 
     /// <summary>Composed as the host composes it.</summary>
     private static async Task CarriesACallAsync(Database database)

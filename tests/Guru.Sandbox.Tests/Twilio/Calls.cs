@@ -35,6 +35,25 @@ public sealed class Calls : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_call_is_not_over_when_it_is_first_seen()
+    {
+        var over = new List<bool>();
+        Line.Calls.Follow(call => over.Add(call.Completion.IsCompleted));
+
+        await Line.PlaceCallAsync();
+
+        over.ShouldBe([false]);
+    }
+
+    [Fact]
+    public async Task Who_waited_in_vain_is_told_for_what_and_how_long()
+    {
+        var late = await Should.ThrowAsync<TimeoutException>(() => Line.Calls.WaitAsync(call => call.To == "nobody", TimeSpan.FromMilliseconds(20)));
+
+        late.Message.ShouldStartWith("It did not happen within 0.02 s: a PlacedCall with call => call.To == \"nobody\".");
+    }
+
+    [Fact]
     public async Task Verbs_run_from_top_to_bottom_and_the_end_is_told()
     {
         _app.Wav = WavFile("yes-en");
