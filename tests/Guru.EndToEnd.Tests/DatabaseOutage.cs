@@ -8,7 +8,7 @@ using Npgsql;
 
 namespace Guru.EndToEnd.Tests;
 
-/// <summary>Guru on a PostgreSQL behind a gate that can be shut.</summary>
+/// <summary>Guru on a PostgreSQL behind a gate that can be shut, and on a disk that can be full.</summary>
 public sealed class WorldWithAGate : World
 {
     private const int Connections = 4;
@@ -17,6 +17,8 @@ public sealed class WorldWithAGate : World
     private EmbeddedPostgres? _server;
 
     internal TcpGate Gate { get; private set; } = null!;
+
+    internal FullDisk Disk { get; } = new();
 
     /// <summary>Past the gate.</summary>
     internal NpgsqlDataSource Database { get; private set; } = null!;
@@ -30,7 +32,7 @@ public sealed class WorldWithAGate : World
     public override async Task InitializeAsync()
     {
         _server = await EmbeddedPostgres.StartAsync(_data, NullLogger.Instance, CancellationToken.None);
-        Gate = new TcpGate(new NpgsqlConnectionStringBuilder(_server.ConnectionString).Port);
+        Gate = new TcpGate(new NpgsqlConnectionStringBuilder(_server.ConnectionString).Port, Disk.JoinAsync);
         Database = NpgsqlDataSource.Create(_server.ConnectionString);
         await base.InitializeAsync();
     }
@@ -44,15 +46,20 @@ public sealed class WorldWithAGate : World
         DeleteCluster(_data);
     }
 
-    internal async Task ExecuteAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
-    }
-
     /// <summary>How many events of a call are stored.</summary>
     internal async Task<string> StoredAsync(PlacedCall call) =>
         (await Database.RowsAsync($"select count(*) from events.mt_events where stream_id = 'call-{call.CallSid}'")).Single();
+
+    /// <summary>The number of the last event that was written, be it stored or rolled back.</summary>
+    internal async Task<long> LastNumberAsync() =>
+        long.Parse((await Database.RowsAsync("select last_value from events.mt_events_sequence")).Single(), CultureInfo.InvariantCulture);
+
+    /// <summary>The disk is full, and an append of a call has been refused for it.</summary>
+    internal async Task FillDiskAsync(FullAt step, PlacedCall call)
+    {
+        Disk.At = step;
+        await Disk.RefusedAsync(step, $"call-{call.CallSid}");
+    }
 
     /// <summary>Every connection that Guru may have, as if requests held them that do not end.</summary>
     internal async Task<IReadOnlyList<NpgsqlConnection>> TakeConnectionsAsync()
@@ -161,19 +168,20 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
         });
         await call.WaitForPlayedAsync(TimeSpan.FromSeconds(1));
 
-        // The count of what was refused outlives the transactions in which it was.
-        await world.ExecuteAsync(
-            """
-            create sequence public.refused;
-            create function public.full_disk() returns trigger language plpgsql as
-                $$ begin perform nextval('public.refused'); raise exception 'could not extend file: No space left on device' using errcode = '53100'; end $$;
-            create trigger full_disk before insert on events.mt_events for each row execute function public.full_disk();
-            """);
-        var stored = await world.StoredAsync(call);
-        await call.WaitForAgentTurnAsync(2);
-        int.Parse((await world.Database.RowsAsync("select last_value from public.refused")).Single(), CultureInfo.InvariantCulture).ShouldBeGreaterThan(1);
-        (await world.StoredAsync(call)).ShouldBe(stored);
-        await world.ExecuteAsync("drop trigger full_disk on events.mt_events");
+        string stored;
+        try
+        {
+            await world.FillDiskAsync(FullAt.Write, call);
+            (stored, var last) = (await world.StoredAsync(call), await world.LastNumberAsync());
+            await world.FillDiskAsync(FullAt.Commit, call);
+            (await world.LastNumberAsync()).ShouldBeGreaterThan(last); // All was written, and taken back.
+            await call.WaitForAgentTurnAsync(2);
+            (await world.StoredAsync(call)).ShouldBe(stored);
+        }
+        finally
+        {
+            world.Disk.At = FullAt.Nothing;
+        }
 
         var taken = await world.TakeConnectionsAsync();
         try

@@ -9,11 +9,13 @@ internal sealed class TcpGate : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly List<Socket> _open = [];
     private readonly CancellationTokenSource _stopping = new();
+    private readonly Func<Stream, Stream, CancellationToken, Task> _join;
     private TcpListener? _listener;
 
-    public TcpGate(int behind)
+    /// <param name="join">What carries the bytes of a connection from one side to the other; unless it is told, they go as they come.</param>
+    public TcpGate(int behind, Func<Stream, Stream, CancellationToken, Task>? join = null)
     {
-        Behind = behind;
+        (Behind, _join) = (behind, join ?? CopyAsync);
         _listener = new TcpListener(IPAddress.Loopback, 0);
         _listener.Start();
         Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
@@ -81,13 +83,17 @@ internal sealed class TcpGate : IAsyncDisposable
         try
         {
             using var nearStream = new NetworkStream(near, ownsSocket: true);
+            near.NoDelay = true;
             await far.ConnectAsync(IPAddress.Loopback, Behind, _stopping.Token);
             using var farStream = new NetworkStream(far, ownsSocket: true);
-            await Task.WhenAny(nearStream.CopyToAsync(farStream, _stopping.Token), farStream.CopyToAsync(nearStream, _stopping.Token));
+            await _join(nearStream, farStream, _stopping.Token);
         }
         catch (Exception error) when (error is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
         {
             // Cut.
         }
     }
+
+    private static Task CopyAsync(Stream near, Stream far, CancellationToken cancellationToken) =>
+        Task.WhenAny(near.CopyToAsync(far, cancellationToken), far.CopyToAsync(near, cancellationToken));
 }
