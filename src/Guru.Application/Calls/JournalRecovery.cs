@@ -12,6 +12,18 @@ public sealed partial class JournalRecovery(ICallJournal journal, Switchboard sw
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        try
+        {
+            await RecoverAsync(stoppingToken);
+        }
+        catch (Exception error)
+        {
+            LogFailed(error); // The files stay for the next start; the host, which has calls, goes on.
+        }
+    }
+
+    private async Task RecoverAsync(CancellationToken stoppingToken)
+    {
         foreach (var left in journal.TakeOver())
         {
             using (left)
@@ -37,4 +49,7 @@ public sealed partial class JournalRecovery(ICallJournal journal, Switchboard sw
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The journal has {Facts} facts of {Calls} calls that may not be stored; they are now")]
     private partial void LogRecovering(int facts, int calls);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "What the journal has cannot be stored now: it stays until the next start")]
+    private partial void LogFailed(Exception error);
 }

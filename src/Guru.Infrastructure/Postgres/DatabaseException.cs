@@ -4,13 +4,8 @@ using Npgsql;
 namespace Guru.Infrastructure.Postgres;
 
 /// <summary>The database that DATABASE_URL names cannot be used. The message says where it is, what is wrong and how to mend it, and holds no password.</summary>
-public sealed class DatabaseException : Exception
+public sealed class DatabaseException(string message, Exception? inner = null) : Exception(message, inner)
 {
-    private DatabaseException(string message, Exception? inner = null)
-        : base(message, inner)
-    {
-    }
-
     internal static DatabaseException Of(Exception error, NpgsqlConnectionStringBuilder connection)
     {
         var user = connection.Username ?? Environment.UserName;

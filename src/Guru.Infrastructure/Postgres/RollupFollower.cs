@@ -36,6 +36,12 @@ public sealed partial class RollupFollower(NpgsqlDataSource dataSource, TimeProv
                 LogFailed(error.Message);
                 pause = AfterFailure;
             }
+            catch (Exception error) when (!stoppingToken.IsCancellationRequested)
+            {
+                // Such as an event of a newer node's: the host is not to stop for it, which has calls.
+                LogUnforeseen(error);
+                pause = AfterFailure;
+            }
 
             await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -80,4 +86,7 @@ public sealed partial class RollupFollower(NpgsqlDataSource dataSource, TimeProv
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Figures cannot be added up now, and are read from the calls meanwhile: {Error}")]
     private partial void LogFailed(string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Figures cannot be added up, for a reason that nobody foresaw, and are read from the calls meanwhile")]
+    private partial void LogUnforeseen(Exception error);
 }
