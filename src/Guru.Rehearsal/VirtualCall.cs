@@ -380,7 +380,7 @@ public sealed class VirtualCall
     /// <summary>What the carrier and the action URL do after a lost stream: the call goes on over another.</summary>
     private void Resume()
     {
-        Note(new RequestMediaStream(Token(_streams), _streams, _options.Rules.MostResumes, Zero + _now));
+        Note(new RequestMediaStream(Token(_streams), _options.Rules.MostResumes, Zero + _now));
         var expected = ExpectedCall.From(Sid, _events, Token(_streams), memory: null);
         _session = Session(expected.Agent, expected.Language, expected.Earlier?.SoFar ?? []);
         (_model, _dialing, _nextFrame, _streamFrom, _lineIsUp) = (null, null, _now, _now, true);

@@ -16,11 +16,11 @@ public sealed class TwimlAnswerTests
     [InlineData("http://127.0.0.1:3001", "ws://127.0.0.1:3001/api/whatsapp/voice/stream")]
     public void A_call_is_connected_to_a_stream_with_its_three_parameters_and_an_action(string baseUrl, string stream)
     {
-        var response = Write(baseUrl, new ConnectStream(Sid, "+233201234567", "t0ken", Language: null, SayFirst: false) { Attempt = 2 });
+        var response = Write(baseUrl, new ConnectStream(Sid, "+233201234567", "t0ken", Language: null, SayFirst: false));
 
         response.Elements().Select(verb => verb.Name.LocalName).ShouldBe(["Connect", "Say", "Hangup"]);
         var connect = response.Element("Connect")!;
-        connect.Attribute("action")!.Value.ShouldBe($"{baseUrl}/api/whatsapp/voice/continue?after=2");
+        connect.Attribute("action")!.Value.ShouldBe($"{baseUrl}/api/whatsapp/voice/continue");
         connect.Element("Stream")!.Attribute("url")!.Value.ShouldBe(stream);
         connect.Element("Stream")!.Elements().ToDictionary(p => p.Attribute("name")!.Value, p => p.Attribute("value")!.Value).ShouldBe(
             new Dictionary<string, string> { ["callSid"] = Sid.Value, ["phoneNumber"] = "+233201234567", ["token"] = "t0ken" });

@@ -38,8 +38,6 @@ public sealed class HostileRequests(World world) : IClassFixture<World>
         (Voice + "/webhook", [.. OfACall, ("CallStatus", "ringing")]),
         (Voice + "/webhook", [.. OfACall[..3], ("From", "whatsapp:+15005550006"), ("To", Person), ("Direction", "outbound-api"), ("CallStatus", "in-progress")]),
         (Voice + "/continue", [.. OfACall, ("CallStatus", "in-progress")]),
-        (Voice + "/continue?after=0", [.. OfACall, ("CallStatus", "in-progress")]),
-        (Voice + "/continue?after=99999999999&after=-1", [.. OfACall, ("CallStatus", "in-progress")]),
         (Voice + "/status", [.. OfACall, ("CallStatus", "in-progress"), ("SequenceNumber", "0"), ("CallbackSource", "call-progress-events")]),
         (Voice + "/status", [.. OfACall, ("CallStatus", "no-answer"), ("CallDuration", "0"), ("Duration", "0"), ("SipResponseCode", "487"), ("ErrorCode", "13227")]),
         (Chat + "/webhook", [.. OfAMessage, ("MessageType", "text"), ("Body", "What is a deductible?")]),

@@ -32,7 +32,7 @@ public class Nodes : IAsyncLifetime
     public Uri Address => _running[0].Address;
 
     /// <summary>In the order in which they were started.</summary>
-    public IReadOnlyList<Uri> Addresses => [.. _running.Select(node => node.Address)];
+    protected IReadOnlyList<Uri> Addresses => [.. _running.Select(node => node.Address)];
 
     /// <summary>With an AppUrl the nodes are behind one address; else each call stays with the address that it began with.</summary>
     protected virtual TwilioStandInOptions TwilioOptions => new();

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Guru.Application.Calls;
 using Guru.Infrastructure.Twilio;
 
@@ -8,10 +7,7 @@ namespace Guru.Api.Calls;
 /// <param name="baseUrl">The public address.</param>
 internal sealed class TwimlAnswers(Sentences sentences, string baseUrl)
 {
-    /// <summary>Of the action URL's query: after which stream it is asked, so that Twilio's retry asks the same.</summary>
-    public const string After = "after";
-
-    private readonly string _continueUrl = $"{baseUrl}/api/whatsapp/voice/continue?{After}=";
+    private readonly string _continueUrl = $"{baseUrl}/api/whatsapp/voice/continue";
 
     // http becomes ws, https becomes wss.
     private readonly string _streamUrl = $"ws{baseUrl["http".Length..]}/api/whatsapp/voice/stream";
@@ -40,7 +36,7 @@ internal sealed class TwimlAnswers(Sentences sentences, string baseUrl)
     /// <summary>The verbs after Connect serve a stream that never came up where the carrier does not ask the action URL.</summary>
     private TwimlVerb[] Connect(ConnectStream answer) =>
     [
-        new Connect(_continueUrl + answer.Attempt.ToString(CultureInfo.InvariantCulture), new MediaStreamNoun(_streamUrl,
+        new Connect(_continueUrl, new MediaStreamNoun(_streamUrl,
         [
             KeyValuePair.Create("callSid", answer.CallSid.Value),
             KeyValuePair.Create("phoneNumber", answer.Address),

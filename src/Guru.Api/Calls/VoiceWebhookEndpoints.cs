@@ -1,4 +1,3 @@
-using System.Globalization;
 using Guru.Api.Security;
 using Guru.Application.Calls;
 using Guru.Application.Voice;
@@ -26,7 +25,7 @@ internal static partial class VoiceWebhookEndpoints
         twilio.MapPost("/continue", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
         {
             var form = VoiceForm.Of(context.Request.Form);
-            return AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid, form.CallStatus, After(context.Request)), context);
+            return AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid, form.CallStatus), context);
         });
 
         twilio.MapPost("/status", async (IMediator mediator, HttpContext context) =>
@@ -43,9 +42,6 @@ internal static partial class VoiceWebhookEndpoints
         app.MapGet("/api/whatsapp/voice/sentences/{name}.wav", (string name, Sentences sentences) =>
             sentences.TryFindRecording(name, out var wav) ? Results.Bytes(wav, "audio/wav") : Results.NotFound()).ExcludeFromDescription();
     }
-
-    private static int? After(HttpRequest request) =>
-        int.TryParse(request.Query[TwimlAnswers.After], NumberStyles.None, CultureInfo.InvariantCulture, out var attempt) ? attempt : null;
 
     /// <summary>A caller is on the line: whatever goes wrong, they hear a sentence and not Twilio's error.</summary>
     private static async Task<IResult> AnswerAsync(

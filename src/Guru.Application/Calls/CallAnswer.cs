@@ -10,9 +10,6 @@ public abstract record CallAnswer;
 /// <param name="SayFirst">Say the fixed sentence for the time until the stream is up.</param>
 public sealed record ConnectStream(CallSid CallSid, string Address, string Token, string? Language, bool SayFirst) : CallAnswer
 {
-    /// <summary>0 for the call's first stream, then one more for each. The carrier gives it back when the stream is over, so that a question asked twice is known.</summary>
-    public int Attempt { get; init; }
-
     /// <summary>The caller is to be told that the call is recorded.</summary>
     public bool TellsOfRecording { get; init; }
 

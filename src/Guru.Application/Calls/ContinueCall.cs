@@ -14,8 +14,7 @@ namespace Guru.Application.Calls;
 /// caller should know why, or another stream where the first was lost. Any node can answer.
 /// </summary>
 /// <param name="Status">Twilio's word on the call, which may be over by now.</param>
-/// <param name="After">The <see cref="ConnectStream.Attempt"/> that is over; null where the carrier does not know it, and the last one is meant.</param>
-public sealed record ContinueCall(string? CallSid, string? Status, int? After) : IRequest<CallAnswer>;
+public sealed record ContinueCall(string? CallSid, string? Status) : IRequest<CallAnswer>;
 
 public sealed class ContinueCallValidator : AbstractValidator<ContinueCall>
 {
@@ -48,7 +47,7 @@ public sealed partial class ContinueCallHandler(
         var log = new CallLog(store, callSid);
         try
         {
-            return await Patience.LimitAsync(token => ResumeAsync(callSid, request.After, log, token), rules.Value.Commit, time, cancellationToken);
+            return await Patience.LimitAsync(token => ResumeAsync(callSid, log, token), rules.Value.Commit, time, cancellationToken);
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -57,7 +56,7 @@ public sealed partial class ContinueCallHandler(
         }
     }
 
-    private async Task<CallAnswer> ResumeAsync(CallSid callSid, int? after, CallLog log, CancellationToken cancellationToken)
+    private async Task<CallAnswer> ResumeAsync(CallSid callSid, CallLog log, CancellationToken cancellationToken)
     {
         var events = await log.ReadAsync(cancellationToken);
         if (!log.State.Started)
@@ -65,13 +64,11 @@ public sealed partial class ContinueCallHandler(
             return new JustHangUp();
         }
 
-        var attempt = Math.Min(after ?? int.MaxValue, log.State.StreamsRequested) + 1;
-        var token = StreamToken.For(callSid, attempt, secret.Value);
+        var token = StreamToken.For(callSid, log.State.StreamsRequested + 1, secret.Value);
         var hash = StreamToken.Hash(token);
-        bool isAskedAgain;
         try
         {
-            isAskedAgain = await log.AppendAsync(new RequestMediaStream(hash, attempt, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken) is [];
+            await log.AppendAsync(new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
         }
         catch (RuleException)
         {
@@ -80,21 +77,14 @@ public sealed partial class ContinueCallHandler(
                 : await GiveUpAsync(log, cancellationToken);
         }
 
-        var answer = new ConnectStream(callSid, log.State.Address, token, log.State.Language, SayFirst: false) { Attempt = attempt };
-        if (isAskedAgain)
-        {
-            LogAskedAgain(callSid, attempt); // The model was dialled where it was asked first; a stream that comes here all the same has one dialled then.
-            return answer;
-        }
-
         if (!switchboard.IsDraining)
         {
             var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
             switchboard.Expect(ExpectedCall.From(callSid, events, hash, known.Text));
         }
 
-        LogResumed(callSid, attempt);
-        return answer;
+        LogResumed(callSid, log.State.StreamsRequested);
+        return new ConnectStream(callSid, log.State.Address, token, log.State.Language, SayFirst: false);
     }
 
     private async Task<CallAnswer> GiveUpAsync(CallLog log, CancellationToken cancellationToken)
@@ -108,7 +98,4 @@ public sealed partial class ContinueCallHandler(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: goes on over a new stream (number {Attempt} after the first)")]
     private partial void LogResumed(CallSid callSid, int attempt);
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the carrier asked again for the same new stream (number {Attempt} after the first)")]
-    private partial void LogAskedAgain(CallSid callSid, int attempt);
 }

@@ -111,9 +111,8 @@ public sealed record Call(
         _ when !call.Started => throw new RuleException($"{command.GetType().Name} needs a started call."),
 
         RequestMediaStream when call.Ended is not null => throw new RuleException("The call has ended."),
-        RequestMediaStream c when call.StreamsRequested >= c.Attempt => [], // The action URL may be asked twice for one lost stream.
         RequestMediaStream c when call.StreamsRequested >= c.MostAttempts => throw new RuleException("The call was resumed too often."),
-        RequestMediaStream c => [new MediaStreamRequested(c.StreamTokenHash, c.Attempt, c.At)],
+        RequestMediaStream c => [new MediaStreamRequested(c.StreamTokenHash, call.StreamsRequested + 1, c.At)],
 
         // Its record is written behind the audio, so that it may come after the end of the call that it carried.
         ConnectMediaStream c when call.StreamSid == c.StreamSid && call.StreamTokenHash == c.StreamTokenHash => [],

@@ -21,9 +21,8 @@ public sealed record StartCall(
     string? Purpose = null) : CallCommand(At);
 
 /// <summary>Asks for a Media Stream in place of a lost one.</summary>
-/// <param name="Attempt">Which one this is: 1 after the call's first stream, then one more for each. The carrier may ask for the same one again.</param>
 /// <param name="MostAttempts">How often a call may be resumed.</param>
-public sealed record RequestMediaStream(string StreamTokenHash, int Attempt, int MostAttempts, DateTimeOffset At) : CallCommand(At);
+public sealed record RequestMediaStream(string StreamTokenHash, int MostAttempts, DateTimeOffset At) : CallCommand(At);
 
 public sealed record ConnectMediaStream(string StreamSid, string StreamTokenHash, string Node, DateTimeOffset At) : CallCommand(At);
 

@@ -239,26 +239,6 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
-    public async Task A_question_that_is_asked_again_has_the_same_answer_and_costs_neither_a_resume_nor_a_model()
-    {
-        var house = new House(rules => rules.MostResumes = 2);
-        await house.AnswersAsync();
-        var answer = (await house.ContinuesAsync(after: 0)).ShouldBeOfType<ConnectStream>();
-        (await house.ContinuesAsync(after: 0)).ShouldBe(answer);
-        (await new House(rules => rules.MostResumes = 2, house.Store).ContinuesAsync(after: 0)).ShouldBe(answer);
-        house.Store.Of<MediaStreamRequested>().Count.ShouldBe(1);
-
-        // The stream never came up, or was lost again: Twilio asks with what the answer gave it.
-        var next = (await house.ContinuesAsync(after: answer.Attempt)).ShouldBeOfType<ConnectStream>();
-        (await Task.WhenAll(house.ContinuesAsync(after: answer.Attempt), house.ContinuesAsync(after: answer.Attempt))).ShouldBe([next, next]);
-        next.Token.ShouldNotBe(answer.Token);
-        house.Store.Of<MediaStreamRequested>().Select(requested => requested.Attempt).ShouldBe([1, 2]);
-        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 3);
-        (await house.ContinuesAsync(after: next.Attempt)).ShouldBe(new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null));
-        house.Dialer.Models.Count.ShouldBe(3);
-    }
-
-    [Fact]
     public async Task A_call_that_nobody_knows_is_hung_up() => (await new House().ContinuesAsync()).ShouldBe(new JustHangUp());
 
     [Theory]

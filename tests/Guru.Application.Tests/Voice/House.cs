@@ -100,9 +100,9 @@ internal sealed class House
         new AnswerCallHandler(Store, Callers, Memory, Keys, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
-    public Task<CallAnswer> ContinuesAsync(string status = "in-progress", int? after = null) =>
+    public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>
         new ContinueCallHandler(Store, Memory, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)
-            .Handle(new ContinueCall(Sid, status, after), CancellationToken.None);
+            .Handle(new ContinueCall(Sid, status), CancellationToken.None);
 
     public Task HearsAsync(string status) =>
         new RecordCallStatusHandler(Store, Switchboard, Callers, Rules, Time)

@@ -29,7 +29,7 @@ public abstract class CallSpec
 
     protected static MediaStreamRequested Requested(string token, int attempt, double at) => new(token, attempt, At(at));
 
-    protected static RequestMediaStream Request(string token, int attempt, double at, int most = 3) => new(token, attempt, most, At(at));
+    protected static RequestMediaStream Request(string token, double at, int most = 3) => new(token, most, At(at));
 
     protected static CallStatusChanged Status(CallStatus status, double at = 9) =>
         new(status, Sid, Caller, CallDirection.Inbound, DurationSeconds: null, ErrorCode: null, At(at));

@@ -52,7 +52,7 @@ public sealed class StartingACall : CallSpec
     {
         CallCommand[] others =
         [
-            Request("token-1", 1, 1), Connect("MZ0", "token-0", 1), new RecordUtterance(Utterance("s:1", "hello")), End(CallEndReason.CallerHungUp),
+            Request("token-1", 1), Connect("MZ0", "token-0", 1), new RecordUtterance(Utterance("s:1", "hello")), End(CallEndReason.CallerHungUp),
             new RecordUsage(new UsageRecorded("s:r", "response", "m", "general", new TokenUsage(1, 1, 0, 0, 1, 1), Seconds: null, At(2))),
             new RecordReconnect(new VoiceModelReconnected("dropped", 1, 10, "s", At(2))),
         ];

@@ -32,7 +32,7 @@ internal sealed class RandomCalls(int seed)
             Pick(["general", "legal"]), Pick(["general", "legal", "healthcare"]), Sentence(), at = Later(at)))));
         commands.AddRange(Enumerable.Range(0, _random.Next(3)).Select(_ => new RecordLanguage(new CallLanguageDetermined(
             Pick(["en", "es", "ht"]), Pick(["request", "call"]), at = Later(at)))));
-        commands.Add(new RequestMediaStream("token1", 1, 3, at = Later(at)));
+        commands.Add(new RequestMediaStream("token1", 3, at = Later(at)));
         commands.Add(new ConnectMediaStream("MZ1", "token1", "node-2", at = Later(at)));
         commands.AddRange(Enumerable.Range(12, _random.Next(4)).Select(turn => Utterance(turn, at = Later(at))));
         commands.Add(new RecordUsage(new UsageRecorded("resp_1", "response", "model", "general", new TokenUsage(1, 2, 0, 0, 3, 4), 0.1, at)));
