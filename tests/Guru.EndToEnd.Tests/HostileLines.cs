@@ -7,6 +7,8 @@ namespace Guru.EndToEnd.Tests;
 
 public sealed class HostileLines(World world) : IClassFixture<World>
 {
+    private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(400);
+
     [Fact]
     public async Task A_line_full_of_rubbish_carries_the_call_all_the_same()
     {
@@ -43,6 +45,23 @@ public sealed class HostileLines(World world) : IClassFixture<World>
         record.EventTypes.Count(type => type == "MediaStreamRequested").ShouldBe(3);
         record.EndReason.ShouldBe("streamLost");
         call.Events.Of<SentenceSaid>().ShouldNotBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_lost_stream_has_one_in_its_place_though_the_action_URL_is_asked_twice_at_once()
+    {
+        var sessions = world.OpenAI.Sessions.Entries.Count;
+        var call = await world.Twilio.PlaceCallAsync(new CallOptions
+        {
+            Script = [new CallerTurn(new AgentFinished(Beat), new LoseStream()), new CallerTurn(new AgentFinished(Beat), new HangUp())],
+            Webhooks = new WebhookFaults { DuplicateAction = true },
+        });
+
+        var record = await world.RecordOf(call);
+        record.ShouldTellOf(call);
+        record.EventTypes.Count(type => type == "MediaStreamRequested").ShouldBe(1);
+        record.EventTypes.Count(type => type == "CallResumed").ShouldBe(1);
+        (world.OpenAI.Sessions.Entries.Count - sessions).ShouldBe(2);
     }
 
     [Fact]

@@ -19,13 +19,16 @@ internal static partial class VoiceWebhookEndpoints
         twilio.MapPost("/webhook", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
         {
             var form = VoiceForm.Of(context.Request.Form);
-            return AnswerAsync(mediator, answers, logger, new AnswerCall(form.CallSid, form.From, form.To, form.Direction), context);
+            var call = new AnswerCall(form.CallSid, form.From, form.To, form.Direction);
+            return AnswerAsync(answers, logger, nameof(AnswerCall), () => mediator.Send(call, context.RequestAborted));
         });
 
-        twilio.MapPost("/continue", (IMediator mediator, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
+        twilio.MapPost("/continue", (IMediator mediator, AskedOnce once, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
         {
             var form = VoiceForm.Of(context.Request.Form);
-            return AnswerAsync(mediator, answers, logger, new ContinueCall(form.CallSid, form.CallStatus), context);
+            var call = new ContinueCall(form.CallSid, form.CallStatus);
+            return AnswerAsync(
+                answers, logger, nameof(ContinueCall), () => once.AskAsync(form.CallSid, context.Request.Headers[AskedOnce.Header], () => mediator.Send(call, CancellationToken.None)));
         });
 
         twilio.MapPost("/status", async (IMediator mediator, HttpContext context) =>
@@ -44,13 +47,12 @@ internal static partial class VoiceWebhookEndpoints
     }
 
     /// <summary>A caller is on the line: whatever goes wrong, they hear a sentence and not Twilio's error.</summary>
-    private static async Task<IResult> AnswerAsync(
-        IMediator mediator, TwimlAnswers answers, ILogger logger, IRequest<CallAnswer> request, HttpContext context)
+    private static async Task<IResult> AnswerAsync(TwimlAnswers answers, ILogger logger, string request, Func<Task<CallAnswer>> ask)
     {
         CallAnswer answer;
         try
         {
-            answer = await mediator.Send(request, context.RequestAborted);
+            answer = await ask();
         }
         catch (FluentValidation.ValidationException error) when (error.Errors.All(failure => failure.PropertyName == nameof(AnswerCall.Caller)))
         {
@@ -59,7 +61,7 @@ internal static partial class VoiceWebhookEndpoints
         }
         catch (Exception error) when (error is not FluentValidation.ValidationException and not OperationCanceledException)
         {
-            LogFailed(logger, request.GetType().Name, error);
+            LogFailed(logger, request, error);
             answer = new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null);
         }
 

@@ -196,6 +196,7 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddHostedService<RetentionClock>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
         builder.Services.AddHostedService(provider => provider.GetRequiredService<RollupFollower>());
+        builder.Services.AddSingleton<AskedOnce>();
         builder.Services.AddSingleton(provider => new TwimlAnswers(provider.GetRequiredService<Sentences>(), settings.BaseUrl));
 
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
