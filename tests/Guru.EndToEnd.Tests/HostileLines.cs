@@ -53,7 +53,7 @@ public sealed class HostileLines(World world) : IClassFixture<World>
         var sessions = world.OpenAI.Sessions.Entries.Count;
         var call = await world.Twilio.PlaceCallAsync(new CallOptions
         {
-            Script = [new CallerTurn(new AgentFinished(Beat), new LoseStream()), new CallerTurn(new AgentFinished(Beat), new HangUp())],
+            Script = [new CallerTurn(new AgentFinished(Beat), new LoseStream()), new CallerTurn(new AgentFinished(Beat), new Guru.Sandbox.Twilio.HangUp())],
             Webhooks = new WebhookFaults { DuplicateAction = true },
         });
 

@@ -4,6 +4,7 @@ using Guru.Api.Security;
 using Guru.Application.Conversations;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.Http.Extensions;
 
 namespace Guru.Api.Dashboard;
 
@@ -73,7 +74,8 @@ internal static class DashboardCookie
     /// <summary>To the address that the browser has: behind a proxy, the request's own may be another.</summary>
     private static RedirectContext<CookieAuthenticationOptions> Relative(RedirectContext<CookieAuthenticationOptions> context)
     {
-        context.RedirectUri = new Uri(context.RedirectUri).PathAndQuery;
+        UriHelper.FromAbsolute(context.RedirectUri, out _, out _, out var path, out var query, out _);
+        context.RedirectUri = $"{path}{query}";
         return context;
     }
 

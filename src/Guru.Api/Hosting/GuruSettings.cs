@@ -152,7 +152,7 @@ internal sealed record GuruSettings(
             mistakes.Add(error.Message);
         }
 
-        if ((serving || database.Url is null) && WhyNotIn(database.DataDirectory) is { } why)
+        if (database.Url is null && WhyNotIn(database.DataDirectory) is { } why)
         {
             mistakes.Add($"GURU_DATA_DIR: {why} Name a directory that the user {Environment.UserName} may write to.");
         }

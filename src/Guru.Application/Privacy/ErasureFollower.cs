@@ -31,7 +31,7 @@ public sealed partial class ErasureFollower(
         foreach (var (erasure, callSids) in await erasures.EraseAgainAsync(await list.AllAsync(cancellationToken), cancellationToken))
         {
             LogErasedAgain(erasure.CallerId);
-            await RemoveAsync(erasure.CallerId, callSids, cancellationToken);
+            await RemoveAsync(erasure, callSids, cancellationToken);
         }
     }
 
@@ -45,7 +45,7 @@ public sealed partial class ErasureFollower(
         }
 
         var calls = callSids.Count > 0 ? callSids : [.. (await erasures.CallsOfAsync([erasure.CallerId], cancellationToken))[erasure.CallerId]];
-        await RemoveAsync(erasure.CallerId, calls, cancellationToken);
+        await RemoveAsync(erasure, calls, cancellationToken);
         await list.AddAsync([erasure], cancellationToken);
     }
 
@@ -60,7 +60,7 @@ public sealed partial class ErasureFollower(
             var calls = await erasures.CallsOfAsync([.. missing.Select(erasure => erasure.CallerId)], cancellationToken);
             foreach (var erasure in missing)
             {
-                await RemoveAsync(erasure.CallerId, [.. calls[erasure.CallerId]], cancellationToken);
+                await RemoveAsync(erasure, [.. calls[erasure.CallerId]], cancellationToken);
             }
 
             await list.AddAsync(missing, cancellationToken);
@@ -91,12 +91,12 @@ public sealed partial class ErasureFollower(
         }
     }
 
-    private async Task RemoveAsync(CallerId callerId, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
+    private async Task RemoveAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
     {
         _removed = true;
         foreach (var store in stores)
         {
-            await store.EraseAsync(callerId, callSids, cancellationToken);
+            await store.EraseAsync(erasure, callSids, cancellationToken);
         }
     }
 

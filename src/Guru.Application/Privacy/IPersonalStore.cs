@@ -1,5 +1,4 @@
 using Guru.Domain;
-using Guru.Domain.Callers;
 
 namespace Guru.Application.Privacy;
 
@@ -16,5 +15,5 @@ public interface IPersonalStore
     Retained? Retained => null;
 
     /// <summary>Removes everything about these calls of a caller that this node can reach; asked again, there is nothing left to do.</summary>
-    Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken);
+    Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken);
 }

@@ -119,6 +119,7 @@ public sealed record Conversation(
     {
         // Twilio may deliver a message twice; one may have waited while the person was forgotten.
         ReceiveMessage c when c.At <= conversation.ErasedAt => [],
+        AnswerPermission c when c.At <= conversation.ErasedAt => [],
         ReceiveMessage c => conversation.Received.Contains(c.Message.MessageSid) ? [] : [c.Message],
         RecordTranscript c => conversation.Open.Exists(m => m.MessageSid == c.Transcript.MessageSid && m.Text is null) ? [c.Transcript] : [],
         SelectAgent c => conversation.Open.Exists(m => m.MessageSid == c.Selection.MessageSid && !m.Routed) ? [c.Selection] : [],

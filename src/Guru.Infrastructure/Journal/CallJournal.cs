@@ -6,7 +6,6 @@ using Guru.Application;
 using Guru.Application.Calls;
 using Guru.Application.Privacy;
 using Guru.Application.Voice;
-using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Microsoft.Extensions.Logging;
 
@@ -134,7 +133,7 @@ public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDi
         }
     }
 
-    public async Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
+    public async Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
     {
         var erased = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _work.Writer.TryWrite(() =>

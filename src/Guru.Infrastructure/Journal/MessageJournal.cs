@@ -29,6 +29,8 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
     private readonly byte[] _key;
     private readonly JournalOptions _options;
     private readonly ILogger _logger;
+    private readonly List<string> _unreadable = [];
+    private IReadOnlyList<string> _unread = [];
     private JournalFile? _own;
 
     public MessageJournal(string dataDirectory, ServerSecret secret, JournalOptions options, ILogger<MessageJournal> logger)
@@ -38,14 +40,22 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, _secret, outputLength: 32, info: "guru messages"u8.ToArray());
         if (Directory.Exists(_directory))
         {
+            _unreadable.AddRange(Directory.EnumerateFiles(_directory, $"*{Extension}.unreadable"));
             foreach (var path in Directory.EnumerateFiles(_directory, "*" + Extension).Order(StringComparer.Ordinal).ToList())
             {
-                TakeOver(path);
+                if (Try(path, () => TakeOver(path)) is not null && File.Exists(path))
+                {
+                    _unreadable.Add(path);
+                }
             }
+
+            _unread = [.. _unreadable.Select(path => Path.GetFileName(path))];
         }
     }
 
     string IPersonalStore.Name => "messages";
+
+    public IReadOnlyList<string> Unread => _unread;
 
     public IReadOnlyList<ReceiveWhatsAppMessage> Waiting
     {
@@ -106,23 +116,25 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         lock (_gate)
         {
             _kept.FindAll(kept => kept.Message.MessageSid == message.MessageSid).ForEach(kept => kept.IsAside = true);
+            Tidy();
         }
     }
 
-    public Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
+    /// <summary>What was written up to the erasing: who writes again begins anew.</summary>
+    public Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
-            Remove(kept => IsOf(kept.Message, caller));
-            foreach (var file in _files)
-            {
+            Remove(kept => IsErased(kept.Message, erasure));
+            List<(string Path, Exception? Error)> tried =
+            [
                 // Also what is stored, since a file stays as it is while something in it waits.
-                var records = file.Read();
-                var others = records.Where(record => !IsOf(Parse(record), caller)).ToList();
-                if (others.Count < records.Count)
-                {
-                    file.Rewrite(others);
-                }
+                .. _files.Select(file => (file.Path, Try(file.Path, () => Rewrite(file, message => !IsErased(message, erasure))))),
+            ];
+            _unread = [.. _unreadable.Concat(tried.Where(file => file.Error is not null).Select(file => file.Path)).Distinct().Select(path => Path.GetFileName(path))];
+            if (tried.Find(file => file.Error is IOException) is { Error: { } error })
+            {
+                throw new IOException(error.Message, error);
             }
         }
 
@@ -153,6 +165,17 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         }
     }
 
+    /// <summary>Along with what is damaged, since nobody can tell whose it was.</summary>
+    private static void Rewrite(JournalFile file, Predicate<ReceiveWhatsAppMessage> stays)
+    {
+        var records = file.Read();
+        var others = records.Where(record => stays(Parse(record))).ToList();
+        if (others.Count < records.Count || file.Lost > 0)
+        {
+            file.Rewrite(others);
+        }
+    }
+
     private static ReceiveWhatsAppMessage Parse(byte[] record) => JsonSerializer.Deserialize<ReceiveWhatsAppMessage>(record) ?? throw new JsonException("No message.");
 
     /// <summary>What an earlier process left; one that lives has its file.</summary>
@@ -163,6 +186,7 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
             return;
         }
 
+        var isOurs = false;
         try
         {
             var messages = file.Read().Select(Parse).DistinctBy(message => message.MessageSid).ToList();
@@ -173,14 +197,37 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
             }
 
             _files.Add(file);
+            isOurs = true;
             messages.ForEach(message => Add(message, file));
             LogLeft(messages.Count);
         }
         catch (Exception error) when (error is CryptographicException or JsonException)
         {
-            file.Dispose();
             LogUnreadable(path, error.GetType().Name);
             File.Move(path, path + ".unreadable", overwrite: true);
+            _unreadable.Add(path + ".unreadable");
+        }
+        finally
+        {
+            if (!isOurs)
+            {
+                file.Dispose();
+            }
+        }
+    }
+
+    /// <summary>One file that cannot be used stands in the way of no other, and of no start.</summary>
+    private Exception? Try(string path, Action use)
+    {
+        try
+        {
+            use();
+            return null;
+        }
+        catch (Exception error)
+        {
+            LogUnreadable(path, error.GetType().Name);
+            return error;
         }
     }
 
@@ -194,9 +241,19 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
     private void Remove(Predicate<Kept> which)
     {
         Late.Add(-_kept.RemoveAll(which));
-        foreach (var file in _files.Where(file => !_kept.Exists(kept => kept.File == file)).ToList())
+        Tidy();
+    }
+
+    /// <summary>Within the lock: what is stored leaves the disk, once nothing in its file waits.</summary>
+    private void Tidy()
+    {
+        foreach (var file in _files.Where(file => !_kept.Exists(kept => kept.File == file && !kept.IsAside)).ToList())
         {
-            if (file == _own)
+            if (_kept.Exists(kept => kept.File == file))
+            {
+                Rewrite(file, message => _kept.Exists(kept => kept.File == file && kept.Message.MessageSid == message.MessageSid));
+            }
+            else if (file == _own)
             {
                 file.Empty();
             }
@@ -207,6 +264,8 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
             }
         }
     }
+
+    private bool IsErased(ReceiveWhatsAppMessage message, Erasure erasure) => message.ReceivedAt <= erasure.At && IsOf(message, erasure.CallerId);
 
     /// <summary>Under the number, or under the id that was shown beside it.</summary>
     private bool IsOf(ReceiveWhatsAppMessage message, CallerId caller) => ((string?[])[message.From, message.ExternalUserId])

@@ -3,7 +3,6 @@ using System.Text;
 using Guru.Application.Privacy;
 using Guru.Application.Recordings;
 using Guru.Domain;
-using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Postgres;
 using Microsoft.Extensions.Logging;
@@ -65,7 +64,7 @@ internal sealed partial class RecordingFiles(
                 new DateTimeOffset(parts.Max(part => File.GetLastWriteTimeUtc(part.File.Name))));
     }
 
-    public Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
+    public Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
     {
         foreach (var callSid in callSids)
         {

@@ -36,6 +36,12 @@ public sealed class ErasedPeople : ConsentSpec
         Given(granted, Erased).When(new GrantByCall(SidOf("in"), Caller, Address, Rules, At(1))).ThenNothing();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Are_not_brought_back_by_an_answer_that_waited(bool accepted) => Given(Asked(0), Erased).When(
+        new AnswerPermission("SMa", Caller, Address, accepted, Permanent: false, Rules, At(9)), new ReceiveMessage(Wrote(9))).ThenNothing();
+
     [Fact]
     public void Begin_anew_when_they_write()
     {

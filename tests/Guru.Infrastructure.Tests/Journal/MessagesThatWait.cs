@@ -1,6 +1,7 @@
 using System.Text;
 using Guru.Application;
 using Guru.Application.Conversations;
+using Guru.Application.Privacy;
 using Guru.Domain.Callers;
 using Guru.Infrastructure.Journal;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -75,12 +76,43 @@ public sealed class MessagesThatWait : IDisposable
             journal.Keep(Message(2, Other));
             journal.Keep(Message(3, One));
             journal.Stored(Message(1, One));
-            await journal.EraseAsync(CallerId.Of(CallerAddress.Parse(erased), Secret.Value), [], CancellationToken.None);
-            journal.Waiting.ShouldBe([Message(2, Other)]);
+            journal.Keep(Message(4, One));
+            await journal.EraseAsync(
+                new Erasure(CallerId.Of(CallerAddress.Parse(erased), Secret.Value), Message(3, One).ReceivedAt!.Value), [], CancellationToken.None);
+            journal.Waiting.ShouldBe([Message(2, Other), Message(4, One)]);
         }
 
         using var next = Open();
-        next.Waiting.ShouldBe([Message(2, Other)]);
+        next.Waiting.ShouldBe([Message(2, Other), Message(4, One)]);
+    }
+
+    [Fact]
+    public void Leave_the_disk_when_they_are_stored_though_another_was_refused()
+    {
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+            journal.Keep(Message(2, Other));
+            journal.SetAside(Message(1, One));
+            journal.Stored(Message(2, Other));
+        }
+
+        using var next = Open();
+        next.Waiting.ShouldBe([Message(1, One)]);
+    }
+
+    [Fact]
+    public async Task Are_not_held_up_by_a_file_that_cannot_be_read_which_the_next_erasing_names()
+    {
+        var damaged = Path.Combine(Directory.CreateDirectory(Path.Combine(_directory, "journal")).FullName, "0.messages");
+        await File.WriteAllBytesAsync(damaged, new byte[100]);
+        using var journal = Open();
+        journal.Keep(Message(1, One));
+
+        await journal.EraseAsync(new Erasure(CallerId.Of(CallerAddress.Parse(Other), Secret.Value), DateTimeOffset.MaxValue), [], CancellationToken.None);
+
+        journal.Waiting.ShouldBe([Message(1, One)]);
+        journal.Unread.ShouldBe(["0.messages.unreadable"]);
     }
 
     [Fact]

@@ -270,7 +270,7 @@ public sealed class TheJournal : IDisposable
             journal.Keep(OtherCall, Said("item_2"));
             journal.KeepUnfinished(OneCall, [Said("item_4")]);
             journal.KeepUnfinished(OtherCall, [Said("item_5")]);
-            await journal.EraseAsync(Somebody, [OneCall.Value], CancellationToken.None);
+            await journal.EraseAsync(new(Somebody, DateTimeOffset.UtcNow), [OneCall.Value], CancellationToken.None);
             journal.Keep(OtherCall, Said("item_3"));
         }
 
@@ -305,7 +305,7 @@ public sealed class TheJournal : IDisposable
         using var zeros = Process.Start("sh", ["-c", "dd if=/dev/zero of=\"$0\" bs=64 count=1 conv=notrunc status=none", damaged]);
         await zeros.WaitForExitAsync();
 
-        await journal.EraseAsync(Somebody, [OneCall.Value], CancellationToken.None);
+        await journal.EraseAsync(new(Somebody, DateTimeOffset.UtcNow), [OneCall.Value], CancellationToken.None);
 
         journal.Unread.ShouldBe([Path.GetFileName(damaged)]);
         new FileInfo(Files().Single(file => file != damaged)).Length.ShouldBe(0);
@@ -358,7 +358,7 @@ public sealed class TheJournal : IDisposable
 
     /// <summary>What is asked of the journal is done in order.</summary>
     private static Task WrittenAsync(CallJournal journal) =>
-        journal.EraseAsync(Somebody, [], CancellationToken.None);
+        journal.EraseAsync(new(Somebody, DateTimeOffset.UtcNow), [], CancellationToken.None);
 
     private List<string> Files() => Directory.Exists(Path.Combine(_directory, "journal")) ? [.. Directory.GetFiles(Path.Combine(_directory, "journal"))] : [];
 

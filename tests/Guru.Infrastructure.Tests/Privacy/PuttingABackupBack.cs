@@ -142,9 +142,9 @@ public sealed class PuttingABackupBack(PostgresFixture postgres) : IAsyncLifetim
     {
         public List<(CallerId Caller, string CallSid)> Erased { get; } = [];
 
-        public Task EraseAsync(CallerId caller, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
+        public Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
         {
-            Erased.AddRange(callSids.Select(sid => (caller, sid)));
+            Erased.AddRange(callSids.Select(sid => (erasure.CallerId, sid)));
             return Task.CompletedTask;
         }
     }

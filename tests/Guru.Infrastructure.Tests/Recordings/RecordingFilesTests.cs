@@ -135,8 +135,8 @@ public sealed class RecordingFilesTests(PostgresFixture postgres) : IAsyncLifeti
         await StoreAsync(Call, "MZ1", 0, new byte[1600]);
         await StoreAsync(Another, "MZ2", 0, new byte[1600]);
 
-        await _files.EraseAsync(Caller, [Call.Value, "../../etc"], CancellationToken.None);
-        await _files.EraseAsync(Caller, [Call.Value], CancellationToken.None);
+        await _files.EraseAsync(new(Caller, DateTimeOffset.UtcNow), [Call.Value, "../../etc"], CancellationToken.None);
+        await _files.EraseAsync(new(Caller, DateTimeOffset.UtcNow), [Call.Value], CancellationToken.None);
 
         (await _files.OpenAsync(Call, CancellationToken.None)).ShouldBeNull();
         var kept = (await _files.OpenAsync(Another, CancellationToken.None)).ShouldNotBeNull();
