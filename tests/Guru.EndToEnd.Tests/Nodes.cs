@@ -46,9 +46,6 @@ public class Nodes : IAsyncLifetime
         ["Guru__Work__PollSeconds"] = "0.1",
         ["Guru__Messages__ListDelaySeconds"] = "1",
         ["Guru__Replies__MostTokens"] = "4000",
-
-        // A process that has just been started compiles its first webhook while that waits, and there are several here on one busy machine.
-        ["Guru__Calls__CommitSeconds"] = "10",
     };
 
     public virtual async Task InitializeAsync()

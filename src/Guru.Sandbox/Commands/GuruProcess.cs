@@ -98,6 +98,7 @@ public sealed class GuruProcess : IAsyncDisposable
             ["GURU_ANALYST_KEYS"] = AnalystKey,
             ["GURU_OPERATOR_KEYS"] = OperatorKey,
             ["Guru__Traces__Enabled"] = "true",
+            ["Guru__Calls__CommitSeconds"] = "10", // It compiles its first webhook while that waits, on a machine that it shares with both stand-ins.
         };
     }
 
