@@ -59,6 +59,19 @@ public static class Registration
 
         return services;
     }
+
+    /// <summary>What a node does by itself, begun in this order: nothing works with what a backup brought back before the erasures are applied to it.</summary>
+    public static IServiceCollection AddBackgroundWork(this IServiceCollection services)
+    {
+        services.AddHostedService(provider => provider.GetRequiredService<ErasureFollower>());
+        services.AddHostedService<JournalRecovery>();
+        services.AddHostedService<LateMessages>();
+        services.AddHostedService<UnfinishedTurns>();
+        services.AddHostedService(provider => provider.GetRequiredService<UnheardEnds>());
+        services.AddHostedService<WorkLoop>();
+        services.AddHostedService<RetentionClock>();
+        return services;
+    }
 }
 
 /// <summary>Refuses a request that its validators refuse.</summary>

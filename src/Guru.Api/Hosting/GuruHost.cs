@@ -13,13 +13,9 @@ using Guru.Api.Telemetry;
 using Guru.Api.Transcripts;
 using Guru.Api.VoiceAgent;
 using Guru.Application;
-using Guru.Application.Calling;
-using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Application.Voice;
-using Guru.Application.VoiceSessions;
-using Guru.Application.Work;
 using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
@@ -148,52 +144,28 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddSingleton(settings);
         builder.Services.AddSingleton(settings.Secret);
         builder.Services.AddSingleton(settings.Keys);
+        builder.Services.AddSingleton(settings.Agents);
+        builder.Services.AddSingleton(settings.Calling);
+        builder.Services.AddSingleton(new PublicAddress(settings.BaseUrl));
         builder.Services.AddSingleton(Options.Create(settings.Calls));
         builder.Services.AddSingleton(Options.Create(settings.Voice));
         builder.Services.AddSingleton(Options.Create(settings.MediaStream));
-        builder.Services.AddEventStore(database, settings.Prices);
-        builder.Services.AddSingleton(provider => new CallJournal(
-            settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<CallJournal>>()));
-        builder.Services.AddSingleton<ICallJournal>(provider => provider.GetRequiredService<CallJournal>());
-        builder.Services.AddSingleton<IPersonalStore>(provider => provider.GetRequiredService<CallJournal>());
-        builder.Services.AddSingleton(provider => new MessageJournal(
-            settings.Database.DataDirectory, settings.Secret, settings.Journal, provider.GetRequiredService<ILogger<MessageJournal>>()));
-        builder.Services.AddSingleton<IMessageJournal>(provider => provider.GetRequiredService<MessageJournal>());
-        builder.Services.AddSingleton<IPersonalStore>(provider => provider.GetRequiredService<MessageJournal>());
-        builder.Services.AddSingleton(settings.OpenAI);
-        builder.Services.AddSingleton<RealtimeDialer>();
-        builder.Services.AddSingleton<IVoiceModelDialer>(provider => provider.GetRequiredService<RealtimeDialer>());
-        builder.Services.AddSingleton<IBrowserSessions, RealtimeBrowserSessions>();
-        builder.Services.AddSingleton<ITextModel>(provider => new OpenAITextModel(
-            settings.OpenAI, settings.Text, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<OpenAITextModel>>()));
-        builder.Services.AddSingleton<IMessenger>(provider => new TwilioMessenger(
-            settings.Twilio, settings.Messenger, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TwilioMessenger>>()));
-        builder.Services.AddSingleton<ICallCarrier>(provider => new TwilioCalls(
-            settings.Twilio, settings.Messenger, settings.Calling.Settings, provider.GetRequiredService<PublicAddress>(), provider.GetRequiredService<TimeProvider>(),
-            provider.GetRequiredService<ILogger<TwilioCalls>>()));
-        builder.Services.AddSingleton(settings.Calling);
-        builder.Services.AddSingleton(new TwilioSignature(settings.Twilio.AuthTokens, settings.BaseUrl));
-        builder.Services.AddSingleton(Sentences.Load(settings.BaseUrl, settings.Secret.Value));
-        builder.Services.AddSingleton<IFixedTexts>(FixedTexts.Load());
-        builder.Services.AddSingleton(new PublicAddress(settings.BaseUrl));
-        builder.Services.AddSingleton(settings.Agents);
         builder.Services.AddSingleton(Options.Create(settings.Memory));
         builder.Services.AddSingleton(Options.Create(settings.Replies));
         builder.Services.AddSingleton(Options.Create(settings.Messages));
         builder.Services.AddSingleton(Options.Create(settings.Work));
         builder.Services.AddSingleton(Options.Create(settings.Traces));
         builder.Services.AddSingleton(Options.Create(settings.Recording));
-        builder.Services.AddRecordingFiles();
-        builder.Services.AddApplication();
-        builder.Services.AddSingleton<IErasureList>(_ => settings.ErasureList());
-        builder.Services.AddHostedService(provider => provider.GetRequiredService<ErasureFollower>()); // Before anything that works with what a backup brought back.
         builder.Services.AddSingleton(Options.Create(settings.Retention));
-        builder.Services.AddHostedService<JournalRecovery>();
-        builder.Services.AddHostedService<LateMessages>();
-        builder.Services.AddHostedService<UnfinishedTurns>();
-        builder.Services.AddHostedService(provider => provider.GetRequiredService<UnheardEnds>());
-        builder.Services.AddHostedService<WorkLoop>();
-        builder.Services.AddHostedService<RetentionClock>();
+
+        builder.Services.AddEventStore(database, settings.Prices);
+        builder.Services.AddJournals(settings.Database.DataDirectory, settings.Journal);
+        builder.Services.AddRecordingFiles();
+        builder.Services.AddSingleton<IErasureList>(_ => settings.ErasureList());
+        builder.Services.AddOpenAI(settings.OpenAI, settings.Text);
+        builder.Services.AddTwilio(settings.Twilio, settings.Messenger, settings.Calling.Settings, settings.BaseUrl, settings.Secret);
+        builder.Services.AddApplication();
+        builder.Services.AddBackgroundWork();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<OutdatedReadModels>());
         builder.Services.AddHostedService(provider => provider.GetRequiredService<RollupFollower>());
         builder.Services.AddSingleton<AskedOnce>();
