@@ -46,39 +46,43 @@ public sealed class RebuildTests(PostgresFixture postgres) : OnADatabase(postgre
         events.ToString(System.Globalization.CultureInfo.InvariantCulture).ShouldBe(await _database.OneAsync("select count(*) from events.mt_events"));
     }
 
-    [Theory]
-    [InlineData("calls", "calls routings messages deliveries conversations")]
-    [InlineData("utterances", "calls utterances messages deliveries")]
-    [InlineData("usages", "calls usages")]
-    [InlineData("routings", "routings")]
-    [InlineData("messages", "messages deliveries")]
-    [InlineData("conversations", "conversations")]
-    [InlineData("consent", "consent")]
-    [InlineData("caller_aliases", "caller_aliases")]
-    public async Task Where_one_projection_is_another_only_its_tables_and_those_of_its_readers_are_made_anew(string projection, string expected)
+    [Fact]
+    public async Task Where_one_projection_is_another_only_its_tables_and_those_of_its_readers_are_made_anew()
     {
         var (calls, conversations) = (new RandomCalls(13).Take(60).ToList(), new RandomConversations(13).Take(60).ToList());
         await AppendAsync(calls, conversations);
         await ForgetAsync(calls, conversations);
         await AppendAsync(new RandomCalls(14).Take(20), new RandomConversations(14).Take(20));
         await _database.Rebuild.RebuildAsync(progress: null, CancellationToken.None);
-        var (tables, before) = (await DumpAsync(), await TablesAsync());
-        string[] due = expected.Split(' ');
-        foreach (var table in due)
+        var tables = await DumpAsync();
+        foreach (var (projection, expected) in (IEnumerable<(string, string)>)[
+            ("calls", "calls routings messages deliveries conversations"),
+            ("utterances", "calls utterances messages deliveries"),
+            ("usages", "calls usages"),
+            ("routings", "routings"),
+            ("messages", "messages deliveries"),
+            ("conversations", "conversations"),
+            ("consent", "consent"),
+            ("caller_aliases", "caller_aliases")])
         {
-            await _database.ExecuteAsync($"truncate guru.{table}");
+            var before = await TablesAsync();
+            string[] due = expected.Split(' ');
+            foreach (var table in due)
+            {
+                await _database.ExecuteAsync($"truncate guru.{table}");
+            }
+
+            await _database.ExecuteAsync($"update guru.read_models set version = replace(version, '{projection}:', '{projection}:0')");
+
+            (await _database.Rebuild.IsDueAsync(default)).ShouldBeTrue(projection);
+            (await _database.Rebuild.RebuildDueAsync(progress: null, CancellationToken.None)).ShouldBeGreaterThan(500, projection);
+
+            await ShouldStillBeAsync(tables);
+            (await TablesAsync()).Except(before).Select(table => table.Name).ShouldBe(due, ignoreOrder: true, projection);
+            (await _database.OneAsync("select version from guru.read_models")).ShouldBe(TestDatabase.Live.Version, projection);
+            (await _database.Rebuild.RebuildDueAsync(progress: null, CancellationToken.None)).ShouldBe(0, projection);
+            (await _database.OneAsync("select count(*) from pg_namespace where nspname like 'guru_rebuild%'")).ShouldBe("0", projection);
         }
-
-        await _database.ExecuteAsync($"update guru.read_models set version = replace(version, '{projection}:', '{projection}:0')");
-
-        (await _database.Rebuild.IsDueAsync(default)).ShouldBeTrue();
-        (await _database.Rebuild.RebuildDueAsync(progress: null, CancellationToken.None)).ShouldBeGreaterThan(500);
-
-        await ShouldStillBeAsync(tables);
-        (await TablesAsync()).Except(before).Select(table => table.Name).ShouldBe(due, ignoreOrder: true);
-        (await _database.OneAsync("select version from guru.read_models")).ShouldBe(TestDatabase.Live.Version);
-        (await _database.Rebuild.RebuildDueAsync(progress: null, CancellationToken.None)).ShouldBe(0);
-        (await _database.OneAsync("select count(*) from pg_namespace where nspname like 'guru_rebuild%'")).ShouldBe("0");
     }
 
     [Fact]
