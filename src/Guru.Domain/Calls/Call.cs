@@ -120,7 +120,8 @@ public sealed record Call(
         ConnectMediaStream c when !call.OpenTokens.ContainsKey(c.StreamTokenHash) => throw new RuleException("The stream's token is unknown or used."),
 
         // A node that died may tell of its stream when another has gone on with the call.
-        ConnectMediaStream c when call.StreamSid is null || call.IsOvertaken(c.StreamTokenHash) => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At)],
+        ConnectMediaStream c when call.IsOvertaken(c.StreamTokenHash) => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At) { Overtaken = true }],
+        ConnectMediaStream c when call.StreamSid is null => [new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At)],
         ConnectMediaStream c =>
         [
             new MediaStreamConnected(c.StreamSid, c.StreamTokenHash, c.Node, c.At),

@@ -45,9 +45,13 @@ public sealed record CallLanguageDetermined(string Language, string Evidence, Da
 /// <param name="Attempt">1 for the first stream after the one asked for by <see cref="CallStarted"/>.</param>
 public sealed record MediaStreamRequested(string StreamTokenHash, int Attempt, DateTimeOffset At) : CallEvent(At);
 
-/// <summary>A Media Stream presented its token and carries the call from here on.</summary>
+/// <summary>A Media Stream presented its token and carries the call from here on, unless it was overtaken.</summary>
 /// <param name="Node">The name of the Guru process that holds the socket.</param>
-public sealed record MediaStreamConnected(string StreamSid, string StreamTokenHash, string Node, DateTimeOffset At) : CallEvent(At);
+public sealed record MediaStreamConnected(string StreamSid, string StreamTokenHash, string Node, DateTimeOffset At) : CallEvent(At)
+{
+    /// <summary>A later stream has the call by the time this one is on record.</summary>
+    public bool Overtaken { get; init; }
+}
 
 /// <summary>The call goes on over a new Media Stream.</summary>
 /// <param name="GapMs">How long the caller had no stream, in milliseconds.</param>

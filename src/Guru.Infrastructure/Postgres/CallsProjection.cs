@@ -96,7 +96,7 @@ internal sealed class CallsProjection(string schema, PriceTable prices) : IProje
         AgentRouted e => new Facts(e.At) { Agent = e.Agent },
         AgentHandedOff e => new Facts(e.At) { Agent = e.To },
         CallLanguageDetermined e => new Facts(e.At) { Language = e.Language },
-        MediaStreamConnected e => new Facts(e.At) { Status = CallStatus.InProgress, FirstConnectedAt = e.At, Node = e.Node },
+        MediaStreamConnected e => new Facts(e.At) { Status = CallStatus.InProgress, FirstConnectedAt = e.At, Node = e.Overtaken ? null : e.Node },
         CallStatusChanged e => new Facts(e.At)
         {
             CallerId = e.CallerId?.Value,

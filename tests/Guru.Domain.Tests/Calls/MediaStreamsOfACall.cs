@@ -53,7 +53,7 @@ public sealed class MediaStreamsOfACall : CallSpec
     public void An_earlier_one_that_is_recorded_later_does_not_take_the_call_back(double at) =>
         Given([.. Started, Requested("token-1", 1, 20), Stream("MZ1", "token-1", 21)])
             .When(Connect("MZ0", "token-0", at), End(CallEndReason.AgentEnded, 40, "MZ1"))
-            .Then(Stream("MZ0", "token-0", at), Ended(CallEndReason.AgentEnded, 40));
+            .Then(Stream("MZ0", "token-0", at) with { Overtaken = true }, Ended(CallEndReason.AgentEnded, 40));
 
     [Fact]
     public void Are_replaced_a_bounded_number_of_times()

@@ -61,6 +61,15 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
     }
 
     [Fact]
+    public async Task A_call_is_on_the_node_whose_stream_has_it_whichever_told_of_its_own_last()
+    {
+        await AppendAsync(
+            Started(), new MediaStreamConnected("MZ1", "token-1", "one", At(2)), new MediaStreamConnected("MZ0", "token-0", "other", At(3)) { Overtaken = true });
+
+        (await FindAsync())!.Node.ShouldBe("one");
+    }
+
+    [Fact]
     public async Task The_callers_number_is_masked_in_the_read_model()
     {
         await AppendAsync(Started());
