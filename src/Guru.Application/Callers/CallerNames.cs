@@ -5,7 +5,7 @@ using Guru.Domain.Conversations;
 namespace Guru.Application.Callers;
 
 /// <summary>Who is meant by an address: its keyed hash, or whom that is an alias of.</summary>
-public sealed class CallerNames(IEventStore store, ICallerAliases aliases, ServerSecret secret, TimeProvider time)
+public sealed class CallerNames(IEventStore store, ICallerAliases aliases, ServerSecret secret)
 {
     /// <summary>The address' own id, whoever that is an alias of.</summary>
     public CallerId IdOf(CallerAddress address) => CallerId.Of(address, secret.Value);
@@ -15,15 +15,33 @@ public sealed class CallerNames(IEventStore store, ICallerAliases aliases, Serve
     public Task<CallerId> OfAsync(CallerId id, CancellationToken cancellationToken) => aliases.OwnerOfAsync(id, cancellationToken);
 
     /// <summary>Of somebody who shows a phone number and a business-scoped user id; from then on each stands for the same person.</summary>
-    public async Task<CallerId> OfAsync(CallerAddress number, CallerAddress id, CancellationToken cancellationToken)
+    /// <param name="at">When they did.</param>
+    /// <returns>Null where they were erased since under what would stand for them: nothing of theirs from before may be put on record.</returns>
+    public async Task<CallerId?> OfAsync(CallerAddress number, CallerAddress id, DateTimeOffset at, CancellationToken cancellationToken)
     {
         var (ofNumber, ofId) = await aliases.TiesOfAsync(IdOf(number), IdOf(id), cancellationToken);
         var person = SamePerson.Of(ofNumber, ofId);
         if (person.Alias is { } alias)
         {
-            await new ConversationLog(store, person.Caller).AppendAsync(new AliasCaller(person.Caller, alias, time.GetUtcNow()), cancellationToken);
+            if (await IsErasedSinceAsync(alias, at, cancellationToken))
+            {
+                return null;
+            }
+
+            await new ConversationLog(store, person.Caller).AppendAsync(new AliasCaller(person.Caller, alias, at), cancellationToken);
+            if (await IsErasedSinceAsync(alias, at, cancellationToken))
+            {
+                return null; // Whoever erases the alias from now on erases the person: only up to here it might have been erased alone.
+            }
         }
 
         return person.Caller;
+    }
+
+    private async Task<bool> IsErasedSinceAsync(CallerId id, DateTimeOffset at, CancellationToken cancellationToken)
+    {
+        var log = new ConversationLog(store, id);
+        await log.ReadAsync(cancellationToken);
+        return log.State.ErasedAt >= at;
     }
 }

@@ -8,11 +8,14 @@ namespace Guru.Application.Conversations;
 /// <summary>Keeps messages that the database does not take on this machine until it does, so that they outlive the process.</summary>
 public interface IMessageJournal
 {
-    /// <summary>What waits for the database, in the order in which it came; that of earlier processes on this machine is first.</summary>
+    /// <summary>What waits for the database, in the order in which it came, to this process or to those that it took over from.</summary>
     IReadOnlyList<ReceiveWhatsAppMessage> Waiting { get; }
 
-    /// <summary>Whether a message from this address waits.</summary>
-    bool HasOf(string from);
+    /// <summary>Whether a message of a <see cref="ReceiveWhatsAppMessage.Person"/> waits.</summary>
+    bool HasOf(string person);
+
+    /// <summary>Takes over what other processes on this machine have left since the last look.</summary>
+    void TakeOver();
 
     /// <summary>Keeps a message; it is on the disk before this returns.</summary>
     /// <exception cref="IOException">The journal is full, or the disk does not take it.</exception>
@@ -49,7 +52,8 @@ public sealed partial class LateMessages(IMessageJournal journal, MessageRecepti
     private async Task StoreAsync(CancellationToken cancellationToken)
     {
         var failures = 0;
-        foreach (var person in journal.Waiting.GroupBy(message => message.From!, StringComparer.Ordinal).OrderBy(person => _failures.GetValueOrDefault(person.Key)).ToList())
+        TakeOver();
+        foreach (var person in journal.Waiting.GroupBy(message => message.Person, StringComparer.Ordinal).OrderBy(person => _failures.GetValueOrDefault(person.Key)).ToList())
         {
             if (await TryStoreAsync(person, cancellationToken))
             {
@@ -63,6 +67,18 @@ public sealed partial class LateMessages(IMessageJournal journal, MessageRecepti
             {
                 return;
             }
+        }
+    }
+
+    private void TakeOver()
+    {
+        try
+        {
+            journal.TakeOver();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            LogNotTakenOver(error.GetType().Name);
         }
     }
 
@@ -95,6 +111,9 @@ public sealed partial class LateMessages(IMessageJournal journal, MessageRecepti
 
     [LoggerMessage(Level = LogLevel.Information, Message = "The message {MessageSid} waited in the journal, and is stored")]
     private partial void LogStored(string messageSid);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What other processes have left in the journal cannot be looked for ({Error}); it is tried again")]
+    private partial void LogNotTakenOver(string error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The message {MessageSid} is not stored yet ({Error}); it is tried again")]
     private partial void LogRetry(string messageSid, string error);

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using FluentValidation;
 using Guru.Application.Callers;
 using Guru.Application.Calling;
@@ -32,6 +33,15 @@ public sealed record ReceiveWhatsAppMessage(
     /// <summary>When it came, where that is a while ago.</summary>
     public DateTimeOffset? ReceivedAt { get; init; }
 
+    /// <summary>The business-scoped id that is shown beside the number, where one is; what is no id is not looked at.</summary>
+    [JsonIgnore]
+    public CallerAddress? ShownId =>
+        CallerAddress.TryParse(From, out var from) && from.IsPhoneNumber && CallerAddress.TryParse(ExternalUserId, out var id) && !id.IsPhoneNumber ? id : null;
+
+    /// <summary>Who writes, as far as the message shows it: what is one person's keeps its order.</summary>
+    [JsonIgnore]
+    public string Person => (ShownId ?? (CallerAddress.TryParse(From, out var from) ? from : null))?.Value ?? "";
+
     public override string ToString() => $"{nameof(ReceiveWhatsAppMessage)} {MessageSid}";
 }
 
@@ -62,10 +72,14 @@ public sealed partial class ReceiveWhatsAppMessageHandler(
     /// <summary>The carrier waits for 15 s, and does not deliver again what was refused.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
+    private readonly Turns _turns = new();
+
     public async Task<Unit> Handle(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
     {
         var message = request with { ReceivedAt = request.ReceivedAt ?? time.GetUtcNow() };
-        if (journal.HasOf(message.From!))
+        var came = time.GetTimestamp();
+        using var turn = await _turns.TakeAsync(message.Person); // What they wrote before is stored, or waits, within its own limit.
+        if (journal.HasOf(message.Person))
         {
             journal.Keep(message); // Behind what the person wrote before.
             return Unit.Value;
@@ -73,7 +87,8 @@ public sealed partial class ReceiveWhatsAppMessageHandler(
 
         try
         {
-            await Patience.LimitAsync(token => reception.StoreAsync(message, token), Limit, time, cancellationToken);
+            var left = Limit - time.GetElapsedTime(came);
+            await Patience.LimitAsync(token => reception.StoreAsync(message, token), left > TimeSpan.Zero ? left : TimeSpan.Zero, time, cancellationToken);
         }
         catch (Exception error) when (error is not (EventsRefusedException or RuleException))
         {
@@ -97,7 +112,11 @@ public sealed class MessageReception(IEventStore store, CallerNames callers, Cal
     {
         var at = request.ReceivedAt ?? time.GetUtcNow();
         var address = CallerAddress.Parse(request.From!);
-        var callerId = await CallerOfAsync(address, request.ExternalUserId, cancellationToken);
+        if (await CallerOfAsync(address, request.ShownId, at, cancellationToken) is not { } callerId)
+        {
+            return Unit.Value; // It waited while they were forgotten.
+        }
+
         var mediaType = request.MediaUrl is null ? null : request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
         var kind = KindOf(request, mediaType);
         var received = new MessageReceived(
@@ -126,11 +145,8 @@ public sealed class MessageReception(IEventStore store, CallerNames callers, Cal
         return Unit.Value;
     }
 
-    /// <summary>The carrier tells a business-scoped id beside the number, where the person shows one; what is no id is not looked at.</summary>
-    private Task<CallerId> CallerOfAsync(CallerAddress address, string? externalId, CancellationToken cancellationToken) =>
-        address.IsPhoneNumber && CallerAddress.TryParse(externalId, out var id) && !id.IsPhoneNumber
-            ? callers.OfAsync(address, id, cancellationToken)
-            : callers.OfAsync(address, cancellationToken);
+    private async Task<CallerId?> CallerOfAsync(CallerAddress address, CallerAddress? id, DateTimeOffset at, CancellationToken cancellationToken) =>
+        id is { } shown ? await callers.OfAsync(address, shown, at, cancellationToken) : await callers.OfAsync(address, cancellationToken);
 
     /// <summary>As people give it to themselves: cut, for no message is refused because of it.</summary>
     private static string? ProfileNameOf(ReceiveWhatsAppMessage request)

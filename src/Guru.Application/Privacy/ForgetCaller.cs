@@ -56,15 +56,19 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
         {
             foreach (var alias in others)
             {
-                erased.AddRange(await EraseAsync(alias, cancellationToken) is { } other ? [other] : []);
+                // Also where nothing was ever told under it: what was written under it and waits must find that they are erased.
+                erased.Add(await EraseAsync(alias, await erasures.FindAsync(alias, cancellationToken) ?? KnownPerson.ByNameAlone, cancellationToken));
             }
         }
 
-        if (await EraseAsync(callerId, cancellationToken) is not { } own)
+        var isInAStore = IsInAStore(callerId); // Asked first, since what waits is on record before it is removed there.
+        var known = await erasures.FindAsync(callerId, cancellationToken);
+        if (known is null && !isInAStore)
         {
             return null;
         }
 
+        var own = await EraseAsync(callerId, known ?? KnownPerson.ByNameAlone, cancellationToken);
         erased.Add(own);
         var tables = erased.SelectMany(person => person.Tables).GroupBy(rows => rows.Table, StringComparer.Ordinal)
             .Select(rows => new ErasedRows(rows.Key, rows.Sum(of => of.Removed), rows.Sum(of => of.Kept))).OrderBy(rows => rows.Table, StringComparer.Ordinal).ToList();
@@ -73,14 +77,11 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
             [.. stores.Select(store => store.Name)], [.. stores.SelectMany(store => store.Unread.Select(file => $"{store.Name}/{file}"))]);
     }
 
-    private async Task<ErasedPerson?> EraseAsync(CallerId callerId, CancellationToken cancellationToken)
-    {
-        if (await erasures.FindAsync(callerId, cancellationToken) is not { } known)
-        {
-            return null;
-        }
+    private bool IsInAStore(CallerId callerId) => stores.Any(store => store.HasOf(callerId));
 
-        var erased = await erasures.EraseAsync(callerId, cancellationToken);
+    private async Task<ErasedPerson> EraseAsync(CallerId callerId, KnownPerson known, CancellationToken cancellationToken)
+    {
+        var erased = await erasures.EraseAsync(callerId, IsInAStore(callerId), cancellationToken);
         await follower.FinishAsync(new Erasure(callerId, erased.At), known.CallSids, cancellationToken);
         return erased;
     }

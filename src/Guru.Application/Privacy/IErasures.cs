@@ -16,8 +16,9 @@ public interface IErasures
     /// In one transaction: destroys the person's keys, puts on record that they are erased, and removes them from every table. What comes
     /// after it goes under new keys. Of a person of whom nothing is left, it tells when that was.
     /// </summary>
+    /// <param name="isKnownElsewhere">Something of theirs is outside the database: they are erased also where nothing is left in it.</param>
     /// <exception cref="RuleException">A call of the person goes on.</exception>
-    Task<ErasedPerson> EraseAsync(CallerId callerId, CancellationToken cancellationToken);
+    Task<ErasedPerson> EraseAsync(CallerId callerId, bool isKnownElsewhere, CancellationToken cancellationToken);
 
     /// <summary>Erases again who was brought back by an older backup, of the events or of the keys, and has the read models made anew.</summary>
     /// <returns>Who that was, with their calls.</returns>
@@ -40,7 +41,11 @@ public sealed class ReadModelsOutdatedException() : Exception("The read models a
 public readonly record struct Erasure(CallerId CallerId, DateTimeOffset At);
 
 /// <param name="CallSids">The calls that are still known to be theirs.</param>
-public sealed record KnownPerson(IReadOnlyList<string> CallSids);
+public sealed record KnownPerson(IReadOnlyList<string> CallSids)
+{
+    /// <summary>Somebody under whose id nothing is on record.</summary>
+    public static KnownPerson ByNameAlone { get; } = new([]);
+}
 
 /// <param name="At">By the database's clock, which the ages of keys go by.</param>
 /// <param name="Event">The place of the last CallerErased.</param>

@@ -1,4 +1,5 @@
 using Guru.Domain;
+using Guru.Domain.Callers;
 
 namespace Guru.Application.Privacy;
 
@@ -13,6 +14,9 @@ public interface IPersonalStore
 
     /// <summary>Whose time of keeping goes for what it holds; null for what is gone soon by itself.</summary>
     Retained? Retained => null;
+
+    /// <summary>Whether it has something of a person that the database may not have taken yet.</summary>
+    bool HasOf(CallerId callerId) => false;
 
     /// <summary>Removes everything about these calls of a caller that this node can reach; asked again, there is nothing left to do.</summary>
     Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken);

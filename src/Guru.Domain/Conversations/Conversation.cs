@@ -78,7 +78,7 @@ public sealed record Conversation(
         {
             Address = e.Address.Length > 0 ? e.Address : conversation.Address,
             Received = conversation.Received.Add(e.MessageSid),
-            LastReceivedAt = e.At,
+            LastReceivedAt = conversation.Later(e.At),
             Consent = conversation.Consent with { Erased = false }, // Who writes again begins anew.
             Open = conversation.Open.Add(new OpenMessage(
                 e.MessageSid, e.Kind, e.Kind == MessageKind.VoiceNote ? null : e.Text, e.MediaUrl, e.MediaType, Routed: false, e.At)),
@@ -139,6 +139,7 @@ public sealed record Conversation(
 
         // Two nodes may summarise at once: what reaches further stands, since it was made of all that came before.
         RecordSummary c => c.Summary.UpTo <= conversation.SummarizedUpTo || c.Summary.UpTo <= conversation.ErasedAt ? [] : [c.Summary],
+        AliasCaller c when c.At <= conversation.ErasedAt => [],
         AliasCaller c => c.Alias == c.CallerId || conversation.Aliases.Contains(c.Alias) ? [] : [new CallerAliased(c.CallerId, c.Alias, c.At)],
         ConsentCommand c => CallConsent.Decide(conversation, c),
         _ => throw new UnreachableException($"{command.GetType().Name} has no Decide."),
@@ -149,7 +150,7 @@ public sealed record Conversation(
     public Conversation WithCall(string address, DateTimeOffset at) => this with
     {
         Address = Address.Length > 0 ? Address : address,
-        LastReceivedAt = LastReceivedAt > at ? LastReceivedAt : at,
+        LastReceivedAt = Later(at),
     };
 
     /// <summary>The conversation with a person at that address, where it is not known yet.</summary>
@@ -160,10 +161,10 @@ public sealed record Conversation(
     {
         CallPermissionRequested e => conversation.At(e.Address),
         OutboundCallRequested e => conversation.At(e.Address),
-        CallPermissionGranted e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.GrantId), LastReceivedAt = e.At },
-        CallPermissionDeclined e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.MessageSid), LastReceivedAt = e.At },
-        CallBackProposed e => conversation.At(e.Address ?? "") with { LastReceivedAt = e.At }, // They have just asked for it.
-        OutboundCallEnded { Outcome: Calls.CallStatus.Completed } e => conversation with { LastReceivedAt = e.At },
+        CallPermissionGranted e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.GrantId), LastReceivedAt = conversation.Later(e.At) },
+        CallPermissionDeclined e => conversation.At(e.Address) with { Received = conversation.Received.Add(e.MessageSid), LastReceivedAt = conversation.Later(e.At) },
+        CallBackProposed e => conversation.At(e.Address ?? "") with { LastReceivedAt = conversation.Later(e.At) }, // They have just asked for it.
+        OutboundCallEnded { Outcome: Calls.CallStatus.Completed } e => conversation with { LastReceivedAt = conversation.Later(e.At) },
         CallerErased e => Empty with
         {
             // The carrier may still repeat itself; its ids tell nothing of the person.
@@ -175,6 +176,9 @@ public sealed record Conversation(
         },
         _ => conversation,
     };
+
+    /// <summary>A message may have waited: what came after it has opened the window for longer.</summary>
+    private DateTimeOffset Later(DateTimeOffset at) => LastReceivedAt > at ? LastReceivedAt.Value : at;
 
     private static bool AnyOpen(Conversation conversation, ImmutableArray<string> answers) =>
         conversation.Open.Exists(message => answers.Contains(message.MessageSid));

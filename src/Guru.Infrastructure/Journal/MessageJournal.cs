@@ -12,7 +12,7 @@ namespace Guru.Infrastructure.Journal;
 
 /// <summary>
 /// Messages that wait for the database, in a file beside the journal of calls, sealed like it. Nothing is written while the database answers; a file whose messages
-/// are all stored is emptied, and one that an earlier process left is deleted.
+/// are all stored is emptied, and one that another process left is deleted.
 /// </summary>
 public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, IDisposable
 {
@@ -41,14 +41,7 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         if (Directory.Exists(_directory))
         {
             _unreadable.AddRange(Directory.EnumerateFiles(_directory, $"*{Extension}.unreadable"));
-            foreach (var path in Directory.EnumerateFiles(_directory, "*" + Extension).Order(StringComparer.Ordinal).ToList())
-            {
-                if (Try(path, () => TakeOver(path)) is not null && File.Exists(path))
-                {
-                    _unreadable.Add(path);
-                }
-            }
-
+            TakeOver(_ => true);
             _unread = [.. _unreadable.Select(path => Path.GetFileName(path))];
         }
     }
@@ -63,18 +56,31 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         {
             lock (_gate)
             {
-                return [.. _kept.Where(kept => !kept.IsAside).Select(kept => kept.Message)];
+                // What is taken over may be older than what came here.
+                return [.. _kept.Where(kept => !kept.IsAside).Select(kept => kept.Message).OrderBy(message => message.ReceivedAt)];
             }
         }
     }
 
-    public bool HasOf(string from)
+    public bool HasOf(string person)
     {
         lock (_gate)
         {
-            return _kept.Exists(kept => kept.Message.From == from && !kept.IsAside);
+            return _kept.Exists(kept => kept.Person == person && !kept.IsAside);
         }
     }
+
+    public bool HasOf(CallerId callerId)
+    {
+        lock (_gate)
+        {
+            TakeOver();
+            return _kept.Exists(kept => IsOf(kept.Message, callerId));
+        }
+    }
+
+    /// <summary>An empty one may be another process' that has just made it, and is about to lock it.</summary>
+    public void TakeOver() => TakeOver(path => new FileInfo(path) is { Exists: true, Length: > 0 });
 
     public void Keep(ReceiveWhatsAppMessage message)
     {
@@ -125,6 +131,7 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
     {
         lock (_gate)
         {
+            TakeOver();
             Remove(kept => IsErased(kept.Message, erasure));
             List<(string Path, Exception? Error)> tried =
             [
@@ -178,7 +185,27 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
 
     private static ReceiveWhatsAppMessage Parse(byte[] record) => JsonSerializer.Deserialize<ReceiveWhatsAppMessage>(record) ?? throw new JsonException("No message.");
 
-    /// <summary>What an earlier process left; one that lives has its file.</summary>
+    private void TakeOver(Predicate<string> which)
+    {
+        lock (_gate)
+        {
+            if (!Directory.Exists(_directory))
+            {
+                return;
+            }
+
+            foreach (var path in Directory.EnumerateFiles(_directory, "*" + Extension).Order(StringComparer.Ordinal).ToList())
+            {
+                if (!_files.Exists(file => file.Path == path) && !_unreadable.Contains(path, StringComparer.Ordinal) && which(path)
+                    && Try(path, () => TakeOver(path)) is not null && File.Exists(path))
+                {
+                    _unreadable.Add(path);
+                }
+            }
+        }
+    }
+
+    /// <summary>What another process left; one that lives has its file.</summary>
     private void TakeOver(string path)
     {
         if (JournalFile.TryOpen(path, _key) is not { } file)
@@ -274,6 +301,8 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
     private sealed class Kept(ReceiveWhatsAppMessage message, JournalFile file)
     {
         public ReceiveWhatsAppMessage Message { get; } = message;
+
+        public string Person { get; } = message.Person;
 
         public JournalFile File { get; } = file;
 

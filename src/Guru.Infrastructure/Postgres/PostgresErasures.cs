@@ -41,13 +41,13 @@ public sealed class PostgresErasures(
             : null;
     }
 
-    public async Task<ErasedPerson> EraseAsync(CallerId callerId, CancellationToken cancellationToken)
+    public async Task<ErasedPerson> EraseAsync(CallerId callerId, bool isKnownElsewhere, CancellationToken cancellationToken)
     {
         for (var conflicts = 0; ; conflicts++)
         {
             try
             {
-                return await TryEraseAsync(callerId, cancellationToken);
+                return await TryEraseAsync(callerId, isKnownElsewhere, cancellationToken);
             }
             catch (VersionConflictException) when (conflicts < MostConflicts)
             {
@@ -56,7 +56,7 @@ public sealed class PostgresErasures(
         }
     }
 
-    private async Task<ErasedPerson> TryEraseAsync(CallerId callerId, CancellationToken cancellationToken)
+    private async Task<ErasedPerson> TryEraseAsync(CallerId callerId, bool isKnownElsewhere, CancellationToken cancellationToken)
     {
         // It cannot be read with the keys locked.
         var log = new ConversationLog(store, callerId);
@@ -76,7 +76,7 @@ public sealed class PostgresErasures(
         Conversation.Decide(log.State, new EraseCaller(callerId, at)); // Refused while Guru calls.
         var calls = await CallsAsync(connection, callerId, cancellationToken);
         var erased = await EraseAsync(connection, new Erasure(callerId, at), log.Version, calls, cancellationToken);
-        if (calls.Length == 0 && erased.Tables.All(rows => rows.Removed == 0) && log.State.ErasedAt is { } before)
+        if (!isKnownElsewhere && calls.Length == 0 && erased.Tables.All(rows => rows.Removed == 0) && log.State.ErasedAt is { } before)
         {
             await transaction.RollbackAsync(cancellationToken);
             return erased with { At = before, Event = await PlaceAsync(connection, callerId, cancellationToken) };

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Guru.Application.Conversations;
 using Guru.Application.Tests.Voice;
+using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
@@ -11,15 +12,18 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
 {
     private const string One = "whatsapp:+15550001111";
     private const string Other = "whatsapp:+15550002222";
+    private const string Id = "whatsapp:US.13491208655302741918";
 
     private readonly House _house = new();
     private readonly MemoryMessages _waiting = new();
     private readonly MessageReception _reception;
+    private readonly ReceiveWhatsAppMessageHandler _handler;
     private readonly LateMessages _late;
 
     public WritingDuringAnOutage()
     {
         _reception = new MessageReception(_house.Store, _house.Callers, House.Terms, _house.Time);
+        _handler = new ReceiveWhatsAppMessageHandler(_reception, _waiting, _house.Time, NullLogger<ReceiveWhatsAppMessageHandler>.Instance);
         _late = new LateMessages(_waiting, _reception, _house.Time, NullLogger<LateMessages>.Instance);
     }
 
@@ -48,6 +52,52 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_comes_while_a_message_before_it_is_not_answered_for_does_not_overtake_it_and_neither_does_what_shows_the_persons_id_alone()
+    {
+        _house.Store.IsStuck = true;
+        var first = WriteAsync(1, One, "first", Id);
+        _house.Store.IsStuck = false;
+        var second = WriteAsync(2, Id, "second");
+        await WriteAsync(3, Other, "of another");
+        OnRecord.ShouldBe(["of another"]);
+
+        await _house.Time.PassUntilAsync(() => first.IsCompleted && second.IsCompleted);
+        await _late.StartAsync(CancellationToken.None);
+        await ManualTime.UntilAsync(() => _waiting.Waiting.Count == 0);
+        OnRecord.ShouldBe(["of another", "first", "second"]);
+    }
+
+    [Theory]
+    [InlineData(One)]
+    [InlineData(Id)]
+    public async Task What_waited_while_the_person_was_erased_by_either_name_brings_back_neither_them_nor_that_both_are_theirs(string erased)
+    {
+        _house.Store.IsDown = true;
+        await WriteAsync(1, One, "first", Id);
+        _house.Time.Jump(TimeSpan.FromMinutes(1));
+        _house.Store.IsDown = false;
+        await EraseAsync(_house.Callers.IdOf(CallerAddress.Parse(erased)));
+
+        await _late.StartAsync(CancellationToken.None);
+        await ManualTime.UntilAsync(() => _waiting.Waiting.Count == 0);
+        _house.Store.Of<ConversationEvent>().ShouldHaveSingleItem().ShouldBeOfType<CallerErased>();
+    }
+
+    [Fact]
+    public async Task What_is_stored_while_the_person_is_erased_by_the_name_that_becomes_theirs_by_it_does_not_bring_them_back()
+    {
+        _house.Store.Refuses = @event =>
+        {
+            _house.Store.Refuses = _ => false;
+            EraseAsync(@event.ShouldBeOfType<CallerAliased>().Alias).GetAwaiter().GetResult();
+            return false;
+        };
+        await WriteAsync(1, One, "first", Id);
+        OnRecord.ShouldBeEmpty();
+        _waiting.Waiting.ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task A_message_that_the_database_will_never_take_holds_up_nobody()
     {
         _house.Store.IsDown = true;
@@ -62,10 +112,13 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
         _waiting.Aside.ShouldBe(["first"]);
     }
 
-    private Task WriteAsync(int number, string from, string text) =>
-        new ReceiveWhatsAppMessageHandler(_reception, _waiting, _house.Time, NullLogger<ReceiveWhatsAppMessageHandler>.Instance).Handle(
+    private Task EraseAsync(CallerId callerId) => _house.Store.AppendAsync(
+        Conversation.StreamId(callerId), ExpectedVersion.None, callerId, [new CallerErased(callerId, _house.Time.GetUtcNow())], CancellationToken.None);
+
+    private Task WriteAsync(int number, string from, string text, string? id = null) =>
+        _handler.Handle(
             new ReceiveWhatsAppMessage(
-                $"SM{number:D32}", from, ProfileName: null, text, "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null),
+                $"SM{number:D32}", from, ProfileName: null, text, "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null, ExternalUserId: id),
             CancellationToken.None);
 
     private sealed class MemoryMessages : IMessageJournal
@@ -76,7 +129,11 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
 
         public IReadOnlyList<ReceiveWhatsAppMessage> Waiting => _kept;
 
-        public bool HasOf(string from) => _kept.Exists(message => message.From == from);
+        public bool HasOf(string person) => _kept.Exists(message => message.Person == person);
+
+        public void TakeOver()
+        {
+        }
 
         public void Keep(ReceiveWhatsAppMessage message) => _kept = _kept.Add(message);
 

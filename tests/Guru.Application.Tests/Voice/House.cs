@@ -62,7 +62,7 @@ internal sealed class House
 
     public MemoryAliases Aliases { get; } = new();
 
-    public CallerNames Callers => new(Store, Aliases, _secret, Time);
+    public CallerNames Callers => new(Store, Aliases, _secret);
 
     public ScriptedKeys Keys { get; } = new();
 

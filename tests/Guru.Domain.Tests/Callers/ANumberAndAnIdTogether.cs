@@ -48,7 +48,9 @@ public sealed class ANumberAndAnIdTogether
 
         Conversation.Decide(Conversation.Empty, alias).ShouldBe([aliased]);
         Conversation.Decide(Conversation.Fold([aliased]), alias).ShouldBeEmpty();
-        Conversation.Decide(Conversation.Fold([aliased, new CallerErased(Number, at)]), alias).ShouldBe([aliased]);
+        var erased = Conversation.Fold([aliased, new CallerErased(Number, at)]);
+        Conversation.Decide(erased, alias).ShouldBeEmpty(); // It was shown before, in a message that waited.
+        Conversation.Decide(erased, alias with { At = at.AddSeconds(1) }).ShouldBe([aliased with { At = at.AddSeconds(1) }]);
         Conversation.Decide(Conversation.Empty, alias with { Alias = Number }).ShouldBeEmpty();
     }
 

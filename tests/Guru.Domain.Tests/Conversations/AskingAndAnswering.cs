@@ -59,6 +59,10 @@ public sealed class AskingAndAnswering : ConsentSpec
         Given(Asked(0)).When(Answer("SM1", accepted: true, 1)).Conversation.LastReceivedAt.ShouldBe(At(1));
 
     [Fact]
+    public void What_waited_does_not_close_the_window_earlier() =>
+        Given(Asked(0), Wrote(5)).When(new ReceiveMessage(Wrote(1)), Answer("SM2", accepted: true, 2)).Conversation.LastReceivedAt.ShouldBe(At(5));
+
+    [Fact]
     public void A_persons_call_can_be_a_permission_and_its_webhook_may_come_twice() =>
         Given().When(Calls("a", 1), Calls("a", 1)).Then(new CallPermissionGranted(SidOf("a").Value, Caller, Address, GrantSource.Call, RequestId: null, At(1 + (7 * 24)), At(1)));
 

@@ -39,15 +39,52 @@ public sealed class MessagesThatWait : IDisposable
         File.ReadAllBytes(Files().Single()).AsSpan().IndexOf(Encoding.UTF8.GetBytes(written[0].Body!)).ShouldBe(-1);
         using var next = Open();
         next.Waiting.ShouldBe(written);
-        next.HasOf(One).ShouldBeTrue();
+        next.HasOf(Id).ShouldBeTrue();
         using (var third = Open())
         {
             third.Waiting.ShouldBeEmpty(); // They are a living process's.
         }
 
         Array.ForEach(written, next.Stored);
-        next.HasOf(One).ShouldBeFalse();
+        next.HasOf(Id).ShouldBeFalse();
         Files().ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void Of_a_process_that_ends_later_are_taken_over_and_come_in_the_order_in_which_they_were_written()
+    {
+        using var next = Open();
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+            next.Keep(Message(2, One));
+            journal.Keep(Message(3, One));
+            next.TakeOver();
+            next.Waiting.ShouldBe([Message(2, One)]);
+        }
+
+        next.TakeOver();
+        next.Waiting.ShouldBe([Message(1, One), Message(2, One), Message(3, One)]);
+        next.TakeOver();
+        next.Waiting.Count.ShouldBe(3);
+    }
+
+    [Fact]
+    public async Task Of_a_process_that_ends_later_go_with_the_person_who_may_be_known_by_nothing_else()
+    {
+        var one = CallerId.Of(CallerAddress.Parse(One), Secret.Value);
+        using var next = Open();
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+            journal.Keep(Message(2, Other));
+            next.HasOf(one).ShouldBeFalse();
+        }
+
+        next.HasOf(one).ShouldBeTrue();
+        next.HasOf(CallerId.Of(CallerAddress.Parse(Id), Secret.Value)).ShouldBeTrue();
+        await next.EraseAsync(new Erasure(one, Message(1, One).ReceivedAt!.Value), [], CancellationToken.None);
+        next.Waiting.ShouldBe([Message(2, Other)]);
     }
 
     [Fact]
@@ -57,7 +94,7 @@ public sealed class MessagesThatWait : IDisposable
         {
             journal.Keep(Message(1, One));
             journal.SetAside(Message(1, One));
-            journal.HasOf(One).ShouldBeFalse();
+            journal.HasOf(Id).ShouldBeFalse();
             journal.Waiting.ShouldBeEmpty();
         }
 

@@ -84,7 +84,7 @@ public sealed class CallTracesTests(PostgresFixture postgres) : IAsyncLifetime
         var zoe = new Person("Quetzalcoatl", "+15550734591", Start);
         await zoe.LeaveMarksAsync(_database);
 
-        await _database.Erasures.EraseAsync(zoe.Id, CancellationToken.None);
+        await _database.Erasures.EraseAsync(zoe.Id, isKnownElsewhere: false, CancellationToken.None);
         await _traces.KeepAsync(new KeptTrace(zoe.Call, zoe.Id, "MZ1", Start, "trace 1\ncanary\n"), DateTimeOffset.MinValue, CancellationToken.None);
 
         (await _traces.OfAsync(zoe.Call, CancellationToken.None)).ShouldBeEmpty();

@@ -4,6 +4,7 @@ using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
+using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.Postgres;
 using Guru.Infrastructure.Privacy;
 using Guru.Infrastructure.Tests.Privacy;
@@ -18,6 +19,7 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
     private static readonly CallerId Number = CallerId.Parse(new string('1', 32));
     private static readonly CallerId Id = CallerId.Parse(new string('2', 32));
     private static readonly CallerId Other = CallerId.Parse(new string('3', 32));
+    private static readonly ServerSecret Secret = new(new byte[32]);
     private static readonly DateTimeOffset At = new(2026, 11, 3, 12, 0, 0, TimeSpan.Zero);
     private TestDatabase _database = null!;
     private CallerAliases _aliases = null!;
@@ -82,8 +84,7 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
     [Fact]
     public async Task Are_anothers_since_a_message_was_sent_and_what_the_carrier_says_of_it_stays_with_whom_it_was_written_to()
     {
-        var secret = new ServerSecret(new byte[32]);
-        var callers = new CallerNames(_database.Store, _aliases, secret, TimeProvider.System);
+        var callers = new CallerNames(_database.Store, _aliases, Secret);
         var number = callers.IdOf(CallerAddress.Parse("+15550600009"));
         var (known, unknown) = ($"SM{new string('a', 32)}", $"SM{new string('b', 32)}");
         await AppendAsync(Id, new CallerAliased(Id, number, At), new MessageReplied(["SM1"], Id, [known], "general", "To the one who had the number.", At));
@@ -132,6 +133,46 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         (await ErasedAsync()).ShouldBe([Id, Other, Number]);
     }
 
+    /// <summary>So that what was written under one and waits elsewhere is not put on record.</summary>
+    [Fact]
+    public async Task Are_forgotten_with_the_person_also_where_nothing_was_told_under_them_and_asked_again_by_one_that_is_known()
+    {
+        (await _database.Rebuild.IsDueAsync(default)).ShouldBeFalse(); // As at the start of a Guru.
+        await AppendAsync(Number, new CallerAliased(Number, Id, At));
+
+        (await ForgetAsync(Id, _aliases))!.CallerId.ShouldBe(Number.Value);
+
+        (await ErasedAsync()).ShouldBe([Id, Number]);
+        (await ForgetAsync(Id, _aliases)).ShouldNotBeNull();
+        (await ErasedAsync()).ShouldBe([Id, Number]);
+        (await ForgetAsync(Other, _aliases)).ShouldBeNull();
+    }
+
+    /// <summary>Whether they were forgotten before or not.</summary>
+    [Fact]
+    public async Task Are_forgotten_with_who_is_known_by_nothing_but_a_message_that_waits()
+    {
+        (await _database.Rebuild.IsDueAsync(default)).ShouldBeFalse(); // As at the start of a Guru.
+        using var directory = new TemporaryDirectory();
+        using var journal = new MessageJournal(directory.Sub("data"), Secret, new JournalOptions(), NullLogger<MessageJournal>.Instance);
+        var message = new ReceiveWhatsAppMessage(
+            $"SM{1:D32}", "whatsapp:+15550600010", ProfileName: null, "words", "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null);
+        var person = CallerId.Of(CallerAddress.Parse(message.From!), Secret.Value);
+
+        var before = DateTimeOffset.MinValue;
+        foreach (var sid in (string[])[$"SM{1:D32}", $"SM{2:D32}"])
+        {
+            journal.Keep(message with { MessageSid = sid, ReceivedAt = DateTimeOffset.UtcNow });
+            var certificate = (await ForgetAsync(person, _aliases, journal))!;
+            certificate.ErasedAt.ShouldBeGreaterThan(before);
+            journal.Waiting.ShouldBeEmpty();
+            before = certificate.ErasedAt;
+        }
+
+        (await ErasedAsync()).ShouldBe([person]);
+        (await ForgetAsync(Other, _aliases, journal)).ShouldBeNull();
+    }
+
     /// <summary>A backup has no read models: nobody is erased by halves before they are made anew.</summary>
     [Fact]
     public async Task Are_forgotten_with_the_person_after_a_backup_was_put_back_once_it_is_known_again_which_they_are()
@@ -153,7 +194,7 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         await AppendAsync(Number, new CallerAliased(Number, Id, At));
         await AppendAsync(Other, new CallerAliased(Other, CallerId.Parse(new string('4', 32)), At));
 
-        await _database.Erasures.EraseAsync(Number, default);
+        await _database.Erasures.EraseAsync(Number, isKnownElsewhere: false, default);
 
         (await _aliases.OwnerOfAsync(Id, default)).ShouldBe(Id);
         (await _aliases.AliasesOfAsync(Other, default)).Count.ShouldBe(1);
@@ -162,15 +203,15 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         await ErasingPeople.ShouldAgreeWithARebuildAsync(_database);
     }
 
-    private async Task<ErasureCertificate?> ForgetAsync(CallerId person, ICallerAliases aliases)
+    private async Task<ErasureCertificate?> ForgetAsync(CallerId person, ICallerAliases aliases, params IPersonalStore[] stores)
     {
         using var directory = new TemporaryDirectory();
         using var list = new ErasureListFile(directory.Sub("erasures"), "node");
         var forgets = new ForgetCallerHandler(
             _database.Erasures,
-            new ErasureFollower(_database.Erasures, list, [], TimeProvider.System, NullLogger<ErasureFollower>.Instance),
-            [],
-            new CallerNames(_database.Store, aliases, new ServerSecret(new byte[32]), TimeProvider.System),
+            new ErasureFollower(_database.Erasures, list, stores, TimeProvider.System, NullLogger<ErasureFollower>.Instance),
+            stores,
+            new CallerNames(_database.Store, aliases, Secret),
             aliases);
         return await forgets.Handle(new ForgetCaller(person.Value), default);
     }

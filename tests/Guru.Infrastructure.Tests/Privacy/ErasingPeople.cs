@@ -28,7 +28,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         (await _zoe.FoundAsync(_database)).ShouldContain($"{_zoe.CallStream}: CallSummarized");
         var others = await _amy.FoundAsync(_database);
 
-        var erased = await _database.Erasures.EraseAsync(_zoe.Id, default);
+        var erased = await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
 
         (await _zoe.FoundAsync(_database)).ShouldBeEmpty();
         (await _amy.FoundAsync(_database)).ShouldBe(others);
@@ -46,7 +46,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         await _zoe.LeaveMarksAsync(_database);
         var tables = await PlantEverywhereAsync();
 
-        await _database.Erasures.EraseAsync(_zoe.Id, default);
+        await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
 
         foreach (var (table, ofCallers, ofCalls) in tables)
         {
@@ -73,10 +73,10 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         CallEvent[] begun = [new CallStarted(call, _zoe.Id, "+15550734591", CallChannel.Whatsapp, CallDirection.Inbound, Language: null, StreamTokenHash: null, DateTimeOffset.UtcNow)];
         await _database.Store.AppendAsync(Call.StreamId(call), ExpectedVersion.None, _zoe.Id, begun, default);
 
-        (await Should.ThrowAsync<RuleException>(() => _database.Erasures.EraseAsync(_zoe.Id, default))).Message.ShouldContain(call.Value);
+        (await Should.ThrowAsync<RuleException>(() => _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default))).Message.ShouldContain(call.Value);
 
         await new CallLog(_database.Store, call).AppendAsync(new EndCall(CallEndReason.CallerHungUp, DateTimeOffset.UtcNow), default);
-        (await _database.Erasures.EraseAsync(_zoe.Id, default)).Calls.ShouldBe(1);
+        (await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default)).Calls.ShouldBe(1);
     }
 
     [Fact]
@@ -85,7 +85,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         await _zoe.LeaveMarksAsync(_database);
         await using var other = await _database.DataSource.OpenConnectionAsync();
         await using var deciding = await TableLock.TakeAsync(other, 1, default, "lock table guru_keys.keys in access share mode");
-        var erasing = _database.Erasures.EraseAsync(_zoe.Id, default);
+        var erasing = _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
         await _database.UntilItWaitsForAsync(erasing, "guru_keys.keys");
 
         var allowed = new OutboundCallAllowed("want", _zoe.Id, "SMyes", RulesAsOf: new DateOnly(2026, 9, 1), DateTimeOffset.UtcNow);
@@ -102,7 +102,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         var (call, conversation) = (new CallLog(_database.Store, _zoe.Call), new ConversationLog(_database.Store, _zoe.Id));
         await call.ReadAsync(default);
         await conversation.ReadAsync(default);
-        await _database.AnotherNode().Erasures.EraseAsync(_zoe.Id, default);
+        await _database.AnotherNode().Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
 
         (await call.AppendAsync(new RecordUtterance(_zoe.Said("late")), default)).ShouldBeEmpty();
         (await conversation.AppendAsync(new RecordSummary(new ConversationSummarized(_zoe.Id, "Quetzalcoatl", LastYear.AddMinutes(5), LastYear)), default)).ShouldBeEmpty();
@@ -114,7 +114,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         (await _zoe.FoundAsync(_database)).ShouldBe(["guru.messages", $"{_zoe.Conversation}: MessageReceived"], ignoreOrder: true);
         await ShouldAgreeWithARebuildAsync(_database);
 
-        await _database.Erasures.EraseAsync(_zoe.Id, default);
+        await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
         (await _zoe.FoundAsync(_database)).ShouldBeEmpty();
     }
 
@@ -122,7 +122,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
     public async Task Forgets_neither_how_often_they_were_asked_nor_how_often_they_were_called()
     {
         await _zoe.LeaveMarksAsync(_database);
-        await _database.Erasures.EraseAsync(_zoe.Id, default);
+        await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
 
         var log = new ConversationLog(_database.AnotherNode().Store, _zoe.Id);
         await log.ReadAsync(default);
@@ -137,9 +137,9 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
     public async Task Asked_again_tells_when_it_was_and_knows_nobody_else()
     {
         await _zoe.LeaveMarksAsync(_database);
-        var first = await _database.Erasures.EraseAsync(_zoe.Id, default);
+        var first = await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
 
-        var again = await _database.Erasures.EraseAsync(_zoe.Id, default);
+        var again = await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
 
         (again.At, again.Event, again.Calls).ShouldBe((first.At, first.Event, 0));
         (await _database.OneAsync("select count(*) from events.mt_events where type = 'caller_erased'")).ShouldBe("1");
@@ -159,7 +159,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
             switch (number % 3)
             {
                 case 0:
-                    await _database.Erasures.EraseAsync(caller, default);
+                    await _database.Erasures.EraseAsync(caller, isKnownElsewhere: false, default);
                     break;
                 case 1:
                     await _database.Retention.ApplyAsync(caller, new(Transcripts: new(2026, 4, 1), Messages: new(2026, 4, 1), Recordings: null), default);

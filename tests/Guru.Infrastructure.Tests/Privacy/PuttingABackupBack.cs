@@ -93,7 +93,7 @@ public sealed class PuttingABackupBack(PostgresFixture postgres) : IAsyncLifetim
     [Fact]
     public async Task Needs_the_list_of_any_one_node_since_each_learns_of_what_the_others_erased()
     {
-        await _database.Erasures.EraseAsync(_zoe.Id, default);
+        await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
         using var other = List("node-2");
 
         await Follower(_database, other).CatchUpAsync(default);
@@ -118,7 +118,7 @@ public sealed class PuttingABackupBack(PostgresFixture postgres) : IAsyncLifetim
 
     private async Task ForgetAsync(IErasureList list)
     {
-        var erased = await _database.Erasures.EraseAsync(_zoe.Id, default);
+        var erased = await _database.Erasures.EraseAsync(_zoe.Id, isKnownElsewhere: false, default);
         await Follower(_database, list).FinishAsync(new Erasure(_zoe.Id, erased.At), [_zoe.Call.Value], default);
     }
 
