@@ -72,7 +72,7 @@ public sealed partial class ReceiveWhatsAppMessageHandler(
     /// <summary>The carrier waits for 15 s, and does not deliver again what was refused.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(5);
 
-    private readonly Turns _turns = new();
+    private readonly OneAfterAnother _turns = new();
 
     public async Task<Unit> Handle(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
     {

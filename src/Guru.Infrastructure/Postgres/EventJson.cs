@@ -17,7 +17,7 @@ internal static class EventJson
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         PropertyNameCaseInsensitive = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { FillMissingLists } },
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { FillMissingLists, OmitWhatIsRare } },
         Converters =
         {
             new JsonStringEnumConverter(JsonNamingPolicy.CamelCase),
@@ -44,6 +44,15 @@ internal static class EventJson
                     list.Set!(data, ImmutableArray<string>.Empty);
                 }
             };
+        }
+    }
+
+    /// <summary>The contract's members are all that most events have.</summary>
+    private static void OmitWhatIsRare(JsonTypeInfo type)
+    {
+        if (type.Type == typeof(MediaStreamConnected))
+        {
+            type.Properties.Single(property => property.Name == NameOf(nameof(MediaStreamConnected.Overtaken))).ShouldSerialize = (_, overtaken) => overtaken is true;
         }
     }
 

@@ -42,6 +42,16 @@ public sealed class EventSerializerTests(PostgresFixture postgres) : OnADatabase
     }
 
     [Fact]
+    public async Task A_stream_that_was_overtaken_says_so_and_others_say_nothing_of_it()
+    {
+        var stream = new MediaStreamConnected("MZ1", "hash", "one", March);
+        await AppendAsync(Maria, Started("+15550100001"), stream, stream with { Overtaken = true });
+
+        (await _database.RowsAsync("select data ->> 'overtaken' from events.mt_events where type = 'media_stream_connected' order by seq_id")).ShouldBe(["", "true"]);
+        (await ReadAsync()).Skip(1).ShouldBe([stream, stream with { Overtaken = true }]);
+    }
+
+    [Fact]
     public async Task The_same_words_never_look_the_same()
     {
         await AppendAsync(Maria, Said("yes", "yes"), Said("yes", "yes"));

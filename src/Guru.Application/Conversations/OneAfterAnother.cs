@@ -1,7 +1,7 @@
 namespace Guru.Application.Conversations;
 
 /// <summary>What is done for one person is done one after the other, in the order in which it was asked for.</summary>
-internal sealed class Turns
+internal sealed class OneAfterAnother
 {
     private readonly Dictionary<string, Task> _last = new(StringComparer.Ordinal);
 
@@ -21,7 +21,7 @@ internal sealed class Turns
         return turn;
     }
 
-    private sealed class Turn(Turns turns, string person) : IDisposable
+    private sealed class Turn(OneAfterAnother all, string person) : IDisposable
     {
         private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -29,11 +29,11 @@ internal sealed class Turns
 
         public void Dispose()
         {
-            lock (turns._last)
+            lock (all._last)
             {
-                if (turns._last.GetValueOrDefault(person) == Over)
+                if (all._last.GetValueOrDefault(person) == Over)
                 {
-                    turns._last.Remove(person);
+                    all._last.Remove(person);
                 }
             }
 
