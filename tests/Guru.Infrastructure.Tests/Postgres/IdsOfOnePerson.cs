@@ -143,6 +143,8 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         (await ForgetAsync(Id, _aliases))!.CallerId.ShouldBe(Number.Value);
 
         (await ErasedAsync()).ShouldBe([Id, Number]);
+        (await _aliases.TiesOfAsync(Id, Number, default)).ShouldBe(
+            (new CallerTies(Id, Owner: null, HasAliases: false, IsKnown: false), new CallerTies(Number, Owner: null, HasAliases: false, IsKnown: false)));
         (await ForgetAsync(Id, _aliases)).ShouldNotBeNull();
         (await ErasedAsync()).ShouldBe([Id, Number]);
         (await ForgetAsync(Other, _aliases)).ShouldBeNull();
