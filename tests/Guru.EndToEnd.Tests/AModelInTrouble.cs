@@ -31,6 +31,9 @@ public sealed class TroubledModel : IAsyncLifetime
     /// <summary>Closed in the middle of its answer, by the code; 1006 is a connection that breaks without a close.</summary>
     public Dictionary<int, PlacedCall> ClosedInAnAnswer { get; } = [];
 
+    /// <summary>Its time is over in mid call.</summary>
+    public PlacedCall Expiring { get; private set; } = null!;
+
     public PlacedCall Slow { get; private set; } = null!;
 
     /// <summary>What is no JSON, events that nobody knows, and messages of 80 KB, all of it in small frames.</summary>
@@ -68,6 +71,7 @@ public sealed class TroubledModel : IAsyncLifetime
                 [asks, leaves], code == Broken ? new RealtimeFaults { ResetAtDelta = 22 } : new RealtimeFaults { CloseAtDelta = 22, CloseCode = code });
         }
 
+        Expiring = await PlaceAsync([asks, new CallerTurn(new AgentFinished(Beat), new Say("thanks-en")), leaves], new RealtimeFaults { ExpiresAfter = TimeSpan.FromSeconds(30) });
         Slow = await PlaceAsync([asks, new CallerTurn(new NobodySpeaking(TimeSpan.FromSeconds(3)), new HangUp())], new RealtimeFaults { SlowFromResponse = 2 });
         Garbled = await PlaceAsync([asks, leaves], new RealtimeFaults { Garbage = true, UnknownEvents = true, HugeDeltas = true, SplitFrames = true });
         Stalled = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { StallAtDelta = 22 });
@@ -89,7 +93,9 @@ public sealed class TroubledModel : IAsyncLifetime
     internal async Task<CallRecord> RecordOf(PlacedCall call)
     {
         await call.Completion;
-        return await CallRecord.WhenCompleteAsync(_guru.Address, call);
+        using var analyst = World.ClientFor(_guru.Address, GuruProcess.AnalystKey);
+        await OpenAI.SessionsShouldBeOfCallsOnRecordAsync(analyst);
+        return await CallRecord.WhenCompleteAsync(_guru.Address, call, OpenAI);
     }
 
     private static RealtimeFaults RateLimited(params int[] responses) =>
@@ -150,6 +156,10 @@ public sealed class AModelInTrouble(TroubledModel world) : IClassFixture<Trouble
 
         record.Utterances[2].GetProperty("heard").GetString().ShouldBe(record.Utterances[2].GetProperty("said").GetString());
     }
+
+    [Fact]
+    public async Task Whose_time_is_soon_over_is_replaced_between_turns_and_nobody_notices() =>
+        await ShouldGo(world.Expiring, [Greeting, Question, Answer, "caller: Thank you", "agent: You are welcome."], reconnects: 1);
 
     [Fact]
     public async Task That_sends_rubbish_between_its_words_is_heard_as_if_it_had_not() => await ShouldGo(world.Garbled, [Greeting, Question, Answer]);

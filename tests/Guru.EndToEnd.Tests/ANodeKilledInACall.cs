@@ -103,6 +103,10 @@ public sealed class ANodeKilledInACall(ITestOutputHelper output) : IAsyncLifetim
             transcript.Count.ShouldBe(expected.Length, string.Join('\n', transcript));
         }
 
+        var record = await CallRecord.WhenCompleteAsync(second.Address, call, _openAI);
+        record.ShouldTellOfABrokenAnswer(call, keptEveryMs: KeptEveryMs);
+        await _openAI.SessionsShouldBeOfCallsOnRecordAsync(analyst);
+
         // Of the sentence in whose middle the node was killed there is what had been heard of it a moment before.
         var cut = (await UtterancesAsync(analyst, call))[4];
         var line = call.Heard[2];
@@ -113,10 +117,8 @@ public sealed class ANodeKilledInACall(ITestOutputHelper output) : IAsyncLifetim
         Directory.EnumerateFiles(Path.Combine(_first, "journal")).ShouldBeEmpty();
         var (lost, opened) = (call.Events.Of<StreamEnded>()[0], call.Events.Of<StreamOpened>()[1]);
         var asked = call.Events.Of<WebhookSent>().First(sent => sent.At >= lost.At); // As it was answered.
-        var events = JsonElement.Parse(await analyst.GetStringAsync($"/api/calls/{call.CallSid}/events?limit=200")).GetProperty("items").EnumerateArray().ToList();
-        events.Count(stored => stored.GetProperty("type").GetString() == "CallEnded").ShouldBe(1);
-        events.Count(stored => stored.GetProperty("type").GetString() == "MediaStreamConnected").ShouldBe(2);
-        events.Single(stored => stored.GetProperty("type").GetString() == "CallResumed").GetProperty("data").GetProperty("gapMs").GetInt64().ShouldBeInRange(Ms(opened.At - asked.At) - 50, Ms(opened.At - lost.At) + 50);
+        record.EventTypes.Count(type => type == "MediaStreamConnected").ShouldBe(2);
+        record.All("CallResumed").ShouldHaveSingleItem().GetProperty("gapMs").GetInt64().ShouldBeInRange(Ms(opened.At - asked.At) - 50, Ms(opened.At - lost.At) + 50);
     }
 
     private static long Ms(TimeSpan span) => (long)span.TotalMilliseconds;

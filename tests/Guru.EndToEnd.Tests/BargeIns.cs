@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Guru.Sandbox.Measurements;
+using Guru.Sandbox.Twilio;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -9,9 +11,16 @@ public sealed class BargeIns(World world) : IClassFixture<World>
     public async Task A_hundred_barge_ins_over_twenty_calls_at_once_are_cleared_truncated_and_recorded_in_order()
     {
         var report = await BargeInStudy.RunAsync(
-            world.Twilio, world.OpenAI, async call => (await world.RecordOf(call)).Transcript, calls: 20, bargeIns: 5, seed: 20261122);
+            world.Twilio, world.OpenAI, TranscriptOf, calls: 20, bargeIns: 5, seed: 20261122);
 
         report.Mistakes.ShouldBeEmpty();
         report.Cuts.Count.ShouldBeGreaterThanOrEqualTo(100);
+    }
+
+    private async Task<JsonElement> TranscriptOf(PlacedCall call)
+    {
+        var record = await world.RecordOf(call);
+        record.ShouldTellOfTheModel();
+        return record.Transcript;
     }
 }

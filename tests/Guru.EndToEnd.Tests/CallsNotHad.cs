@@ -50,7 +50,9 @@ public sealed class CallsNotHad(SmallWorld world) : IClassFixture<SmallWorld>
         message.ErrorCode.ShouldBeNull();
         await call.Completion;
         call.Events.Of<SentenceSaid>().Select(said => said.Text).ShouldBe([sentence]);
-        (await world.ReadAsync(call.CallSid)).EndReason.ShouldBe(endReason);
+        var record = await world.RecordOf(call);
+        record.ShouldTellOfABrokenAnswer(call);
+        record.EndReason.ShouldBe(endReason);
 
         await world.Twilio.WriteAsync(InboundMessage.Text("My rent went up.") with { From = person });
         await world.Twilio.WaitForMessageAsync(person, sent => sent.Sid != message.Sid);

@@ -219,6 +219,7 @@ public sealed class DatabaseOutage(WorldWithAGate world) : IClassFixture<WorldWi
 
         call.Events.Of<SentenceSaid>().ShouldNotBeEmpty();
         call.Events.Of<StreamOpened>().ShouldBeEmpty();
+        await world.OpenAI.SessionsShouldBeOfCallsOnRecordAsync(world.Analyst);
     }
 
     [Fact]

@@ -42,7 +42,7 @@ public sealed class EndsNobodyHears(AskingNodes nodes) : IClassFixture<AskingNod
         call.Completion.IsCompleted.ShouldBeFalse();
         await call.Completion;
 
-        (await CallRecord.WhenCompleteAsync(nodes.Address, call)).ShouldTellOf(call);
+        (await CallRecord.WhenCompleteAsync(nodes.Address, call, nodes.OpenAI)).ShouldTellOf(call);
     }
 
     private static async Task<JsonElement> EndedAsync(HttpClient analyst, PlacedCall call)

@@ -99,11 +99,14 @@ public sealed class Endurance(ITestOutputHelper output)
         foreach (var call in calls)
         {
             await call.Completion;
-            var answers = AnswersIn(await CompleteAsync(guru.Address, call));
+            var answers = AnswersIn(await CompleteAsync(guru.Address, call, openAI));
             answers.Count.ShouldBe(Turns);
             before.AddRange(answers.Take(TurnsBefore));
             beside.AddRange(answers.Skip(TurnsBefore + 1)); // In between a call may have been ahead of the others.
         }
+
+        using var analyst = World.ClientFor(guru.Address, GuruProcess.AnalystKey);
+        await openAI.SessionsShouldBeOfCallsOnRecordAsync(analyst);
 
         output.WriteLine(
             $"{capacity} calls, {refused.Count} refused. From the end of speech to the first audio, p50 and p99: " +
@@ -142,7 +145,7 @@ public sealed class Endurance(ITestOutputHelper output)
         var latencies = new List<long>();
         foreach (var call in made)
         {
-            latencies.AddRange(AnswersIn(await CompleteAsync(guru.Address, call)));
+            latencies.AddRange(AnswersIn(await CompleteAsync(guru.Address, call, openAI)));
         }
 
         // The first third fills caches and pools.
@@ -152,6 +155,8 @@ public sealed class Endurance(ITestOutputHelper output)
             $"{calls} calls at once for {minutes} min: {made.Count} calls, each record complete; answers p50 and p99 {Quantile(latencies, 0.5)} and {Quantile(latencies, 0.99)} ms; " +
             $"memory {steady[0].Kib / 1024} MiB after a third, {steady[^1].Kib / 1024} MiB at the end, slope {slope:F0} KiB/min of at most {most:F0}.");
         slope.ShouldBeLessThanOrEqualTo(most);
+        using var analyst = World.ClientFor(guru.Address, GuruProcess.AnalystKey);
+        await openAI.SessionsShouldBeOfCallsOnRecordAsync(analyst);
     }
 
     private static CallOptions Talks(int turns) => new()
@@ -168,9 +173,9 @@ public sealed class Endurance(ITestOutputHelper output)
     private static int Number(string variable, int standard) =>
         int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out var number) ? number : standard;
 
-    private static async Task<CallRecord> CompleteAsync(Uri guru, PlacedCall call)
+    private static async Task<CallRecord> CompleteAsync(Uri guru, PlacedCall call, OpenAIStandIn openAI)
     {
-        var record = await CallRecord.WhenCompleteAsync(guru, call);
+        var record = await CallRecord.WhenCompleteAsync(guru, call, openAI);
         record.ShouldTellOf(call);
         return record;
     }

@@ -74,7 +74,7 @@ public sealed class WebhooksAtAnotherNode(NodesByTurns world) : IClassFixture<No
 
         foreach (var call in calls)
         {
-            var record = await CallRecord.WhenCompleteAsync(world.Address, call);
+            var record = await CallRecord.WhenCompleteAsync(world.Address, call, world.OpenAI);
             record.ShouldTellOf(call);
             record.EndReason.ShouldBe("callerHungUp");
             record.Call.GetProperty("status").GetString().ShouldBe("completed");

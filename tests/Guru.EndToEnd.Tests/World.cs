@@ -104,7 +104,9 @@ public class World : IAsyncLifetime
     {
         await call.Completion;
         await Guru.App.Services.PaperworkDone();
-        return await ReadAsync(call.CallSid);
+        var record = await ReadAsync(call.CallSid);
+        await OpenAI.SessionsShouldBeOfCallsOnRecordAsync(Analyst);
+        return record with { Model = await ModelsAccount.OfAsync(OpenAI, call, record.CallerId) };
     }
 
     internal async Task<CallRecord> ReadAsync(string callSid) => new(
@@ -121,24 +123,34 @@ public class World : IAsyncLifetime
 /// <summary>A call as an analyst reads it.</summary>
 internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, JsonElement Events)
 {
-    /// <summary>A call's record at a Guru that is a process of its own, once it has as much to tell as the line saw.</summary>
-    public static async Task<CallRecord> WhenCompleteAsync(Uri guru, PlacedCall call)
+    /// <summary>A call's record at a Guru that is a process of its own, once it has as much to tell as the line and the model saw.</summary>
+    public static async Task<CallRecord> WhenCompleteAsync(Uri guru, PlacedCall call, OpenAIStandIn openAI)
     {
         using var analyst = World.ClientFor(guru, GuruProcess.AnalystKey);
+        ModelsAccount? model = null;
         for (var started = Stopwatch.GetTimestamp(); ; await Task.Delay(100))
         {
             var record = new CallRecord(
                 await GetAsync($"/api/calls/{call.CallSid}"), await GetAsync($"/api/calls/{call.CallSid}/transcript"), await GetAsync($"/api/calls/{call.CallSid}/events?limit=200"));
-            if (record.EndReason is not null && record.Utterances.Count >= call.CallerSaid.Count + call.Heard.Count)
+            if (record.EndReason is not null)
             {
-                return record;
+                record = record with { Model = model ??= await ModelsAccount.OfAsync(openAI, call, record.CallerId) };
+                if (record.Utterances.Count >= call.CallerSaid.Count + call.Heard.Count && record.Usages.Count >= model.Usages.Count)
+                {
+                    return record;
+                }
             }
 
-            Stopwatch.GetElapsedTime(started).ShouldBeLessThan(TimeSpan.FromMinutes(1), $"{call.CallSid}\n{record.Conversation}");
+            Stopwatch.GetElapsedTime(started).ShouldBeLessThan(TimeSpan.FromMinutes(1), $"{call.CallSid}, {record.Usages.Count} of {model?.Usages.Count} usages\n{record.Conversation}");
         }
 
         async Task<JsonElement> GetAsync(string path) => JsonElement.Parse(await analyst.GetStringAsync(path));
     }
+
+    /// <summary>The same call as the model saw it; null where the record is read for something else.</summary>
+    public ModelsAccount? Model { get; init; }
+
+    public string CallerId => Call.GetProperty("callerId").GetString()!;
 
     public string? EndReason => Call.GetProperty("endReason").GetString();
 
@@ -159,13 +171,15 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
     {
         ShouldTellOfABrokenAnswer(call, lineLived);
         Agents.Select(line => line.GetProperty("said").GetString()).ShouldBe(call.Heard.Where(line => line.ReceivedBytes > 0).Select(line => line.Sample.Text));
+        AgentsWords.ShouldBe(Model!.Agent, ignoreOrder: true, $"{call.CallSid}\n{Conversation}");
     }
 
     /// <summary>The same, where a line of the agent broke off: what was said is its beginning.</summary>
     /// <param name="lineLived">
     /// The line lived until Guru was done with it. So receipts told to the millisecond what was played to its end, and of what Guru cut no more is heard than was played.
     /// </param>
-    public void ShouldTellOfABrokenAnswer(PlacedCall call, bool lineLived = false)
+    /// <param name="keptEveryMs">The node was killed in that line, which is heard as far as was kept last.</param>
+    public void ShouldTellOfABrokenAnswer(PlacedCall call, bool lineLived = false, int keptEveryMs = 0)
     {
         var told = $"{call.CallSid}\n{Conversation}";
         Utterances.Where(line => line.GetProperty("speaker").GetString() == "caller").Select(line => line.GetProperty("said").GetString())
@@ -178,13 +192,40 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
 
             // What is cut plays on until the line hears of it, which takes as long as the machine is busy: InRealTime is stricter.
             var cut = line.PlayedBytes < line.ReceivedBytes;
-            var (less, more) = lineLived ? (cut ? 1000 : 1, 1) : cut ? (1000, 1000) : (250, 250);
+            var (less, more) = lineLived ? (cut ? 1000 : 1, 1) : cut ? (1000 + keptEveryMs, 1000) : (250, 250);
             (utterance.GetProperty("heardMs").GetInt64() - line.Heard.TotalMilliseconds).ShouldBeInRange(-less, more, $"{line.Sample.Text}\n{told}");
         }
 
         Utterances.Select(line => line.GetProperty("id").GetString()).ShouldBeUnique();
         EventTypes.Count(type => type == "CallEnded").ShouldBe(1);
+        ShouldTellOfTheModel();
     }
+
+    /// <summary>Whatever the model told of the caller, said itself and used is on record once, under its own name and in its order, and nothing else is.</summary>
+    public void ShouldTellOfTheModel()
+    {
+        var told = $"{Call.GetProperty("callSid").GetString()}\n{Conversation}";
+        All("UtteranceTranscribed").Select(line => line.GetProperty("utteranceId").GetString()).ShouldBe(Utterances.Select(line => line.GetProperty("id").GetString()), ignoreOrder: true, told);
+        WordsOf("caller").Where(line => line.Words.Length > 0).ShouldBe(Model!.Caller.Where(line => line.Words.Length > 0), told);
+        AgentsWords.Select(line => line.Id).ShouldBe(Model.Agent.Select(line => line.Id), ignoreOrder: true, told);
+        var heard = Utterances.Where(line => line.GetProperty("heardMs").GetInt64() > 0).Select(line => line.GetProperty("id").GetString()!).ToList();
+        AgentsWords.Where(line => heard.Contains(line.Id)).Select(line => line.Id).ShouldBe(Model.Agent.Select(line => line.Id).Where(heard.Contains), told);
+        AgentsWords.ShouldAllBe(line => Model.Agent.Single(said => said.Id == line.Id).Words.StartsWith(line.Words, StringComparison.Ordinal), told);
+        foreach (var (id, endMs) in Model.Truncated)
+        {
+            Utterances.Single(line => line.GetProperty("id").GetString() == id).GetProperty("heardMs").GetInt64().ShouldBe(endMs, told);
+        }
+
+        Usages.ShouldBe(Model.Usages, ignoreOrder: true, told);
+        ModelsUsage.OfTokens(Call.GetProperty("tokens")).ShouldBe(ModelsUsage.Sum(Model.Usages), told);
+    }
+
+    private List<(string Id, string Words)> AgentsWords => WordsOf("agent");
+
+    private List<(string Id, string Words)> WordsOf(string speaker) =>
+        [.. Utterances.Where(line => line.GetProperty("speaker").GetString() == speaker).Select(line => (line.GetProperty("id").GetString()!, line.GetProperty("said").GetString()!))];
+
+    public IReadOnlyList<ModelsUsage> Usages => [.. All("UsageRecorded").Select(ModelsUsage.Recorded)];
 
     /// <summary>What the agent said aloud.</summary>
     private List<JsonElement> Agents => [.. Utterances.Where(line => line.GetProperty("speaker").GetString() == "agent" && line.GetProperty("saidMs").GetInt64() > 0)];

@@ -51,6 +51,11 @@ public sealed class RealtimeConnection : IPaced
 
     public IReadOnlyDictionary<string, string> Headers { get; }
 
+    /// <summary>Whom the client says that it serves; empty where it does not.</summary>
+    public string SafetyIdentifier => Headers.GetValueOrDefault("OpenAI-Safety-Identifier", "");
+
+    public DateTimeOffset OpenedAt { get; } = TimeProvider.System.GetUtcNow();
+
     public Journal<WireEvent> Events { get; } = new();
 
     /// <summary>Completes when the socket is gone.</summary>
