@@ -50,12 +50,28 @@ public sealed partial class SigningIn(BrowserWorld world)
     [InlineData("https://elsewhere.example")]
     [InlineData("//elsewhere.example")]
     [InlineData("/\\elsewhere.example")]
+    [InlineData("/\t/elsewhere.example")] // Browsers leave tabs and ends of lines out.
+    [InlineData("/\n\\elsewhere.example")]
+    [InlineData("elsewhere.example")]
     public async Task Nobody_is_led_elsewhere_after_the_sign_in(string returnUrl)
     {
         using var browser = Browser();
         using var answer = await SignInAsync(browser, World.AnalystKey, "127.0.0.1", $"?returnUrl={Uri.EscapeDataString(returnUrl)}");
 
         answer.Headers.Location!.OriginalString.ShouldBe("/");
+    }
+
+    [Fact]
+    public async Task The_way_to_the_sign_in_and_back_names_no_site_so_that_it_is_the_one_that_the_browser_knows()
+    {
+        using var browser = Browser();
+        using var stopped = await browser.GetAsync("/calls?agent=legal");
+        var there = stopped.Headers.Location!.OriginalString;
+        there.ShouldBe($"/login?returnUrl={Uri.EscapeDataString("/calls?agent=legal")}");
+
+        using var answer = await SignInAsync(browser, World.AnalystKey, "127.0.0.1", there["/login".Length..]);
+
+        answer.Headers.Location!.OriginalString.ShouldBe("/calls?agent=legal");
     }
 
     [Fact]
