@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Guru.Domain.Callers;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -16,6 +17,9 @@ public sealed partial class ErasureFollower(
     /// <summary>Transactions may commit out of order.</summary>
     private static readonly TimeSpan Overlap = TimeSpan.FromMinutes(5);
 
+    /// <summary>What this process has done its part about, or was done before it began. The list does not tell: another process on this machine may write to it, too.</summary>
+    private readonly ConcurrentDictionary<Erasure, bool> _done = new();
+
     private DateTimeOffset _seen = DateTimeOffset.MinValue + Overlap;
     private volatile bool _removed;
 
@@ -33,28 +37,29 @@ public sealed partial class ErasureFollower(
             LogErasedAgain(erasure.CallerId);
             await RemoveAsync(erasure, callSids, cancellationToken);
         }
+
+        Done(await list.OwnAsync(cancellationToken));
     }
 
     /// <summary>Does this node's part about somebody who was erased in the database.</summary>
     /// <param name="callSids">Of their calls; empty where they are not known any more.</param>
     public async Task FinishAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
     {
-        if ((await list.OwnAsync(cancellationToken)).Contains(erasure))
+        if (_done.ContainsKey(erasure))
         {
             return;
         }
 
         var calls = callSids.Count > 0 ? callSids : [.. (await erasures.CallsOfAsync([erasure.CallerId], cancellationToken))[erasure.CallerId]];
         await RemoveAsync(erasure, calls, cancellationToken);
-        await list.AddAsync([erasure], cancellationToken);
+        await ListAsync([erasure], cancellationToken);
     }
 
     /// <summary>Does this node's part about everybody who was erased since it last looked.</summary>
     public async Task CatchUpAsync(CancellationToken cancellationToken)
     {
         var erased = await erasures.ListAsync(_seen - Overlap, cancellationToken);
-        var own = await list.OwnAsync(cancellationToken);
-        var missing = erased.Where(erasure => !own.Contains(erasure)).ToList();
+        var missing = erased.Where(erasure => !_done.ContainsKey(erasure)).ToList();
         if (missing.Count > 0)
         {
             var calls = await erasures.CallsOfAsync([.. missing.Select(erasure => erasure.CallerId)], cancellationToken);
@@ -63,7 +68,7 @@ public sealed partial class ErasureFollower(
                 await RemoveAsync(erasure, [.. calls[erasure.CallerId]], cancellationToken);
             }
 
-            await list.AddAsync(missing, cancellationToken);
+            await ListAsync(missing, cancellationToken);
         }
 
         _seen = erased.Count > 0 ? erased[^1].At : _seen;
@@ -88,6 +93,21 @@ public sealed partial class ErasureFollower(
             }
 
             await Task.Delay(BetweenLooks, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task ListAsync(IReadOnlyCollection<Erasure> erasures, CancellationToken cancellationToken)
+    {
+        var listed = await list.OwnAsync(cancellationToken);
+        await list.AddAsync([.. erasures.Where(erasure => !listed.Contains(erasure))], cancellationToken);
+        Done(erasures);
+    }
+
+    private void Done(IEnumerable<Erasure> erasures)
+    {
+        foreach (var erasure in erasures)
+        {
+            _done[erasure] = true;
         }
     }
 

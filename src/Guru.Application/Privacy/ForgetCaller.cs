@@ -50,26 +50,34 @@ public sealed class ForgetCallerHandler(IErasures erasures, ErasureFollower foll
         var callerId = await callers.OfAsync(
             CallerAddress.TryParse(request.Person, out var address) ? callers.IdOf(address) : CallerId.Parse(request.Person), cancellationToken);
 
-        // First what is theirs under other ids: once they are erased, nobody knows any more that it was. Who writes meanwhile may have shown another.
         var (erased, gone) = (new List<ErasedPerson>(), new HashSet<CallerId>());
-        while ((await aliases.AliasesOfAsync(callerId, cancellationToken)).Where(gone.Add).ToList() is { Count: > 0 } others)
+        ErasedPerson own;
+        do
         {
-            foreach (var alias in others)
+            // First what is theirs under other ids: once they are erased, nobody knows any more that it was. Who writes meanwhile may have shown another.
+            while ((await aliases.AliasesOfAsync(callerId, cancellationToken)).Where(gone.Add).ToList() is { Count: > 0 } others)
             {
-                // Also where nothing was ever told under it: what was written under it and waits must find that they are erased.
-                erased.Add(await EraseAsync(alias, await erasures.FindAsync(alias, cancellationToken) ?? KnownPerson.ByNameAlone, cancellationToken));
+                foreach (var alias in others)
+                {
+                    // Also where nothing was ever told under it: what was written under it and waits must find that they are erased.
+                    erased.Add(await EraseAsync(alias, await erasures.FindAsync(alias, cancellationToken) ?? KnownPerson.ByNameAlone, cancellationToken));
+                }
             }
-        }
 
-        var isInAStore = IsInAStore(callerId); // Asked first, since what waits is on record before it is removed there.
-        var known = await erasures.FindAsync(callerId, cancellationToken);
-        if (known is null && !isInAStore)
-        {
-            return null;
-        }
+            var isInAStore = IsInAStore(callerId); // Asked first, since what waits is on record before it is removed there.
+            var known = await erasures.FindAsync(callerId, cancellationToken);
+            if (known is null && !isInAStore && erased.Count == 0)
+            {
+                return null;
+            }
 
-        var own = await EraseAsync(callerId, known ?? KnownPerson.ByNameAlone, cancellationToken);
-        erased.Add(own);
+            own = await EraseAsync(callerId, known ?? KnownPerson.ByNameAlone, cancellationToken);
+            erased.Add(own);
+            gone.Add(callerId);
+            callerId = await callers.OfAsync(callerId, cancellationToken);
+        }
+        while (!gone.Contains(callerId)); // Meanwhile they may have shown another id that they are known by, and be that one from now on.
+
         var tables = erased.SelectMany(person => person.Tables).GroupBy(rows => rows.Table, StringComparer.Ordinal)
             .Select(rows => new ErasedRows(rows.Key, rows.Sum(of => of.Removed), rows.Sum(of => of.Kept))).OrderBy(rows => rows.Table, StringComparer.Ordinal).ToList();
         return new ErasureCertificate(

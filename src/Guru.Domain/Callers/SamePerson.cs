@@ -3,7 +3,7 @@ namespace Guru.Domain.Callers;
 /// <summary>What is on record of an id.</summary>
 /// <param name="Owner">Whom it is an alias of; null for none.</param>
 /// <param name="HasAliases">Others are aliases of it.</param>
-/// <param name="IsKnown">Something was said, written or asked for under it, since they were erased where they were.</param>
+/// <param name="IsKnown">Something was said, written or asked for under it; that it was erased as somebody's alias is no such thing.</param>
 public sealed record CallerTies(CallerId Id, CallerId? Owner, bool HasAliases, bool IsKnown);
 
 /// <summary>Who is meant where a phone number and a business-scoped user id come together, as they do in what somebody writes who shows both.</summary>

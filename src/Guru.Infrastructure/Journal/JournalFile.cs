@@ -24,6 +24,9 @@ internal sealed class JournalFile : IDisposable
     private readonly byte[] _key;
     private FileStream _stream;
 
+    /// <summary>What <see cref="_stream"/> has replaced: locked on, since another process may have opened it by the name that it had.</summary>
+    private FileStream? _replaced;
+
     private JournalFile(string path, byte[] key, FileMode mode)
     {
         (Path, _key) = (path, key);
@@ -31,7 +34,7 @@ internal sealed class JournalFile : IDisposable
         Length = _stream.Length;
     }
 
-    public string Path { get; }
+    public string Path { get; private set; }
 
     /// <summary>Up to the end of the last whole record, where the next one goes.</summary>
     public long Length { get; private set; }
@@ -39,7 +42,23 @@ internal sealed class JournalFile : IDisposable
     /// <summary>How many bytes were no part of a whole record when it was read.</summary>
     public long Lost { get; private set; }
 
-    public static JournalFile Create(string path, byte[] key) => new(path, key, FileMode.CreateNew);
+    /// <summary>It is locked before it has its name, so that nobody takes it for one that was left.</summary>
+    public static JournalFile Create(string path, byte[] key)
+    {
+        var file = new JournalFile(path + Beside, key, FileMode.Create);
+        try
+        {
+            File.Move(file.Path, path);
+        }
+        catch
+        {
+            file.Delete();
+            throw;
+        }
+
+        file.Path = path;
+        return file;
+    }
 
     /// <summary>Opens one that was left; null if another process has it, or has deleted it.</summary>
     public static JournalFile? TryOpen(string path, byte[] key)
@@ -133,8 +152,8 @@ internal sealed class JournalFile : IDisposable
         }
 
         // The lock goes with the open file, which has the name now.
-        _stream.Dispose();
-        (_stream, Length) = (beside._stream, beside.Length);
+        _replaced?.Dispose();
+        (_replaced, _stream, Length) = (_stream, beside._stream, beside.Length);
     }
 
     public void Delete()
@@ -143,7 +162,11 @@ internal sealed class JournalFile : IDisposable
         File.Delete(Path);
     }
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose()
+    {
+        _stream.Dispose();
+        _replaced?.Dispose();
+    }
 
     /// <returns>Null if no whole record begins here.</returns>
     private static byte[]? Unseal(AesGcm aes, ReadOnlySpan<byte> bytes, int most)

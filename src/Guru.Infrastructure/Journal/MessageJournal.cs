@@ -41,7 +41,7 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         if (Directory.Exists(_directory))
         {
             _unreadable.AddRange(Directory.EnumerateFiles(_directory, $"*{Extension}.unreadable"));
-            TakeOver(_ => true);
+            TakeOver();
             _unread = [.. _unreadable.Select(path => Path.GetFileName(path))];
         }
     }
@@ -79,8 +79,25 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
         }
     }
 
-    /// <summary>An empty one may be another process' that has just made it, and is about to lock it.</summary>
-    public void TakeOver() => TakeOver(path => new FileInfo(path) is { Exists: true, Length: > 0 });
+    public void TakeOver()
+    {
+        lock (_gate)
+        {
+            if (!Directory.Exists(_directory))
+            {
+                return;
+            }
+
+            foreach (var path in Directory.EnumerateFiles(_directory, "*" + Extension).Order(StringComparer.Ordinal).ToList())
+            {
+                if (!_files.Exists(file => file.Path == path) && !_unreadable.Contains(path, StringComparer.Ordinal)
+                    && Try(path, () => TakeOver(path)) is not null && File.Exists(path))
+                {
+                    _unreadable.Add(path);
+                }
+            }
+        }
+    }
 
     public void Keep(ReceiveWhatsAppMessage message)
     {
@@ -184,26 +201,6 @@ public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, ID
     }
 
     private static ReceiveWhatsAppMessage Parse(byte[] record) => JsonSerializer.Deserialize<ReceiveWhatsAppMessage>(record) ?? throw new JsonException("No message.");
-
-    private void TakeOver(Predicate<string> which)
-    {
-        lock (_gate)
-        {
-            if (!Directory.Exists(_directory))
-            {
-                return;
-            }
-
-            foreach (var path in Directory.EnumerateFiles(_directory, "*" + Extension).Order(StringComparer.Ordinal).ToList())
-            {
-                if (!_files.Exists(file => file.Path == path) && !_unreadable.Contains(path, StringComparer.Ordinal) && which(path)
-                    && Try(path, () => TakeOver(path)) is not null && File.Exists(path))
-                {
-                    _unreadable.Add(path);
-                }
-            }
-        }
-    }
 
     /// <summary>What another process left; one that lives has its file.</summary>
     private void TakeOver(string path)

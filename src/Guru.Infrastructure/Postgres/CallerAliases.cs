@@ -33,7 +33,7 @@ internal sealed class CallerAliases(NpgsqlDataSource dataSource) : ICallerAliase
             $"""
             select nullif(({Owner("i.id collate \"C\"")}), i.id),
                 exists (select from guru.caller_aliases a where a.caller_id = i.id),
-                coalesce((select e.type <> 'caller_erased' from events.mt_events e where e.stream_id = i.stream order by e.version desc limit 1), false)
+                exists (select from events.mt_events e where e.stream_id = i.stream and e.type <> 'caller_erased')
                     or exists (select from guru.calls c where c.caller_id = i.id)
             from unnest($1, $2) with ordinality as i (id, stream, place) order by i.place
             """);

@@ -133,6 +133,33 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
         (await ErasedAsync()).ShouldBe([Id, Other, Number]);
     }
 
+    /// <summary>It had been looked up whose it is.</summary>
+    [Fact]
+    public async Task Are_forgotten_with_the_person_also_where_the_one_that_was_asked_for_became_an_alias_meanwhile()
+    {
+        (await _database.Rebuild.IsDueAsync(default)).ShouldBeFalse(); // As at the start of a Guru.
+        await AppendAsync(Number, new LanguageDetermined(Number, "en", "text", At));
+        await AppendAsync(Id, new LanguageDetermined(Id, "en", "text", At));
+        var meanwhile = new Meanwhile(_aliases, () => AppendAsync(Number, new CallerAliased(Number, Id, At.AddMinutes(1))));
+
+        (await ForgetAsync(Id, meanwhile))!.CallerId.ShouldBe(Number.Value);
+
+        (await ErasedAsync()).ShouldBe([Id, Number]);
+    }
+
+    /// <summary>WhatsApp's limits of asking and calling are counted where they are known.</summary>
+    [Fact]
+    public async Task Are_those_of_the_same_person_again_once_they_are_forgotten_and_come_back()
+    {
+        (await _database.Rebuild.IsDueAsync(default)).ShouldBeFalse(); // As at the start of a Guru.
+        await AppendAsync(Id, new LanguageDetermined(Id, "en", "text", At), new CallerAliased(Id, Number, At));
+        await ForgetAsync(Id, _aliases);
+
+        var (number, id) = await _aliases.TiesOfAsync(Number, Id, default);
+
+        SamePerson.Of(number, id).ShouldBe(new SamePerson(Id, Alias: Number));
+    }
+
     /// <summary>So that what was written under one and waits elsewhere is not put on record.</summary>
     [Fact]
     public async Task Are_forgotten_with_the_person_also_where_nothing_was_told_under_them_and_asked_again_by_one_that_is_known()
@@ -144,7 +171,7 @@ public sealed class IdsOfOnePerson(PostgresFixture postgres) : IAsyncLifetime
 
         (await ErasedAsync()).ShouldBe([Id, Number]);
         (await _aliases.TiesOfAsync(Id, Number, default)).ShouldBe(
-            (new CallerTies(Id, Owner: null, HasAliases: false, IsKnown: false), new CallerTies(Number, Owner: null, HasAliases: false, IsKnown: false)));
+            (new CallerTies(Id, Owner: null, HasAliases: false, IsKnown: false), new CallerTies(Number, Owner: null, HasAliases: false, IsKnown: true)));
         (await ForgetAsync(Id, _aliases)).ShouldNotBeNull();
         (await ErasedAsync()).ShouldBe([Id, Number]);
         (await ForgetAsync(Other, _aliases)).ShouldBeNull();

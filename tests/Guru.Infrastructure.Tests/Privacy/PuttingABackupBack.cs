@@ -100,8 +100,26 @@ public sealed class PuttingABackupBack(PostgresFixture postgres) : IAsyncLifetim
 
         _shelf.Erased.ShouldBe([(_zoe.Id, _zoe.Call.Value)]);
         (await other.AllAsync(default)).Select(erasure => erasure.CallerId).ShouldBe([_zoe.Id]);
-        await Follower(_database, other).CatchUpAsync(default);
+        var restarted = Follower(_database, other);
+        await restarted.RestoreAsync(default);
+        await restarted.CatchUpAsync(default);
         _shelf.Erased.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Needs_a_list_that_two_processes_of_a_machine_share_and_each_removes_what_it_keeps_itself()
+    {
+        using var list = List("node-1");
+        var other = Follower(_database, list);
+        await other.RestoreAsync(default);
+        await ForgetAsync(list);
+        _shelf.Erased.Count.ShouldBe(1);
+
+        await other.CatchUpAsync(default);
+        await other.CatchUpAsync(default);
+
+        _shelf.Erased.Count.ShouldBe(2);
+        (await File.ReadAllLinesAsync(_directory.Sub("erasures/node-1.erasures"))).Length.ShouldBe(1);
     }
 
     [Fact]
