@@ -33,6 +33,7 @@ public static class Registration
         services.AddSingleton<UnheardEnds>();
         services.AddSingleton<IWork, CallFollowUp>();
         services.AddSingleton<IWork, RetentionWork>();
+        services.AddSingleton<CallStart>();
         services.AddSingleton<Callees>();
         services.AddSingleton<CallBacks>();
         services.AddSingleton<CallBackDesk>();

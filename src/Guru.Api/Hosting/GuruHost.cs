@@ -194,6 +194,8 @@ internal sealed class GuruHost : IAsyncDisposable
             .AddCheck<JournalHealth>("journal", tags: ["ready"])
             .AddCheck<DrainingHealth>("draining", tags: ["ready"]);
         builder.Services.AddHostedService<OtlpExport>();
+        builder.Services.AddSingleton<WarmUp>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<WarmUp>());
     }
 
     private static void Map(WebApplication app)

@@ -21,16 +21,22 @@ internal static class ReadinessEndpoint
         app.MapMethods(Path, [HttpMethods.Head], CheckAsync).ExcludeFromDescription(); // Some load balancers ask this way.
     }
 
-    private static async Task<IResult> CheckAsync(HealthCheckService health, HttpResponse response, CancellationToken cancellationToken)
+    private static async Task<IResult> CheckAsync(HealthCheckService health, WarmUp warmUp, HttpResponse response, CancellationToken cancellationToken)
     {
-        var report = await health.CheckHealthAsync(check => check.Tags.Contains("ready"), cancellationToken);
         response.Headers.CacheControl = "no-store";
-        return Results.Json(
-            new Readiness(
-                report.Status.ToString(),
-                report.Entries.ToDictionary(entry => entry.Key, entry => new ReadinessCheck(entry.Value.Status.ToString(), entry.Value.Description))),
-            statusCode: report.Status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
+        if (!warmUp.IsOver)
+        {
+            return Answer(HealthStatus.Unhealthy, [new("warmUp", new(HealthStatus.Unhealthy.ToString(), "Warming up"))]); // Not a check: what a check finds is logged as an error.
+        }
+
+        var report = await health.CheckHealthAsync(check => check.Tags.Contains("ready"), cancellationToken);
+        return Answer(report.Status, report.Entries.Select(entry =>
+            KeyValuePair.Create(entry.Key, new ReadinessCheck(entry.Value.Status.ToString(), entry.Value.Description))));
     }
+
+    private static IResult Answer(HealthStatus status, IEnumerable<KeyValuePair<string, ReadinessCheck>> checks) => Results.Json(
+        new Readiness(status.ToString(), checks.ToDictionary()),
+        statusCode: status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
 }
 
 /// <summary>A node with facts that the database refused takes calls all the same; somebody should look.</summary>

@@ -11,7 +11,6 @@ namespace Guru.Api.Security;
 /// </summary>
 internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<TwilioRequest> logger) : IEndpointFilter
 {
-    private const string Header = "X-Twilio-Signature";
     private const string FormType = "application/x-www-form-urlencoded";
 
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
@@ -20,7 +19,7 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
         var target = context.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var query = target.IndexOf('?', StringComparison.Ordinal);
         var path = query < 0 ? target : target[..query];
-        var claimed = request.Headers[Header].ToString();
+        var claimed = request.Headers[TwilioSignature.Header].ToString();
 
         var (signed, form, unreadable) = HttpMethods.IsGet(request.Method) || HttpMethods.IsConnect(request.Method)
             ? (signature.SignsUpgrade(claimed, path, query < 0 ? null : target[query..]), FormCollection.Empty, Unreadable: null)

@@ -20,7 +20,8 @@ internal sealed record EventKey(Guid Id, KeyScope Scope, byte[] Bytes);
 /// The keys of personal data, made on demand and cached. Writers may use a cached key for as long as they like, since the
 /// append checks that it still exists; readers ask again after a minute, so that an erased caller is soon erased everywhere.
 /// </summary>
-public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : IPersonalKeys
+/// <param name="within">A connection whose transaction makes them; null: each making is one.</param>
+public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time, NpgsqlConnection? within = null) : IPersonalKeys
 {
     /// <summary>Keys are safe from a crash of the server when they are made.</summary>
     private const string AtOnce = "null";
@@ -123,7 +124,7 @@ public sealed class EventKeys(NpgsqlDataSource dataSource, TimeProvider time) : 
         DateOnly[] months = [.. scopes.Select(scope => scope.Month)];
 
         // The second statement sees what another node has committed while the first waited for it.
-        await using var batch = dataSource.CreateBatch();
+        await using var batch = within?.CreateBatch() ?? dataSource.CreateBatch();
         batch.BatchCommands.Add(new NpgsqlBatchCommand(
             $"""
             insert into guru_keys.keys (caller_id, kind, month, key_id, key)

@@ -35,11 +35,14 @@ public sealed class PostgresEventStore : IEventStore
     private readonly EventSerializer _serializer;
     private readonly EventKeys _keys;
     private readonly Projections _projections;
+    private readonly NpgsqlConnection? _within;
     private readonly AppendsTogether _appends;
 
-    public PostgresEventStore(NpgsqlDataSource dataSource, EventSerializer serializer, EventKeys keys, Projections projections)
+    /// <param name="within">A connection whose transaction all appends, and the reading of a stream, are part of; null: each append is one.</param>
+    public PostgresEventStore(
+        NpgsqlDataSource dataSource, EventSerializer serializer, EventKeys keys, Projections projections, NpgsqlConnection? within = null)
     {
-        (_dataSource, _serializer, _keys, _projections) = (dataSource, serializer, keys, projections);
+        (_dataSource, _serializer, _keys, _projections, _within) = (dataSource, serializer, keys, projections, within);
         _appends = new AppendsTogether(WriteAsync, TimeProvider.System);
     }
 
@@ -65,7 +68,10 @@ public sealed class PostgresEventStore : IEventStore
         }
         finally
         {
-            AppendTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            if (_within is null)
+            {
+                AppendTime.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+            }
         }
     }
 
@@ -109,11 +115,12 @@ public sealed class PostgresEventStore : IEventStore
     /// <summary>A page of a stream, so that nothing is read and decrypted that nobody looks at.</summary>
     internal async Task<IReadOnlyList<StoredEvent>> ReadAsync(string streamId, long fromVersion, int limit, CancellationToken cancellationToken)
     {
-        await using var command = _dataSource.CreateCommand(
+        await using var command = _within?.CreateCommand() ?? _dataSource.CreateCommand();
+        command.CommandText =
             """
             select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
             where stream_id = $1 and version >= $2 order by version limit $3
-            """);
+            """;
         command.Parameters.Add(new() { Value = streamId, NpgsqlDbType = NpgsqlDbType.Varchar });
         command.Parameters.Add(new() { Value = fromVersion });
         command.Parameters.Add(new() { Value = limit });
@@ -224,7 +231,7 @@ public sealed class PostgresEventStore : IEventStore
             changes.Add(append.Changes);
         }
 
-        await using var batch = _dataSource.CreateBatch();
+        await using var batch = _within?.CreateBatch() ?? _dataSource.CreateBatch();
         batch.BatchCommands.Add(appends is [var one] ? Append(one.StreamId, one.Expected, one.Written) : Append(appends));
         changes.AppendTo(batch);
 

@@ -10,6 +10,8 @@ namespace Guru.Infrastructure.Twilio;
 /// </summary>
 public sealed class TwilioSignature
 {
+    public const string Header = "X-Twilio-Signature";
+
     private const string BodyHashName = "bodySHA256";
 
     private readonly byte[][] _keys;
@@ -48,6 +50,9 @@ public sealed class TwilioSignature
         return Matches(signature, _bases.Select(b => b + path + query + fields));
     }
 
+    /// <summary>What Twilio would sign such a form with.</summary>
+    public string Sign(string path, IEnumerable<KeyValuePair<string, string>> form) => Signature(_keys[0], _bases[0] + path + Fields(form));
+
     /// <summary>For a body that is not a form: the address carries its hash, and is signed.</summary>
     public bool SignsBody(string? signature, string path, string? query, ReadOnlySpan<byte> body)
     {
@@ -63,17 +68,14 @@ public sealed class TwilioSignature
         return Matches(signature, _upgradeBases.SelectMany(b => new[] { b + trimmed + query, b + trimmed + "/" + query }));
     }
 
-    [SuppressMessage("Security", "CA5350:Do Not Use Weak Cryptographic Algorithms", Justification = "Twilio signs with HMAC-SHA1.")]
     private bool Matches(string? signature, IEnumerable<string> candidates)
     {
         var claimed = Encoding.UTF8.GetBytes(signature ?? "");
         foreach (var candidate in candidates)
         {
-            var bytes = Encoding.UTF8.GetBytes(candidate);
             foreach (var key in _keys)
             {
-                var expected = Encoding.ASCII.GetBytes(Convert.ToBase64String(HMACSHA1.HashData(key, bytes)));
-                if (CryptographicOperations.FixedTimeEquals(expected, claimed))
+                if (CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(Signature(key, candidate)), claimed))
                 {
                     return true;
                 }
@@ -82,6 +84,9 @@ public sealed class TwilioSignature
 
         return false;
     }
+
+    [SuppressMessage("Security", "CA5350:Do Not Use Weak Cryptographic Algorithms", Justification = "Twilio signs with HMAC-SHA1.")]
+    private static string Signature(byte[] key, string signed) => Convert.ToBase64String(HMACSHA1.HashData(key, Encoding.UTF8.GetBytes(signed)));
 
     /// <summary>Names in ordinal order, each with its distinct values in ordinal order, as Twilio's Node library joins them.</summary>
     private static string Fields(IEnumerable<KeyValuePair<string, string>> form)

@@ -97,7 +97,8 @@ internal sealed class House
     public ScriptedModel Model => Dialer.Models[^1];
 
     public Task<CallAnswer> AnswersAsync(string from = "whatsapp:+15550001111", string sid = Sid) =>
-        new AnswerCallHandler(Store, Callers, Memory, Keys, Switchboard, Agents, Terms, _secret, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
+        new AnswerCallHandler(
+                new CallStart(Store, Keys, Callers, Memory, Agents, Terms, _secret, Time), Switchboard, Rules, Time, NullLogger<AnswerCallHandler>.Instance)
             .Handle(new AnswerCall(sid, from, "whatsapp:+15550009999", "inbound"), CancellationToken.None);
 
     public Task<CallAnswer> ContinuesAsync(string status = "in-progress") =>
