@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
@@ -8,24 +9,40 @@ namespace Guru.EndToEnd.Tests;
 public sealed class Stopping
 {
     [Fact]
-    public async Task A_guru_that_is_asked_to_stop_says_goodbye_to_the_caller_writes_the_end_and_exits_with_zero()
+    public async Task A_guru_that_is_asked_to_stop_is_not_ready_goes_on_with_its_call_until_the_time_is_over_says_goodbye_writes_all_and_exits_with_zero()
     {
+        var drain = TimeSpan.FromSeconds(8);
         await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
         await using var twilio = await TwilioStandIn.StartAsync();
         var folder = Directory.CreateTempSubdirectory("guru-stopped-").FullName;
-        var guru = await GuruProcess.StartAsync(
-            openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Calls__DrainSeconds"] = "1", ["Guru__Calls__GoodbyeSeconds"] = "8" }, folder);
+        var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["Guru__Calls__DrainSeconds"] = drain.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+            ["Guru__Calls__GoodbyeSeconds"] = "8",
+        }, folder);
         twilio.AppUrl = guru.Address;
-        var call = twilio.PlaceCall(new CallOptions());
-        await call.WaitForAgentTurnAsync(1);
+        using var http = new HttpClient { BaseAddress = guru.Address };
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        var call = twilio.PlaceCall(new CallOptions { Script = [new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(300)), new Say("yes-en"))] });
+        await call.WaitForAgentTurnAsync(1, cancellationToken: limit.Token);
+        (await ReadinessAsync()).ShouldBe(HttpStatusCode.OK);
 
-        await guru.DisposeAsync();
+        var asked = call.Now;
+        var stopping = guru.DisposeAsync().AsTask();
+        while (await ReadinessAsync() == HttpStatusCode.OK)
+        {
+            // The signal is on its way.
+        }
+
+        (await ReadinessAsync()).ShouldBe(HttpStatusCode.ServiceUnavailable);
+        call.Heard.Count.ShouldBe(1); // The answer is still to come.
+        await call.Completion.WaitAsync(limit.Token);
+        await stopping;
 
         guru.ExitCode.ShouldBe(0, string.Join('\n', guru.Log.TakeLast(20)));
-        await call.Completion;
-        call.Heard.Count.ShouldBe(2);
+        call.Heard.Select(line => (line.Sample.Id, line.Cut)).ShouldBe([("greeting-en", false), ("tell-me-more-en", false), ("farewell-en", false)]);
+        (call.Heard[2].StartedAt - asked).ShouldBeGreaterThanOrEqualTo(drain);
         call.Events.Of<StreamEnded>().ShouldHaveSingleItem().CloseCode.ShouldBe(1000);
-
         Directory.EnumerateFiles(Path.Combine(folder, "journal")).ShouldBeEmpty();
         await using (var again = await GuruProcess.StartAsync(openAI, twilio, dataFolder: folder))
         {
@@ -35,34 +52,6 @@ public sealed class Stopping
         }
 
         World.DeleteCluster(folder);
-    }
-
-    [Fact]
-    public async Task A_guru_that_is_asked_to_stop_is_not_ready_any_more_while_its_calls_go_on()
-    {
-        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
-        await using var twilio = await TwilioStandIn.StartAsync();
-        var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Calls__DrainSeconds"] = "60" });
-        twilio.AppUrl = guru.Address;
-        using var http = new HttpClient { BaseAddress = guru.Address };
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        var call = twilio.PlaceCall(new CallOptions());
-        await call.WaitForAgentTurnAsync(1);
-        (await ReadinessAsync()).ShouldBe(HttpStatusCode.OK);
-
-        var stopping = guru.DisposeAsync().AsTask();
-        while (await ReadinessAsync() == HttpStatusCode.OK)
-        {
-            // The signal is on its way.
-        }
-
-        (await ReadinessAsync()).ShouldBe(HttpStatusCode.ServiceUnavailable);
-        call.Completion.IsCompleted.ShouldBeFalse();
-        call.Heard.Count.ShouldBe(1);
-        call.HangUp();
-        await call.Completion;
-        await stopping;
-        guru.ExitCode.ShouldBe(0, string.Join('\n', guru.Log.TakeLast(20)));
 
         async Task<HttpStatusCode> ReadinessAsync()
         {

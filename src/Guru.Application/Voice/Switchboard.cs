@@ -222,7 +222,7 @@ public sealed partial class Switchboard(
     /// <param name="limit">What is not stored by then is told in the log, and lost with the process.</param>
     public async Task StopAsync(TimeSpan limit)
     {
-        _draining ??= new Draining(TimeSpan.Zero);
+        _draining ??= new Draining(TimeSpan.Zero, time.GetTimestamp());
         foreach (var live in _live.Values)
         {
             live.Stop();
@@ -239,7 +239,7 @@ public sealed partial class Switchboard(
     /// <summary>Takes no new calls, lets live ones go on for the time given, and waits for all of them and their records.</summary>
     public async Task DrainAsync(TimeSpan within, CancellationToken cancellationToken)
     {
-        _draining = new Draining(within);
+        _draining = new Draining(within, time.GetTimestamp());
         foreach (var live in _live.Values)
         {
             live.Drain(within);
@@ -358,7 +358,7 @@ public sealed partial class Switchboard(
         live.Attach(bridge);
         if (_draining is { } draining)
         {
-            live.Drain(draining.Within);
+            live.Drain(draining.Left(time)); // Who comes late has as long as the others: the process waits for nobody longer.
         }
 
         return await bridge.RunAsync();
@@ -468,7 +468,10 @@ public sealed partial class Switchboard(
         _ = task.ContinueWith(done => _paperwork.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
     }
 
-    private sealed record Draining(TimeSpan Within);
+    private sealed record Draining(TimeSpan Within, long Since)
+    {
+        public TimeSpan Left(TimeProvider time) => Within - time.GetElapsedTime(Since) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
 
     private Task[] BeingAnswered()
     {

@@ -375,10 +375,13 @@ public sealed class CallsOnTheSwitchboard
         var (line, model, call) = await house.OnTheLineAsync();
         model.Says(new ResponseCreated("r1", "greeting"));
         model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
+        var began = house.Time.GetUtcNow();
         var drained = house.Switchboard.DrainAsync(TimeSpan.FromSeconds(5), CancellationToken.None);
         house.Switchboard.TakePlace(callSid: null, out var refusal).Dispose();
         refusal.ShouldBe(CallEndReason.ShuttingDown);
-        await house.Time.PassUntilAsync(() => model.Told.OfType<CreateResponse>().Any(create => create.Purpose == "goodbye"), TimeSpan.FromSeconds(6));
+        await house.Time.PassUntilAsync(() => AsksForGoodbye(model), TimeSpan.FromSeconds(6));
+        (house.Time.GetUtcNow() - began).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(5));
+        (line.IsClosed, drained.IsCompleted).ShouldBe((false, false));
         model.Says(new ResponseCreated("r2", "goodbye"));
         model.Says(new ResponseDone("r2", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
         await call;
@@ -386,6 +389,27 @@ public sealed class CallsOnTheSwitchboard
 
         line.IsClosed.ShouldBeTrue();
         house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.ShuttingDown);
+    }
+
+    [Fact]
+    public async Task That_come_late_in_a_drain_have_what_is_left_of_its_time()
+    {
+        var house = new House();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var began = house.Time.GetUtcNow();
+        var drained = house.Switchboard.DrainAsync(TimeSpan.FromSeconds(15), CancellationToken.None);
+        house.Time.Jump(TimeSpan.FromSeconds(12));
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, connect.Token);
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count > 0 && house.Model.Told.OfType<CreateResponse>().Any());
+        house.Model.Says(new ResponseCreated("r1", "greeting"));
+        house.Model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
+
+        await house.Time.PassUntilAsync(() => AsksForGoodbye(house.Model), TimeSpan.FromSeconds(4));
+        (house.Time.GetUtcNow() - began).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(15));
+        line.Stops();
+        await call;
+        await house.Time.PassUntilAsync(() => drained.IsCompleted);
     }
 
     [Fact]
@@ -399,4 +423,6 @@ public sealed class CallsOnTheSwitchboard
         await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0, TimeSpan.FromSeconds(16));
         await house.Time.PassUntilAsync(() => drained.IsCompleted, TimeSpan.FromSeconds(1));
     }
+
+    private static bool AsksForGoodbye(ScriptedModel model) => model.Told.OfType<CreateResponse>().Any(create => create.Purpose == "goodbye");
 }
