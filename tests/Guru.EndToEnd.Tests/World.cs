@@ -8,6 +8,7 @@ using Guru.Sandbox.Commands;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -44,6 +45,7 @@ public class World : IAsyncLifetime
         Twilio = await TwilioStandIn.StartAsync(TwilioOptions);
         Guru = await GuruHost.OpenAsync(Environment(Twilio, OpenAI, _directory, Settings), CancellationToken.None);
         await Guru.App.StartAsync();
+        await Guru.App.Services.GetRequiredService<WarmUp>().ExecuteTask!; // Not ready before.
         var address = AddressOf(Guru);
         Twilio.ConnectTo = address;
         Analyst = ClientFor(address, AnalystKey);
