@@ -1,7 +1,7 @@
 namespace Guru.Application;
 
 /// <summary>Waits no longer than a limit, also for work that does not heed its cancellation at once.</summary>
-internal static class Patience
+public static class Patience
 {
     /// <exception cref="TimeoutException">The limit is reached; the work is told to stop, and its outcome is of no interest any more.</exception>
     public static async Task<T> LimitAsync<T>(

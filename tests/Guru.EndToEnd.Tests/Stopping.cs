@@ -23,7 +23,7 @@ public sealed class Stopping
         twilio.AppUrl = guru.Address;
         using var http = new HttpClient { BaseAddress = guru.Address };
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        var call = twilio.PlaceCall(new CallOptions { Script = [new CallerTurn(new AgentFinished(TimeSpan.FromMilliseconds(300)), new Say("yes-en"))] });
+        var call = twilio.PlaceCall(new CallOptions { Script = [new CallerTurn(new AgentFinished(TimeSpan.FromSeconds(3)), new Say("yes-en"))] });
         await call.WaitForAgentTurnAsync(1, cancellationToken: limit.Token);
         (await ReadinessAsync()).ShouldBe(HttpStatusCode.OK);
 

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
 using Guru.Api.Hosting;
 using Guru.Infrastructure.Postgres;
 using Guru.Sandbox.OpenAI;
@@ -54,12 +56,15 @@ public sealed class BeforeTheStart : IAsyncLifetime
     /// <summary>The process at the server that somebody waits for.</summary>
     internal async Task<string> HeldAsync()
     {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         while (true)
         {
             if (await Database.RowsAsync("select pid from pg_locks where relation = 'guru_keys.keys'::regclass and not granted") is [var process])
             {
                 return process;
             }
+
+            await Task.Delay(20, limit.Token);
         }
     }
 
@@ -84,8 +89,9 @@ public sealed class WarmingUp(BeforeTheStart world) : IClassFixture<BeforeTheSta
         await using (await world.HoldAsync())
         {
             await guru.App.StartAsync();
-            await world.HeldAsync();
-            (await ReadinessAsync(guru)).ShouldBe((HttpStatusCode.ServiceUnavailable, true));
+            var held = await world.HeldAsync();
+            (await ReadinessAsync(guru)).ShouldBe((HttpStatusCode.ServiceUnavailable, "Unhealthy", "Healthy"));
+            (await world.HeldAsync()).ShouldBe(held); // It has not been given up, which it would be after 5 s.
         }
 
         await UntilReadyAsync(guru);
@@ -103,7 +109,7 @@ public sealed class WarmingUp(BeforeTheStart world) : IClassFixture<BeforeTheSta
         await using var guru = await world.OpenAsync();
         await using var held = await world.HoldAsync();
         await guru.App.StartAsync();
-        await world.Database.RowsAsync($"select pg_terminate_backend({await world.HeldAsync()})");
+        (await world.Database.RowsAsync($"select pg_terminate_backend({await world.HeldAsync()})")).ShouldBe(["True"]); // Before it has given up by itself.
         await UntilReadyAsync(guru);
         await guru.App.StopAsync();
     }
@@ -117,11 +123,14 @@ public sealed class WarmingUp(BeforeTheStart world) : IClassFixture<BeforeTheSta
         }
     }
 
-    private static async Task<(HttpStatusCode Status, bool IsWarmingUp)> ReadinessAsync(GuruHost guru)
+    private static async Task<(HttpStatusCode Status, string? WarmUp, string? Database)> ReadinessAsync(GuruHost guru)
     {
         using var http = new HttpClient { BaseAddress = World.AddressOf(guru) };
         using var answer = await http.GetAsync(new Uri("/health/ready", UriKind.Relative));
-        return (answer.StatusCode, (await answer.Content.ReadAsStringAsync()).Contains("warmUp", StringComparison.Ordinal));
+        var checks = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("checks");
+        return (answer.StatusCode, StatusOf("warmUp"), StatusOf("database"));
+
+        string? StatusOf(string check) => checks.GetProperty(check).GetProperty("status").GetString();
     }
 
     /// <summary>Hears what the test and those it has started tell, and not what others of this process do.</summary>

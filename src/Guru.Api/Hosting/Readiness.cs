@@ -24,19 +24,16 @@ internal static class ReadinessEndpoint
     private static async Task<IResult> CheckAsync(HealthCheckService health, WarmUp warmUp, HttpResponse response, CancellationToken cancellationToken)
     {
         response.Headers.CacheControl = "no-store";
-        if (!warmUp.IsOver)
-        {
-            return Answer(HealthStatus.Unhealthy, [new("warmUp", new(HealthStatus.Unhealthy.ToString(), "Warming up"))]); // Not a check: what a check finds is logged as an error.
-        }
-
+        // Not one of the checks: what they find is logged as an error.
+        var (warmth, wait) = warmUp.IsOver ? (HealthStatus.Healthy, "Over") : (HealthStatus.Unhealthy, "Warming up");
         var report = await health.CheckHealthAsync(check => check.Tags.Contains("ready"), cancellationToken);
-        return Answer(report.Status, report.Entries.Select(entry =>
-            KeyValuePair.Create(entry.Key, new ReadinessCheck(entry.Value.Status.ToString(), entry.Value.Description))));
+        var checks = report.Entries.ToDictionary(entry => entry.Key, entry => new ReadinessCheck(entry.Value.Status.ToString(), entry.Value.Description));
+        checks.Add("warmUp", new ReadinessCheck(warmth.ToString(), wait));
+        var status = warmth < report.Status ? warmth : report.Status;
+        return Results.Json(
+            new Readiness(status.ToString(), checks),
+            statusCode: status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
     }
-
-    private static IResult Answer(HealthStatus status, IEnumerable<KeyValuePair<string, ReadinessCheck>> checks) => Results.Json(
-        new Readiness(status.ToString(), checks.ToDictionary()),
-        statusCode: status == HealthStatus.Unhealthy ? StatusCodes.Status503ServiceUnavailable : StatusCodes.Status200OK);
 }
 
 /// <summary>A node with facts that the database refused takes calls all the same; somebody should look.</summary>

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Guru.Application;
 using Guru.Application.Calls;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Twilio;
@@ -11,10 +12,10 @@ namespace Guru.Api.Hosting;
 /// <summary>
 /// What a process does for the first time it compiles, and the first caller would wait for that, perhaps for longer than the start of a call may take. So an
 /// invented call goes through the voice webhook before the node is ready: put on record as any, and taken back. It takes no place, counts nothing and dials nobody.
-/// What goes wrong with it keeps no node from being ready.
+/// What goes wrong with it keeps no node from being ready. Where the event store is Marten, it is Guru's own all the same that is warmed here; the other sees to itself at its start.
 /// </summary>
-internal sealed partial class WarmUp(IRehearsal rehearsal, TwilioSignature signature, IServiceProvider services, IHostApplicationLifetime lifetime, ILogger<WarmUp> logger)
-    : BackgroundService
+internal sealed partial class WarmUp(
+    IDryRun dryRun, TwilioSignature signature, IServiceProvider services, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<WarmUp> logger) : BackgroundService
 {
     private const string Webhook = "/api/whatsapp/voice/webhook";
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
@@ -29,13 +30,11 @@ internal sealed partial class WarmUp(IRehearsal rehearsal, TwilioSignature signa
         try
         {
             await StartedAsync(stoppingToken);
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
-            limit.CancelAfter(Limit);
-            await RehearseAsync(limit.Token).WaitAsync(limit.Token); // Of a database that hangs, each command is also given up slowly.
+            await Patience.LimitAsync(TryAsync, Limit, time, stoppingToken);
         }
         catch (Exception error) when (!stoppingToken.IsCancellationRequested)
         {
-            LogFailed(error.GetType().Name);
+            LogFailed(error.GetType().Name, error.Message);
         }
         finally
         {
@@ -51,10 +50,10 @@ internal sealed partial class WarmUp(IRehearsal rehearsal, TwilioSignature signa
         await started.Task.WaitAsync(cancellationToken);
     }
 
-    private Task RehearseAsync(CancellationToken cancellationToken) => rehearsal.RehearseAsync(
+    private Task<StartedCall> TryAsync(CancellationToken cancellationToken) => dryRun.TryAsync(
         (store, keys) => CallAsync(new Understudy(store, ActivatorUtilities.CreateInstance<CallStart>(services, store, keys)), cancellationToken), cancellationToken);
 
-    private async Task CallAsync(Understudy understudy, CancellationToken cancellationToken)
+    private async Task<StartedCall> CallAsync(Understudy understudy, CancellationToken cancellationToken)
     {
         // Nodes that start at once have callers of their own, or one would wait for the other; no country has the number.
         var form = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -71,11 +70,11 @@ internal sealed partial class WarmUp(IRehearsal rehearsal, TwilioSignature signa
         context.Request.Body = await content.ReadAsStreamAsync(cancellationToken);
         context.Request.Headers[TwilioSignature.Header] = signature.Sign(Webhook, form);
         await services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>().Single(endpoint => endpoint.RoutePattern.RawText == Webhook).RequestDelegate!(context);
-        await (understudy.Recorded ?? throw new InvalidOperationException("The webhook refused the call."));
+        return await (understudy.Recorded ?? throw new InvalidOperationException("The webhook refused the call."));
     }
 
     /// <summary>Handles the call in place of who else would, as far as its start is on record.</summary>
-    private sealed class Understudy(Application.IEventStore store, CallStart start) : IRequestHandler<AnswerCall, CallAnswer>
+    private sealed class Understudy(IEventStore store, CallStart start) : IRequestHandler<AnswerCall, CallAnswer>
     {
         /// <summary>Null until the webhook has asked.</summary>
         public Task<StartedCall>? Recorded { get; private set; }
@@ -106,6 +105,6 @@ internal sealed partial class WarmUp(IRehearsal rehearsal, TwilioSignature signa
         public object? GetService(Type serviceType) => serviceType == typeof(IMediator) ? mediator : others.GetService(serviceType);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The warm-up failed ({Error}); the first caller may have to wait")]
-    private partial void LogFailed(string error);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The warm-up failed ({Error}: {Text}); the first caller may have to wait")] // Of a call that is invented: nothing personal.
+    private partial void LogFailed(string error, string text);
 }

@@ -470,7 +470,10 @@ public sealed partial class Switchboard(
 
     private sealed record Draining(TimeSpan Within, long Since)
     {
-        public TimeSpan Left(TimeProvider time) => Within - time.GetElapsedTime(Since) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        /// <summary>No less than a moment for who comes when it is over; for them the process goes on for a while.</summary>
+        public TimeSpan Left(TimeProvider time) => new[] { Within - time.GetElapsedTime(Since), Within < Moment ? Within : Moment }.Max();
+
+        private static TimeSpan Moment => TimeSpan.FromSeconds(3);
     }
 
     private Task[] BeingAnswered()

@@ -28,7 +28,7 @@ public static class PostgresRegistration
         services.AddSingleton<EventSerializer>();
         services.AddSingleton<PostgresEventStore>();
         services.AddSingleton<IEventStore>(provider => provider.GetRequiredService<PostgresEventStore>());
-        services.AddSingleton<IRehearsal, PostgresRehearsal>();
+        services.AddSingleton<IDryRun, PostgresDryRun>();
         services.AddSingleton<ICallQueries, CallQueries>();
         services.AddSingleton<IQuietCalls, QuietCalls>();
         services.AddSingleton<IConversationQueries, ConversationQueries>();
