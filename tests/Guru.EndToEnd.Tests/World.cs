@@ -132,8 +132,8 @@ internal sealed record CallRecord(JsonElement Call, JsonElement Transcript, Json
         ModelsAccount? model = null;
         for (var started = Stopwatch.GetTimestamp(); ; await Task.Delay(100))
         {
-            var record = new CallRecord(
-                await GetAsync($"/api/calls/{call.CallSid}"), await GetAsync($"/api/calls/{call.CallSid}/transcript"), await GetAsync($"/api/calls/{call.CallSid}/events?limit=200"));
+            var events = await GetAsync($"/api/calls/{call.CallSid}/events?limit=200"); // Before what is made of them, which then is no older.
+            var record = new CallRecord(await GetAsync($"/api/calls/{call.CallSid}"), await GetAsync($"/api/calls/{call.CallSid}/transcript"), events);
             if (record.EndReason is not null)
             {
                 record = record with { Model = model ??= await ModelsAccount.OfAsync(openAI, call, record.CallerId) };
