@@ -138,7 +138,7 @@ public sealed class GuruProcess : IAsyncDisposable
             {
                 // Run by root, Guru keeps its database where another user may look, and links to it.
                 var postgres = new DirectoryInfo(Path.Combine(_ownFolder, "postgres"));
-                if (postgres.ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
+                if (postgres.Exists && postgres.ResolveLinkTarget(returnFinalTarget: true) is { Exists: true } elsewhere)
                 {
                     Directory.Delete(elsewhere.FullName, recursive: true);
                 }
