@@ -1,3 +1,4 @@
+using System.Globalization;
 using Guru.Application.Analytics;
 using Guru.Application.Calls;
 using Guru.Domain.Calls;
@@ -64,9 +65,8 @@ public sealed class EventFeedTests(PostgresFixture postgres) : IAsyncLifetime
         }
 
         await transaction.CommitAsync();
-        await log.AdvanceAsync(default);
 
-        log.Position.ShouldBe(from + 2);
+        await ShouldSettleAtAsync(from + 2, log);
     }
 
     [Fact]
@@ -82,9 +82,8 @@ public sealed class EventFeedTests(PostgresFixture postgres) : IAsyncLifetime
         }
 
         await AppendAsync("call-CA8");
-        await log.AdvanceAsync(default);
 
-        log.Position.ShouldBe(from + 2);
+        await ShouldSettleAtAsync(from + 2, log);
     }
 
     [Fact]
@@ -103,9 +102,8 @@ public sealed class EventFeedTests(PostgresFixture postgres) : IAsyncLifetime
         }
 
         await transaction.CommitAsync();
-        await log.AdvanceAsync(default);
 
-        $"{log.Position}".ShouldBe(await _database.OneAsync("select max(seq_id) from events.mt_events"));
+        await ShouldSettleAtAsync(long.Parse((await _database.OneAsync("select max(seq_id) from events.mt_events"))!, CultureInfo.InvariantCulture), log);
     }
 
     [Fact]
@@ -152,6 +150,18 @@ public sealed class EventFeedTests(PostgresFixture postgres) : IAsyncLifetime
     {
         await using var connection = await _database.DataSource.OpenConnectionAsync();
         await AppendAsync(connection, stream, "busy");
+    }
+
+    /// <summary>Looks until it is: a transaction of the server's own may be under way, too, such as an analyze.</summary>
+    private static async Task ShouldSettleAtAsync(long place, SettledLog log)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (log.Position < place && !limit.IsCancellationRequested)
+        {
+            await log.AdvanceAsync(CancellationToken.None);
+        }
+
+        log.Position.ShouldBe(place);
     }
 
     /// <summary>At the end of a log with a call in it.</summary>
