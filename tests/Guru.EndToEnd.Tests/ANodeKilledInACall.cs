@@ -149,7 +149,7 @@ public sealed class ANodeKilledInACall(ITestOutputHelper output) : IAsyncLifetim
         new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["DATABASE_URL"] = database,
-            ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
+            ["GURU_SECRET"] = World.Secret,
             ["BASE_URL"] = World.PublicAddress,
         },
         dataFolder);

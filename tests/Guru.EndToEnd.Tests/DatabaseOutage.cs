@@ -26,7 +26,7 @@ public sealed class WorldWithAGate : World
     protected override Dictionary<string, string?> Settings => new()
     {
         ["DATABASE_URL"] = new NpgsqlConnectionStringBuilder(_server!.ConnectionString) { Port = Gate.Port, MaxPoolSize = Connections }.ConnectionString,
-        ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
+        ["GURU_SECRET"] = World.Secret,
     };
 
     public override async Task InitializeAsync()

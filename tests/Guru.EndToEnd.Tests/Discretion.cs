@@ -17,7 +17,7 @@ public sealed class Discretion
     private static readonly string[] Secrets =
     [
         Number, "Zebedee", "/Media/", "Signature=", "hospital", "ochocientos", "factura", "visa", "landlord", "conversation so far",
-        GuruProcess.OpenAIKey, GuruProcess.AnalystKey, GuruProcess.OperatorKey, "invented-token-of-the-sandbox", OneNode.Secret,
+        GuruProcess.OpenAIKey, GuruProcess.AnalystKey, GuruProcess.OperatorKey, "invented-token-of-the-sandbox", World.Secret,
     ];
 
     [Fact]

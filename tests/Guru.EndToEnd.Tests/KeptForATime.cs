@@ -90,7 +90,7 @@ public sealed class KeptForATime
     private static async Task<CallerId> TalkLongAgoAsync(OneNode node)
     {
         var settings = GuruSettings.Read(
-            new ConfigurationBuilder().AddInMemoryCollection([new("DATABASE_URL", node.DatabaseUrl), new("GURU_SECRET", OneNode.Secret), new("GURU_DATA_DIR", node.Data)]).Build(),
+            new ConfigurationBuilder().AddInMemoryCollection([new("DATABASE_URL", node.DatabaseUrl), new("GURU_SECRET", World.Secret), new("GURU_DATA_DIR", node.Data)]).Build(),
             serving: false);
         await using var database = await Database.OpenAsync(settings.Database, NullLoggerFactory.Instance, CancellationToken.None);
         await using var services = new ServiceCollection().AddEventStore(database, settings.Prices)

@@ -41,7 +41,7 @@ public class Nodes : IAsyncLifetime
     protected virtual Dictionary<string, string> Settings => new(StringComparer.Ordinal)
     {
         ["DATABASE_URL"] = DatabaseUrl,
-        ["GURU_SECRET"] = "an-invented-secret-of-the-tests",
+        ["GURU_SECRET"] = World.Secret,
         ["Guru__Work__LeaseSeconds"] = "1",
         ["Guru__Work__PollSeconds"] = "0.1",
         ["Guru__Messages__ListDelaySeconds"] = "1",

@@ -13,8 +13,6 @@ namespace Guru.EndToEnd.Tests;
 /// <summary>A Guru process whose PostgreSQL and data directory can be looked into, while it runs and while it is stopped.</summary>
 internal sealed class OneNode : IAsyncDisposable
 {
-    public const string Secret = "an-invented-secret-of-the-tests";
-
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("guru-e2e-node-").FullName;
@@ -106,7 +104,7 @@ internal sealed class OneNode : IAsyncDisposable
         var all = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["DATABASE_URL"] = DatabaseUrl,
-            ["GURU_SECRET"] = Secret,
+            ["GURU_SECRET"] = World.Secret,
             ["Guru__Work__PollSeconds"] = "0.1",
             ["Guru__Messages__ListDelaySeconds"] = "0.1",
         };

@@ -3,10 +3,11 @@ using Guru.Sandbox.Audio;
 using Guru.Sandbox.Commands;
 using Guru.Sandbox.Scenarios;
 using Guru.Sandbox.Twilio;
+using Npgsql;
 
 namespace Guru.EndToEnd.Tests;
 
-/// <summary>Every shipped scenario in real time, each with a Guru process and a PostgreSQL of its own.</summary>
+/// <summary>Every shipped scenario in real time, each with a Guru process and a database of its own.</summary>
 [Collection(InRealTime.Name)]
 public sealed class Scenarios
 {
@@ -70,7 +71,6 @@ public sealed class Scenarios
         async Task<Played> Play(Scenario scenario)
         {
             await starting.WaitAsync();
-            var folder = Directory.CreateTempSubdirectory("guru-e2e-scenario-").FullName;
             var twilio = default(TwilioStandIn);
             var isUp = 0;
             void Up()
@@ -83,6 +83,7 @@ public sealed class Scenarios
 
             try
             {
+                await using var database = await OwnDatabase.NewAsync();
                 var outcome = await ScenarioRun.RunAsync(
                     scenario,
                     line =>
@@ -90,19 +91,18 @@ public sealed class Scenarios
                         twilio = line;
                         Up();
                     },
-                    folder);
-                return new Played(outcome, SecretsOf(twilio!, folder));
+                    new Dictionary<string, string>(StringComparer.Ordinal) { ["DATABASE_URL"] = database.Url, ["GURU_SECRET"] = World.Secret });
+                return new Played(outcome, SecretsOf(twilio!, database));
             }
             finally
             {
                 Up();
-                World.DeleteCluster(folder);
             }
         }
     }
 
     /// <summary>What was said and written, by and to whom, and the keys to it.</summary>
-    private static Marks SecretsOf(TwilioStandIn twilio, string folder)
+    private static Marks SecretsOf(TwilioStandIn twilio, OwnDatabase database)
     {
         var calls = twilio.Calls.Entries;
         var texts = SampleLibrary.Shipped.All.Select(sample => sample.Text)
@@ -115,8 +115,7 @@ public sealed class Scenarios
                 .Select(address => address[(address.IndexOf('+', StringComparison.Ordinal) + 1)..]),
             .. calls.SelectMany(call => call.Events.Of<StreamOpened>()).Select(opened => opened.Parameters["token"]),
             GuruProcess.OpenAIKey, GuruProcess.AnalystKey, GuruProcess.OperatorKey, twilio.Options.AuthToken,
-            File.ReadAllText(Path.Combine(folder, "secret")).Trim(),
-            File.ReadAllText(Path.Combine(folder, "postgres", "cluster", "guru.password")).Trim(),
+            World.Secret, new NpgsqlConnectionStringBuilder(database.Url).Password!,
         ]);
     }
 

@@ -42,7 +42,7 @@ public sealed class BeforeTheStart : IAsyncLifetime
     }
 
     internal Task<GuruHost> OpenAsync() => GuruHost.OpenAsync(
-        World.Environment(Twilio, OpenAI, _folder, new() { ["DATABASE_URL"] = _server.ConnectionString, ["GURU_SECRET"] = "an-invented-secret-of-the-tests" }), CancellationToken.None);
+        World.Environment(Twilio, OpenAI, _folder, new() { ["DATABASE_URL"] = _server.ConnectionString, ["GURU_SECRET"] = World.Secret }), CancellationToken.None);
 
     /// <summary>No key is made until this is disposed; all else goes on.</summary>
     internal async Task<IAsyncDisposable> HoldAsync()

@@ -12,15 +12,17 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
-/// <summary>Guru with a PostgreSQL of its own, between the two stand-ins, on loopback. Its public address is an invented https one.</summary>
+/// <summary>Guru with a database of its own, between the two stand-ins, on loopback. Its public address is an invented https one.</summary>
 public class World : IAsyncLifetime
 {
     internal const string AnalystKey = "analyst-key";
     internal const string OperatorKey = "operator-key";
     internal const string WebappKey = "webapp-key";
+    internal const string Secret = "an-invented-secret-of-the-tests";
     internal const string PublicAddress = "https://guru.example.test";
 
     private readonly string _directory = Directory.CreateTempSubdirectory("guru-e2e-").FullName;
+    private OwnDatabase? _database;
 
     public OpenAIStandIn OpenAI { get; private set; } = null!;
 
@@ -43,7 +45,15 @@ public class World : IAsyncLifetime
     {
         OpenAI = await OpenAIStandIn.StartAsync(OpenAIOptions);
         Twilio = await TwilioStandIn.StartAsync(TwilioOptions);
-        Guru = await GuruHost.OpenAsync(Environment(Twilio, OpenAI, _directory, Settings), CancellationToken.None);
+        var settings = Settings;
+        if (!settings.ContainsKey("DATABASE_URL"))
+        {
+            _database = await OwnDatabase.NewAsync();
+            settings["DATABASE_URL"] = _database.Url;
+            settings["GURU_SECRET"] = Secret;
+        }
+
+        Guru = await GuruHost.OpenAsync(Environment(Twilio, OpenAI, _directory, settings), CancellationToken.None);
         await Guru.App.StartAsync();
         await Guru.App.Services.GetRequiredService<WarmUp>().ExecuteTask!; // Not ready before.
         var address = AddressOf(Guru);
@@ -60,7 +70,12 @@ public class World : IAsyncLifetime
         await Guru.DisposeAsync();
         Analyst.Dispose();
         Operator.Dispose();
-        DeleteCluster(_directory);
+        if (_database is not null)
+        {
+            await _database.DisposeAsync();
+        }
+
+        Directory.Delete(_directory, recursive: true);
         GC.SuppressFinalize(this);
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics;
 using Guru.Sandbox.OpenAI;
 using Guru.Sandbox.Scenarios;
@@ -31,13 +32,15 @@ public static class ScenarioRun
     static readonly TimeSpan Settled = TimeSpan.FromSeconds(1);
 
     /// <param name="watch">Given Twilio's side once Guru is up, before anything happens.</param>
+    /// <param name="settings">Guru's, besides those of the scenario; without a DATABASE_URL among them it has a PostgreSQL of its own.</param>
     public static async Task<ScenarioOutcome> RunAsync(
-        Scenario scenario, Action<TwilioStandIn>? watch = null, string? dataFolder = null, CancellationToken cancellationToken = default)
+        Scenario scenario, Action<TwilioStandIn>? watch = null, IReadOnlyDictionary<string, string>? settings = null, CancellationToken cancellationToken = default)
     {
         await using var probe = new LatenessProbe();
         await using var openai = await OpenAIStandIn.StartAsync(scenario.StandIn(GuruProcess.OpenAIKey), cancellationToken);
         await using var twilio = await TwilioStandIn.StartAsync(cancellationToken: cancellationToken);
-        await using var guru = await GuruProcess.StartAsync(openai, twilio, scenario.Guru, dataFolder, cancellationToken: cancellationToken);
+        await using var guru = await GuruProcess.StartAsync(
+            openai, twilio, (settings ?? ImmutableDictionary<string, string>.Empty).Concat(scenario.Guru).ToDictionary(StringComparer.Ordinal), cancellationToken: cancellationToken);
         twilio.AppUrl = guru.Address;
         var play = new ScenarioPlay(scenario, twilio);
         play.Arrange(openai);
