@@ -56,19 +56,29 @@ public abstract class DecidedStream<TState, TCommand, TEvent>
     /// <summary>Decides on a command and appends what it causes.</summary>
     /// <exception cref="RuleException">The rules refuse it.</exception>
     public Task<IReadOnlyList<TEvent>> AppendAsync(TCommand command, CancellationToken cancellationToken) =>
-        AppendAsync([command], (_, error) => throw error, cancellationToken);
+        AppendAsync(command, _ => { }, cancellationToken);
+
+    /// <summary>The same, for who has read the stream and goes by what is in it.</summary>
+    /// <param name="readAgain">Given all of it where another has appended meanwhile.</param>
+    /// <exception cref="RuleException">The rules refuse it.</exception>
+    public Task<IReadOnlyList<TEvent>> AppendAsync(TCommand command, Action<IReadOnlyList<TEvent>> readAgain, CancellationToken cancellationToken) =>
+        AppendAsync([command], (_, error) => throw error, readAgain, cancellationToken);
 
     /// <summary>Decides on several commands in order and appends what they cause, all or none.</summary>
     /// <param name="refused">Told of each command that the rules refuse; the others go on.</param>
     /// <returns>The events appended.</returns>
-    public async Task<IReadOnlyList<TEvent>> AppendAsync(
-        IReadOnlyList<TCommand> commands, Action<TCommand, RuleException> refused, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<TEvent>> AppendAsync(
+        IReadOnlyList<TCommand> commands, Action<TCommand, RuleException> refused, CancellationToken cancellationToken) =>
+        AppendAsync(commands, refused, _ => { }, cancellationToken);
+
+    private async Task<IReadOnlyList<TEvent>> AppendAsync(
+        IReadOnlyList<TCommand> commands, Action<TCommand, RuleException> refused, Action<IReadOnlyList<TEvent>> readAgain, CancellationToken cancellationToken)
     {
         for (var conflicts = 0; ; conflicts++)
         {
             if (_state is null)
             {
-                await ReadAsync(cancellationToken);
+                readAgain(await ReadAsync(cancellationToken));
             }
 
             var state = State;

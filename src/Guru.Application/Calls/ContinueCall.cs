@@ -68,7 +68,7 @@ public sealed partial class ContinueCallHandler(
         var hash = StreamToken.Hash(token);
         try
         {
-            await log.AppendAsync(new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), cancellationToken);
+            await log.AppendAsync(new RequestMediaStream(hash, rules.Value.MostResumes, time.GetUtcNow()), readAgain: now => events = now, cancellationToken);
         }
         catch (RuleException)
         {

@@ -24,7 +24,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private readonly CallRecorder _recorder;
     private readonly Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> _dial;
     private readonly CallSid _callSid;
-    private readonly Action<HeardTurn> _heardLate;
+    private readonly Action<HeardTurn> _heard;
     private readonly Func<ArrangeCallBack, Task<string>> _arrange;
     private readonly ICallWatcher? _watcher;
     private readonly CallRules _rules;
@@ -44,7 +44,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private bool _disposed;
 
     /// <param name="zero">The wall time at which the call's clock stands at 0.</param>
-    /// <param name="heardLate">Told of a turn that was transcribed after the line was gone.</param>
+    /// <param name="heard">Told of each turn that goes on record, also of one that does when the line is gone.</param>
     /// <param name="arrange">Puts on record what the caller wants about a call at a later time, and tells what came of it.</param>
     /// <param name="dial">Opens a session with the model; the first may have been opened before.</param>
     public CallBridge(
@@ -54,14 +54,14 @@ public sealed partial class CallBridge : IAsyncDisposable
         CallRecorder recorder,
         DateTimeOffset zero,
         Func<VoiceConfiguration, CancellationToken, Task<IVoiceModel>> dial,
-        Action<HeardTurn> heardLate,
+        Action<HeardTurn> heard,
         Func<ArrangeCallBack, Task<string>> arrange,
         CallRules rules,
         TimeProvider time,
         ILogger logger)
     {
-        (_callSid, _line, _session, _recorder, _dial, _heardLate, _arrange, _rules, _time, _logger) =
-            (callSid, line, session, recorder, dial, heardLate, arrange, rules, time, logger);
+        (_callSid, _line, _session, _recorder, _dial, _heard, _arrange, _rules, _time, _logger) =
+            (callSid, line, session, recorder, dial, heard, arrange, rules, time, logger);
         _watcher = line as ICallWatcher;
         _started = time.GetTimestamp();
         _startedAt = time.GetUtcNow() - zero;
@@ -94,7 +94,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     /// <summary>Guru stops now.</summary>
     public void Stop() => Tell(new StopNow());
 
-    /// <summary>The stream before this one heard a turn that it could not tell of in time.</summary>
+    /// <summary>What was heard on the stream before this one, and was not on record when this one was prepared.</summary>
     public void HearLate(HeardTurn turn) => Tell(new HeardLate(turn));
 
     /// <summary>Keeps what would be lost of the conversation with this process.</summary>
@@ -465,9 +465,9 @@ public sealed partial class CallBridge : IAsyncDisposable
                 case Record d:
                     _recorder.Record(d.Fact);
                     _watcher?.OnFact(d.Fact);
-                    if (_session.LineIsGone && d.Fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
+                    if (d.Fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
                     {
-                        _heardLate(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
+                        _heard(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
                     }
 
                     break;

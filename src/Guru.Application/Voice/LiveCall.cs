@@ -5,11 +5,13 @@ namespace Guru.Application.Voice;
 internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IAsyncDisposable
 {
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private readonly List<Action<CallBridge>> _pending = []; // What the bridge is to be told when it is there.
+    private readonly HashSet<HeardTurn> _heard = [.. call.Earlier?.SoFar ?? []];
     private Task<IVoiceModel>? _model = model;
+    private LiveCall? _next;
     private volatile CallBridge? _bridge;
     private volatile bool _fenced;
-    private volatile bool _carrierEnded;
-    private volatile bool _stopped;
 
     public ExpectedCall Call { get; } = call;
 
@@ -31,42 +33,53 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     public void Attach(CallBridge bridge)
     {
-        _bridge = bridge;
-        if (_fenced)
+        while (!TryAttach(bridge, out var pending))
         {
-            bridge.Fence();
-        }
-
-        if (_carrierEnded)
-        {
-            bridge.CarrierEnded();
-        }
-
-        if (_stopped)
-        {
-            bridge.Stop();
+            pending.ForEach(tell => tell(bridge));
         }
     }
 
     public void Fence()
     {
         _fenced = true;
-        _bridge?.Fence();
+        Tell(bridge => bridge.Fence());
     }
 
-    public void CarrierEnded()
+    public void CarrierEnded() => Tell(bridge => bridge.CarrierEnded());
+
+    public void Stop() => Tell(bridge => bridge.Stop());
+
+    /// <summary>Keeps what was heard on this line, for the stream that goes on with the call, be it there already or not.</summary>
+    /// <returns>False if it is known.</returns>
+    public bool Hear(HeardTurn turn)
     {
-        _carrierEnded = true;
-        _bridge?.CarrierEnded();
+        LiveCall? next;
+        lock (_gate)
+        {
+            if (!_heard.Add(turn))
+            {
+                return false;
+            }
+
+            next = _next;
+        }
+
+        next?.HearLate(turn);
+        return true;
     }
 
-    public void Stop()
+    /// <summary>Another stream of this process takes the call over: it is told what was heard, also what the record does not have yet.</summary>
+    public void GoOnOver(LiveCall next)
     {
-        _stopped = true;
-        _bridge?.Stop();
-    }
+        HeardTurn[] heard;
+        lock (_gate)
+        {
+            (_next, heard) = (next, [.. _heard]);
+        }
 
-    public void HearLate(HeardTurn turn) => _bridge?.HearLate(turn);
+        Array.ForEach(heard, next.HearLate);
+        Fence(); // This one's socket may be half open.
+    }
 
     public void KeepUnfinished() => _bridge?.KeepUnfinished();
 
@@ -88,6 +101,40 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
         {
             _model = early; // To be let go when it is there: the line does not wait for it.
             throw;
+        }
+    }
+
+    private void HearLate(HeardTurn turn)
+    {
+        if (Hear(turn))
+        {
+            Tell(bridge => bridge.HearLate(turn));
+        }
+    }
+
+    private void Tell(Action<CallBridge> tell)
+    {
+        lock (_gate)
+        {
+            if (_bridge is null)
+            {
+                _pending.Add(tell);
+                return;
+            }
+        }
+
+        tell(_bridge);
+    }
+
+    /// <returns>False where it is first to be told what came before it.</returns>
+    private bool TryAttach(CallBridge bridge, out List<Action<CallBridge>> pending)
+    {
+        lock (_gate)
+        {
+            pending = [.. _pending];
+            _pending.Clear();
+            _bridge = pending.Count == 0 ? bridge : null;
+            return _bridge is not null;
         }
     }
 

@@ -160,7 +160,7 @@ public sealed partial class Switchboard(
             live = await AdmitAsync(callSid, connect, cancellationToken);
             if (live is not null)
             {
-                _live.GetValueOrDefault(callSid)?.Fence(); // The socket of the one before may be half open; the call goes on here.
+                (_live.GetValueOrDefault(callSid) ?? _closing.GetValueOrDefault(callSid))?.GoOnOver(live);
                 _live[callSid] = live;
             }
         }
@@ -293,7 +293,7 @@ public sealed partial class Switchboard(
     {
         var log = new CallLog(store, callSid);
         var events = await log.ReadAsync(cancellationToken);
-        if (await log.AppendAsync(connect, cancellationToken) is [] || log.State.StreamSid != connect.StreamSid)
+        if (await log.AppendAsync(connect, readAgain: now => events = now, cancellationToken) is [] || log.State.StreamSid != connect.StreamSid)
         {
             return null; // The stream is connected already, perhaps to another node, or a later one is.
         }
@@ -350,7 +350,7 @@ public sealed partial class Switchboard(
             live.Recorder!,
             zero,
             (configuration, token) => live.DialAsync(inner => DialAsync(call, configuration, inner), token),
-            turn => HearLate(live, turn),
+            turn => live.Hear(turn),
             wish => callBacks.AnswerAsync(call.CallSid, call.CallerId, wish),
             rules.Value,
             time,
@@ -369,7 +369,7 @@ public sealed partial class Switchboard(
     {
         var callSid = live.Call.CallSid;
         var recorder = live.Recorder!;
-        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume && !GoesOn(live); waits++)
+        for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume; waits++)
         {
             await Task.Delay(Call.ResumeWindow, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (_stopping.IsCancellationRequested)
@@ -390,17 +390,6 @@ public sealed partial class Switchboard(
         await recorder.Completion;
         _closing.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
         await live.DisposeAsync();
-    }
-
-    private bool GoesOn(LiveCall before) => _live.TryGetValue(before.Call.CallSid, out var live) && live != before;
-
-    /// <summary>A turn that was transcribed when its stream was gone: the stream that goes on with the call should know it.</summary>
-    private void HearLate(LiveCall from, HeardTurn turn)
-    {
-        if (GoesOn(from) && _live.TryGetValue(from.Call.CallSid, out var live))
-        {
-            live.HearLate(turn);
-        }
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>

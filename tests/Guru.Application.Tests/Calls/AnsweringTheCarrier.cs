@@ -239,6 +239,32 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task A_stream_that_is_prepared_while_somebody_else_writes_to_the_record_knows_what_they_wrote()
+    {
+        var house = new House();
+        var first = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var log = new CallLog(house.Store, House.CallSid);
+        await log.AppendAsync(new ConnectMediaStream("MZ0", StreamToken.Hash(first.Token), "another node", ManualTime.Start), CancellationToken.None);
+        var held = new TaskCompletionSource();
+        house.Store.Holds = held.Task;
+        var asked = house.ContinuesAsync();
+        house.Store.Holds = Task.CompletedTask;
+        await log.AppendAsync(
+            new RecordUtterance(new UtteranceTranscribed(
+                "sess_1:c1", Speaker.Caller, "general", "And my teeth?", "And my teeth?", Interrupted: false, TranscriptionOutcome.Completed,
+                StartMs: 0, EndMs: 800, SaidMs: 800, HeardMs: 800, Language: null, FirstAudioMs: null, FirstHeardMs: null, ManualTime.Start)),
+            CancellationToken.None);
+        held.SetResult();
+
+        var line = new ScriptedLine("MZ1");
+        var call = house.ConnectsAsync(line, (await asked).ShouldBeOfType<ConnectStream>().Token);
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count > 1 && house.Model.Told.OfType<AddSystemItem>().Any());
+        house.Model.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text.ShouldContain("Caller: And my teeth?");
+        line.Stops();
+        await call;
+    }
+
+    [Fact]
     public async Task A_call_that_nobody_knows_is_hung_up() => (await new House().ContinuesAsync()).ShouldBe(new JustHangUp());
 
     [Theory]

@@ -254,6 +254,45 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Go_on_with_the_callers_last_words_though_they_are_transcribed_when_the_stream_is_lost_and_the_next_one_prepared()
+    {
+        var house = new House(rules => rules.LastWordsSeconds = 3);
+        var (lost, model, first) = await house.OnTheLineAsync();
+        model.Says(new SpeechStarted("c1", 0));
+        await ManualTime.UntilAsync(() => KeptUnfinished(house).Count == 1 && house.Store.Of<MediaStreamConnected>().Count == 1);
+        lost.Breaks();
+        await ManualTime.UntilAsync(() => model.Told.OfType<CommitTurn>().Any());
+        var again = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        model.Says(new CallerTranscribed("c1", "And my teeth?", Language: null, Usage: null));
+        (await first).ShouldBeTrue();
+
+        var line = new ScriptedLine("MZ1");
+        var second = house.ConnectsAsync(line, again.Token);
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.Told.OfType<CreateResponse>().Any());
+        house.Model.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text.ShouldContain("Caller: And my teeth?");
+        line.Stops();
+        await second;
+    }
+
+    [Fact]
+    public async Task Go_on_with_what_was_heard_of_the_sentence_that_the_new_stream_cuts()
+    {
+        var house = new House();
+        var (halfOpen, model, first) = await house.OnTheLineAsync();
+        await HearsHalfASecondAsync(house, halfOpen, model);
+        await ManualTime.UntilAsync(() => house.Store.Of<MediaStreamConnected>().Count == 1);
+
+        var again = (await house.ContinuesAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine("MZ1");
+        var second = house.ConnectsAsync(line, again.Token);
+        (await first).ShouldBeTrue();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.Told.OfType<CreateResponse>().Any());
+        house.Model.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text.ShouldContain("You: Hello");
+        line.Stops();
+        await second;
+    }
+
+    [Fact]
     public async Task Have_ended_when_a_lost_stream_is_followed_by_nothing()
     {
         var house = new House();
@@ -298,17 +337,7 @@ public sealed class CallsOnTheSwitchboard
     {
         var house = new House();
         var (line, model, call) = await house.OnTheLineAsync();
-        model.Says(new ResponseCreated("r1", "greeting"));
-        model.Says(new AgentTranscriptDone("r1", "a1", "Hello, this is Guru. How can I help you today?"));
-        model.Speaks("r1", "a1", "SGVsbG8=", 16_000);
-        await ManualTime.UntilAsync(() => line.Sent.Contains("SGVsbG8="));
-        house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
-        house.Journal.Unfinished.ShouldBeEmpty("Nothing of it was heard yet.");
-
-        line.Comes(new LineMessage(LineMessageKind.Mark, Mark: new PlaybackMark(Generation: 0, Position: 0)));
-        line.Frame("AAAA", 0);
-        await ManualTime.UntilAsync(() => model.Audio.Contains("AAAA")); // Behind the receipt.
-        await house.Time.PassAsync(TimeSpan.FromSeconds(0.5));
+        await HearsHalfASecondAsync(house, line, model, () => KeptUnfinished(house).ShouldBeEmpty("Nothing of it was heard yet."));
         Kept().Heard.ShouldNotBeEmpty();
         var (before, heard) = (Kept().HeardMs, Kept().Heard);
         await house.Time.PassAsync(TimeSpan.FromSeconds(0.5));
@@ -320,8 +349,7 @@ public sealed class CallsOnTheSwitchboard
         model.Says(new ResponseDone("r1", Purpose: null, "cancelled", Reason: null, ErrorCode: null, Usage: null));
         await ManualTime.UntilAsync(() => house.Store.Of<UtteranceTranscribed>().Count > 0);
         var recorded = house.Store.Of<UtteranceTranscribed>().ShouldHaveSingleItem();
-        house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
-        var caller = house.Journal.Unfinished.ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
+        var caller = KeptUnfinished(house).ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
         (caller.Speaker, caller.Transcription).ShouldBe((Speaker.Caller, TranscriptionOutcome.Missing));
 
         line.Stops();
@@ -329,11 +357,7 @@ public sealed class CallsOnTheSwitchboard
         house.Journal.Unfinished.ShouldBeEmpty();
         recorded.HeardMs.ShouldBeGreaterThanOrEqualTo(before + 500);
 
-        UtteranceTranscribed Kept()
-        {
-            house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
-            return house.Journal.Unfinished.ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
-        }
+        UtteranceTranscribed Kept() => KeptUnfinished(house).ShouldHaveSingleItem().ShouldBeOfType<RecordUtterance>().Utterance;
     }
 
     [Fact]
@@ -424,6 +448,27 @@ public sealed class CallsOnTheSwitchboard
         var drained = house.Switchboard.DrainAsync(TimeSpan.Zero, CancellationToken.None);
         await house.Time.PassUntilAsync(() => house.Store.Of<CallEnded>().Count > 0, TimeSpan.FromSeconds(16));
         await house.Time.PassUntilAsync(() => drained.IsCompleted, TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>What the journal has of those who are speaking.</summary>
+    private static IReadOnlyList<CallCommand> KeptUnfinished(House house)
+    {
+        house.Switchboard.KeepUnfinished(remainder: 0, divisor: 1);
+        return house.Journal.Unfinished;
+    }
+
+    /// <summary>The agent greets, which takes two seconds, and the caller has heard the first half of one.</summary>
+    private static async Task HearsHalfASecondAsync(House house, ScriptedLine line, ScriptedModel model, Action? unheard = null)
+    {
+        model.Says(new ResponseCreated("r1", "greeting"));
+        model.Says(new AgentTranscriptDone("r1", "a1", "Hello, this is Guru. How can I help you today?"));
+        model.Speaks("r1", "a1", "SGVsbG8=", 16_000);
+        await ManualTime.UntilAsync(() => line.Sent.Contains("SGVsbG8="));
+        unheard?.Invoke();
+        line.Comes(new LineMessage(LineMessageKind.Mark, Mark: new PlaybackMark(Generation: 0, Position: 0)));
+        line.Frame("AAAA", 0);
+        await ManualTime.UntilAsync(() => model.Audio.Contains("AAAA")); // Behind the receipt.
+        await house.Time.PassAsync(TimeSpan.FromSeconds(0.5));
     }
 
     private static bool AsksForGoodbye(ScriptedModel model) => model.Told.OfType<CreateResponse>().Any(create => create.Purpose == "goodbye");
