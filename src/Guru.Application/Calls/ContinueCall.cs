@@ -64,6 +64,13 @@ public sealed partial class ContinueCallHandler(
             return new JustHangUp();
         }
 
+        if (log.State.Ended is { } over)
+        {
+            return CallEndings.AnswerAfter(over, log.State.Language);
+        }
+
+        // Before the stream is asked for: what is on record as asked for is to be answered with it.
+        var known = switchboard.IsDraining ? null : await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
         var token = StreamToken.For(callSid, log.State.StreamsRequested + 1, secret.Value);
         var hash = StreamToken.Hash(token);
         try
@@ -77,9 +84,8 @@ public sealed partial class ContinueCallHandler(
                 : await GiveUpAsync(log, cancellationToken);
         }
 
-        if (!switchboard.IsDraining)
+        if (known is not null && !switchboard.IsDraining)
         {
-            var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
             switchboard.Expect(ExpectedCall.From(callSid, events, hash, known.Text));
         }
 

@@ -293,12 +293,18 @@ public sealed partial class Switchboard(
     {
         var log = new CallLog(store, callSid);
         var events = await log.ReadAsync(cancellationToken);
+        if (log.State.CallerId is not { } caller)
+        {
+            return null;
+        }
+
+        // The claim comes last: a stream that is claimed and then given up has used its token.
+        var known = await memory.OfAsync(caller, entry => entry.CallSid == callSid.Value, cancellationToken);
         if (await log.AppendAsync(connect, readAgain: now => events = now, cancellationToken) is [] || log.State.StreamSid != connect.StreamSid)
         {
             return null; // The stream is connected already, perhaps to another node, or a later one is.
         }
 
-        var known = await memory.OfAsync(log.State.CallerId!.Value, entry => entry.CallSid == callSid.Value, cancellationToken);
         var live = new LiveCall(ExpectedCall.From(callSid, events, connect.StreamTokenHash, known.Text), model: null);
         live.Recorder = Recorder(callSid, log, live);
         return live;

@@ -90,6 +90,18 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task No_stream_is_on_record_as_asked_for_when_what_is_known_of_the_caller_cannot_be_had_in_time()
+    {
+        var house = new House(rules => rules.CommitSeconds = 1);
+        await house.AnswersAsync();
+        house.Known.Waits = new TaskCompletionSource().Task;
+        var answer = house.ContinuesAsync();
+        await house.Time.PassUntilAsync(() => answer.IsCompleted, TimeSpan.FromSeconds(2));
+        (await answer).ShouldBe(new SayAndHangUp(FixedSentence.TechnicalProblem, Language: null));
+        house.Store.Of<MediaStreamRequested>().ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task A_house_that_is_full_says_so_and_the_call_has_ended()
     {
         var house = new House(rules => rules.MaxConcurrent = 0);

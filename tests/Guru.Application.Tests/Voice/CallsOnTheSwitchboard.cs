@@ -182,6 +182,28 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Are_still_the_streams_that_was_refused_since_nobody_could_say_in_time_what_is_known_of_the_caller()
+    {
+        var house = new House();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var elsewhere = new House(rules => rules.CommitSeconds = 1, house.Store);
+        var known = new TaskCompletionSource();
+        elsewhere.Known.Waits = known.Task;
+        var refused = elsewhere.ConnectsAsync(new ScriptedLine(), connect.Token);
+        await elsewhere.Known.Asked.Task;
+        await elsewhere.Time.PassUntilAsync(() => refused.IsCompleted, TimeSpan.FromSeconds(2));
+        (await refused).ShouldBeFalse();
+        house.Store.Of<MediaStreamConnected>().ShouldBeEmpty();
+
+        known.SetResult();
+        var line = new ScriptedLine("MZ1");
+        var call = elsewhere.ConnectsAsync(line, connect.Token);
+        await ManualTime.UntilAsync(() => elsewhere.Switchboard.ActiveCalls == 1);
+        line.Stops();
+        (await call).ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Dial_once_when_the_webhook_is_delivered_twice()
     {
         var house = new House();
