@@ -33,9 +33,10 @@ internal static partial class VoiceWebhookEndpoints
 
         twilio.MapPost("/status", async (IMediator mediator, HttpContext context) =>
         {
+            // Twilio does not say it again: who gives up waiting for the answer has said it all the same.
             var form = VoiceForm.Of(context.Request.Form);
             await mediator.Send(
-                new RecordCallStatus(form.CallSid, form.CallStatus, form.From, form.To, form.Direction, form.CallDuration, form.ErrorCode), context.RequestAborted);
+                new RecordCallStatus(form.CallSid, form.CallStatus, form.From, form.To, form.Direction, form.CallDuration, form.ErrorCode), CancellationToken.None);
             return Results.NoContent();
         });
 

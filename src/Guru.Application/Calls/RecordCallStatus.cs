@@ -41,14 +41,19 @@ public sealed class RecordCallStatusHandler(
         var change = new CallStatusChanged(
             status, callSid, callerId, direction, Number(request.DurationSeconds), Number(request.ErrorCode), request.Since < now ? request.Since.Value : now);
         var fact = new RecordStatus(change);
-        if (!switchboard.TryRecord(callSid, fact))
+        try
         {
-            await StoreAsync(callSid, fact, cancellationToken);
+            if (!switchboard.TryRecord(callSid, fact))
+            {
+                await StoreAsync(callSid, fact, cancellationToken);
+            }
         }
-
-        if (status.IsFinal())
+        finally
         {
-            switchboard.CarrierEnded(callSid); // Its socket may be half open.
+            if (status.IsFinal())
+            {
+                switchboard.CarrierEnded(callSid); // Its socket may be half open.
+            }
         }
 
         return Unit.Value;

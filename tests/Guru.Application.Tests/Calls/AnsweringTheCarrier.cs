@@ -219,6 +219,21 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task A_final_status_that_could_not_be_put_on_record_lets_go_of_the_model_all_the_same()
+    {
+        var house = new House();
+        await house.AnswersAsync();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1);
+        house.Store.IsStuck = true;
+        using var stopping = new CancellationTokenSource();
+        var heard = house.HearsAsync("completed", stopping.Token);
+        await stopping.CancelAsync();
+
+        await Should.ThrowAsync<OperationCanceledException>(heard);
+        await ManualTime.UntilAsync(() => house.Model.IsDisposed);
+    }
+
+    [Fact]
     public async Task A_question_about_a_call_that_is_over_makes_no_new_stream()
     {
         var house = new House();

@@ -105,9 +105,9 @@ internal sealed class House
         new ContinueCallHandler(Store, Memory, Switchboard, _secret, Rules, Time, NullLogger<ContinueCallHandler>.Instance)
             .Handle(new ContinueCall(Sid, status), CancellationToken.None);
 
-    public Task HearsAsync(string status) =>
+    public Task HearsAsync(string status, CancellationToken cancellationToken = default) =>
         new RecordCallStatusHandler(Store, Switchboard, Callers, Rules, Time)
-            .Handle(new RecordCallStatus(Sid, status, "whatsapp:+15550001111", "whatsapp:+15550009999", "inbound", "12", ErrorCode: null), CancellationToken.None);
+            .Handle(new RecordCallStatus(Sid, status, "whatsapp:+15550001111", "whatsapp:+15550009999", "inbound", "12", ErrorCode: null), cancellationToken);
 
     public Task<bool> ConnectsAsync(ScriptedLine line, string token) =>
         Switchboard.ConnectAsync(line, CallSid, token, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
