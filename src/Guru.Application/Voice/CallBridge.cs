@@ -41,7 +41,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     private IVoiceModel? _model;
     private IVoiceModel? _dialed;
     private TimeSpan? _timerSetTo;
-    private bool _disposed;
+    private bool _closed; // Nothing is taken in any more.
 
     /// <param name="zero">The wall time at which the call's clock stands at 0.</param>
     /// <param name="heard">Told of each turn that goes on record, also of one that does when the line is gone.</param>
@@ -102,7 +102,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (_disposed)
+            if (_closed)
             {
                 return;
             }
@@ -128,8 +128,8 @@ public sealed partial class CallBridge : IAsyncDisposable
         Task[] beside;
         lock (_gate)
         {
-            // From here on nothing is taken in, so that nothing is begun that would not be waited for, or on what has been let go.
-            _disposed = true;
+            // So that nothing is begun that would not be waited for, or on what has been let go.
+            _closed = true;
             _recorder.KeepUnfinished([]);
             beside = [.. _beside];
         }
@@ -204,11 +204,36 @@ public sealed partial class CallBridge : IAsyncDisposable
         }
     }
 
-    /// <summary>What the session has come to is not built upon: the call goes on from its record, where it can.</summary>
+    /// <summary>What the session has come to is not built upon: the call goes on from its record, where it can, which has what was being said.</summary>
     private void Fail(Exception error)
     {
         LogPumpFailed(_callSid, "session", error);
+        lock (_gate)
+        {
+            if (!_closed)
+            {
+                _closed = true;
+                KeepWhatIsThere();
+            }
+        }
+
         _finished.TrySetResult(null);
+    }
+
+    private void KeepWhatIsThere()
+    {
+        try
+        {
+            Keep(_session.TakeDecisions());
+            foreach (var fact in _session.Unfinished(Now))
+            {
+                Keep(fact);
+            }
+        }
+        catch (Exception error)
+        {
+            LogPumpFailed(_callSid, "unfinished", error); // The same fault, or another of ours.
+        }
     }
 
     private async Task PumpModelAsync(IVoiceModel model)
@@ -283,7 +308,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (_disposed)
+            if (_closed)
             {
                 return;
             }
@@ -303,7 +328,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (model != _model || _disposed)
+            if (model != _model || _closed)
             {
                 return false;
             }
@@ -336,7 +361,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (!_disposed)
+            if (!_closed)
             {
                 _session.OnMark(mark, Now);
                 CarryOut();
@@ -392,7 +417,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (_disposed)
+            if (_closed)
             {
                 return;
             }
@@ -410,7 +435,7 @@ public sealed partial class CallBridge : IAsyncDisposable
     {
         lock (_gate)
         {
-            if (model != _model || _disposed)
+            if (model != _model || _closed)
             {
                 return false;
             }
@@ -446,7 +471,9 @@ public sealed partial class CallBridge : IAsyncDisposable
 
     private void CarryOut()
     {
-        foreach (var decision in _session.TakeDecisions())
+        var decisions = _session.TakeDecisions();
+        Keep(decisions); // Before anything that may fail.
+        foreach (var decision in decisions)
         {
             switch (decision)
             {
@@ -463,13 +490,7 @@ public sealed partial class CallBridge : IAsyncDisposable
                     _line.SendMark(d.Mark);
                     break;
                 case Record d:
-                    _recorder.Record(d.Fact);
                     _watcher?.OnFact(d.Fact);
-                    if (d.Fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
-                    {
-                        _heard(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
-                    }
-
                     break;
                 case ArrangeCallBack d:
                     Beside(Task.Run(async () => Tell(new CallBackAnswered(d.ToolCallId, await _arrange(d))), CancellationToken.None));
@@ -503,6 +524,26 @@ public sealed partial class CallBridge : IAsyncDisposable
 
         Deliver(); // After the model has been told what came before.
         SetTimer();
+    }
+
+    private void Keep(IReadOnlyList<CallDecision> decisions)
+    {
+        foreach (var decision in decisions)
+        {
+            if (decision is Record d)
+            {
+                Keep(d.Fact);
+            }
+        }
+    }
+
+    private void Keep(CallCommand fact)
+    {
+        _recorder.Record(fact);
+        if (fact is RecordUtterance { Utterance: { Heard.Length: > 0 } said })
+        {
+            _heard(new HeardTurn(said.Speaker, said.Heard, said.Interrupted, said.StartMs));
+        }
     }
 
     /// <summary>Hands the model what it has not heard: the frame that just came, or all that was kept for it.</summary>

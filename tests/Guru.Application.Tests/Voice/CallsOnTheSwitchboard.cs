@@ -383,6 +383,39 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Have_what_was_being_said_on_record_when_a_fault_of_ours_ends_their_stream()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        await HearsHalfASecondAsync(house, line, model);
+        model.Fails = new InvalidOperationException("A fault of ours.");
+        line.Comes(new LineMessage(LineMessageKind.Dtmf, Digit: '1'));
+        (await call).ShouldBeTrue();
+
+        await ManualTime.UntilAsync(() => house.Store.Of<UtteranceTranscribed>().Count == 1);
+        var said = house.Store.Of<UtteranceTranscribed>().Single();
+        (said.Speaker, said.HeardMs).ShouldBe((Speaker.Agent, 500));
+        house.Journal.Unfinished.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Have_on_record_what_was_decided_together_with_what_could_not_be_done()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        await HearsHalfASecondAsync(house, line, model);
+        model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, new ModelUsage(1, 1, 0, 0, 1, 1)));
+        await ManualTime.UntilAsync(() => house.Store.Of<UsageRecorded>().Count == 1);
+        model.Fails = new InvalidOperationException("A fault of ours.");
+        model.Says(new SpeechStarted("c1", 500)); // The model is to be told what was heard.
+        (await call).ShouldBeTrue();
+
+        await ManualTime.UntilAsync(() => house.Store.Of<UtteranceTranscribed>().Count == 2);
+        house.Store.Of<UtteranceTranscribed>().Select(said => (said.Speaker, said.Interrupted, said.Transcription)).ShouldBe(
+            [(Speaker.Agent, true, TranscriptionOutcome.Completed), (Speaker.Caller, false, TranscriptionOutcome.Missing)]);
+    }
+
+    [Fact]
     public async Task Go_on_record_behind_a_fact_that_the_database_will_never_take()
     {
         var house = new House();
