@@ -140,9 +140,11 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     private Task<IVoiceModel>? TakeModel() => Interlocked.Exchange(ref _model, value: null);
 
+    /// <summary>Closes the session dialled before, where the line did not wait for it.</summary>
+    public Task LetGoOfModelAsync() => LetGoAsync(TakeModel());
+
     public async ValueTask DisposeAsync()
     {
-        await LetGoAsync(TakeModel());
         if (Recording is not null)
         {
             await Recording.DisposeAsync();

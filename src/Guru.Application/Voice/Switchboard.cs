@@ -375,6 +375,7 @@ public sealed partial class Switchboard(
     {
         var callSid = live.Call.CallSid;
         var recorder = live.Recorder!;
+        Paperwork(callSid, live.LetGoOfModelAsync()); // Nobody will use it, and what follows waits for the database.
         for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume; waits++)
         {
             await Task.Delay(Call.ResumeWindow, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

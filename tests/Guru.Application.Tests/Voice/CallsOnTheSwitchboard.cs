@@ -328,6 +328,23 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Let_go_of_a_model_that_is_dialled_when_the_stream_is_over_though_the_store_is_away()
+    {
+        var house = new House();
+        house.Dialer.Holds = new TaskCompletionSource();
+        var connect = (await house.AnswersAsync()).ShouldBeOfType<ConnectStream>();
+        var line = new ScriptedLine();
+        var call = house.ConnectsAsync(line, connect.Token);
+        await ManualTime.UntilAsync(() => house.Switchboard.ActiveCalls == 1);
+        house.Store.IsDown = true;
+        line.Breaks();
+        (await call).ShouldBeTrue();
+
+        house.Dialer.Holds.SetResult();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 1 && house.Model.IsDisposed);
+    }
+
+    [Fact]
     public async Task End_by_the_carriers_word_although_the_socket_says_nothing()
     {
         var house = new House();
