@@ -145,12 +145,17 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
 
     public async ValueTask DisposeAsync()
     {
-        if (Recording is not null)
+        try
         {
-            await Recording.DisposeAsync();
+            if (Recording is not null)
+            {
+                await Recording.DisposeAsync();
+            }
         }
-
-        _over.TrySetResult();
+        finally
+        {
+            _over.TrySetResult();
+        }
     }
 
     /// <summary>Closes a session that nobody will use.</summary>

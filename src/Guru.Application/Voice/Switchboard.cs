@@ -376,6 +376,29 @@ public sealed partial class Switchboard(
         var callSid = live.Call.CallSid;
         var recorder = live.Recorder!;
         Paperwork(callSid, live.LetGoOfModelAsync()); // Nobody will use it, and what follows waits for the database.
+        try
+        {
+            await AwaitNextStreamAsync(live, streamSid, reason);
+            if (live.Recording is { } recording && await recording.CompleteAsync() is { } stored)
+            {
+                recorder.Record(new RecordRecording(stored));
+            }
+        }
+        finally
+        {
+            recorder.Complete();
+            await recorder.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _closing.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
+            await live.DisposeAsync();
+        }
+
+        await recorder.Completion; // Whether it failed is for the log.
+    }
+
+    /// <summary>Ends a call whose stream is lost when no other has come in its place for a while.</summary>
+    private async Task AwaitNextStreamAsync(LiveCall live, string streamSid, CallEndReason? reason)
+    {
+        var recorder = live.Recorder!;
         for (var waits = 0; reason is null && !recorder.HasEnded && !live.IsFenced && waits < MostWaitsForResume; waits++)
         {
             await Task.Delay(Call.ResumeWindow, time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -387,16 +410,6 @@ public sealed partial class Switchboard(
             recorder.Record(new EndCall(CallEndReason.StreamLost, time.GetUtcNow(), streamSid));
             await recorder.FlushAsync(Call.ResumeWindow);
         }
-
-        if (live.Recording is { } recording && await recording.CompleteAsync() is { } stored)
-        {
-            recorder.Record(new RecordRecording(stored));
-        }
-
-        recorder.Complete();
-        await recorder.Completion;
-        _closing.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
-        await live.DisposeAsync();
     }
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
@@ -461,7 +474,19 @@ public sealed partial class Switchboard(
     private void Paperwork(CallSid callSid, Task task)
     {
         _paperwork[task] = callSid;
-        _ = task.ContinueWith(done => _paperwork.TryRemove(done, out _), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        _ = task.ContinueWith(
+            done =>
+            {
+                if (done.Exception is { } error)
+                {
+                    LogPaperworkFailed(callSid, error);
+                }
+
+                _paperwork.TryRemove(done, out _);
+            },
+            CancellationToken.None,
+            TaskContinuationOptions.None,
+            TaskScheduler.Default);
     }
 
     private sealed record Draining(TimeSpan Within, long Since)
@@ -539,6 +564,9 @@ public sealed partial class Switchboard(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: facts are not stored, and this process stops")]
     private partial void LogNotStored(CallSid callSid);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: what was left to do behind it failed")]
+    private partial void LogPaperworkFailed(CallSid callSid, Exception error);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the stream {StreamSid} is over: {Reason}")]
     private partial void LogCarried(CallSid callSid, string streamSid, string reason);

@@ -345,6 +345,21 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Are_told_in_the_log_when_what_is_left_to_do_behind_them_fails()
+    {
+        var house = new House();
+        var (line, _, call) = await house.OnTheLineAsync();
+        line.Breaks();
+        await call;
+        house.Journal.Fails = new InvalidOperationException("A fault of ours.");
+        await house.Time.PassUntilAsync(() => house.Log.Lines.Any(told => told.Contains("A fault of ours.")), TimeSpan.FromSeconds(16));
+
+        house.Log.Lines.Single(told => told.Contains("A fault of ours.")).ShouldStartWith($"Call {House.Sid}: what was left to do behind it failed");
+        house.Journal.Fails = null;
+        house.Switchboard.TryRecord(House.CallSid, new EndCall(CallEndReason.StreamLost, house.Time.GetUtcNow())).ShouldBeFalse("Nobody is there any more to store it behind the call.");
+    }
+
+    [Fact]
     public async Task End_by_the_carriers_word_although_the_socket_says_nothing()
     {
         var house = new House();

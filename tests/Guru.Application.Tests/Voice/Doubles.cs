@@ -371,8 +371,16 @@ internal sealed class MemoryJournal : ICallJournal
         }
     }
 
+    /// <summary>What every fact meets while it is set.</summary>
+    public Exception? Fails { get; set; }
+
     public IKeptFact Keep(CallSid callSid, CallCommand fact)
     {
+        if (Fails is { } error)
+        {
+            throw error;
+        }
+
         var kept = new Kept(this, callSid, fact);
         lock (_gate)
         {

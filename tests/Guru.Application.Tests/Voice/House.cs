@@ -35,7 +35,7 @@ internal sealed class House
         var callBacks = new CallBackDesk(Store, new CallBacks(Templates, Terms, Time), Rules, Time, NullLogger<CallBackDesk>.Instance);
         Tracer = new CallTracer(Traces, Options.Create(TraceSettings), Time, NullLogger<CallTracer>.Instance);
         var recordings = new CallRecordings(Recordings, Options.Create(RecordingSettings), Time, NullLogger<CallRecording>.Instance);
-        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, NullLogger<Switchboard>.Instance);
+        Switchboard = new Switchboard(Store, Journal, Memory, Dialer, Browsers, callBacks, Rules, Options.Create(new VoiceSettings()), Agents, Tracer, recordings, Time, Log);
     }
 
     public static AgentCatalog Agents { get; } = new(
@@ -91,6 +91,8 @@ internal sealed class House
     public ScriptedBrowsers Browsers { get; } = new();
 
     public IOptions<CallRules> Rules { get; }
+
+    public KeptLog<Switchboard> Log { get; } = new();
 
     public Switchboard Switchboard { get; }
 
