@@ -37,6 +37,7 @@ public sealed class MediaStreamLine : ICallerLine
     public SocketEnding? Ending => _socket.Ending;
 
     /// <summary>Waits for the start of a stream. Without one in time, or with audio of another format, the socket is closed and there is no line.</summary>
+    /// <remarks>Who waits for the line goes on elsewhere than the poller's thread, where the start came and other calls are waiting.</remarks>
     /// <param name="connection">Owned from here on.</param>
     public static async Task<MediaStreamAcceptance> AcceptAsync(
         WebSocketConnection connection, MediaStreamOptions options, TimeProvider time, CancellationToken cancellationToken)
@@ -70,6 +71,7 @@ public sealed class MediaStreamLine : ICallerLine
                 return await RefuseAsync(json, MediaStreamRefusal.Lost, cancellationToken);
             }
 
+            await Task.Yield();
             return start.IsMuLaw
                 ? new MediaStreamAcceptance(new MediaStreamLine(json, strings, start), MediaStreamRefusal.None)
                 : await RefuseAsync(json, MediaStreamRefusal.WrongFormat, cancellationToken);

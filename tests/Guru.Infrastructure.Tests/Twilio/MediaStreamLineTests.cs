@@ -44,6 +44,23 @@ public sealed class AMediaStreamLine : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Is_begun_beside_the_thread_on_which_other_calls_have_their_audio()
+    {
+        var waits = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var began = Task.Run(async () =>
+        {
+            var accepting = MediaStreamLine.AcceptAsync(_pair.ServerEnd, _options, TimeProvider.System, CancellationToken.None);
+            waits.SetResult();
+            await accepting;
+            return Thread.CurrentThread.Name;
+        });
+        await waits.Task;
+        await Carrier.SendTextAsync(Start);
+
+        (await began.WaitAsync(RawSockets.Patience)).ShouldNotBe("Guru sockets");
+    }
+
+    [Fact]
     public async Task Passes_over_what_comes_before_the_start()
     {
         await Carrier.SendTextAsync("nonsense");
