@@ -219,7 +219,7 @@ public sealed partial class Switchboard(
     }
 
     /// <summary>Ends every call on the line, and waits for the records.</summary>
-    /// <param name="limit">What is not stored by then is told in the log, and lost with the process.</param>
+    /// <param name="limit">Whose call has something left to do then is told in the log: the next start stores the facts, which the journal has.</param>
     public async Task StopAsync(TimeSpan limit)
     {
         _draining ??= new Draining(TimeSpan.Zero, time.GetTimestamp());
@@ -232,7 +232,7 @@ public sealed partial class Switchboard(
         await PaperworkDone.WaitAsync(limit, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (var callSid in _paperwork.Values)
         {
-            LogNotStored(callSid);
+            LogNotDone(callSid);
         }
     }
 
@@ -562,8 +562,8 @@ public sealed partial class Switchboard(
     [LoggerMessage(Level = LogLevel.Information, Message = "Call {CallSid}: the stream {StreamSid} is connected")]
     private partial void LogConnected(CallSid callSid, string streamSid);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: facts are not stored, and this process stops")]
-    private partial void LogNotStored(CallSid callSid);
+    [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: what is left to do behind it is not done, such as facts to be stored, which are in the journal; and this process stops")]
+    private partial void LogNotDone(CallSid callSid);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Call {CallSid}: what was left to do behind it failed")]
     private partial void LogPaperworkFailed(CallSid callSid, Exception error);

@@ -29,9 +29,6 @@ public sealed class RealtimeModel : IVoiceModel
 
     public DateTimeOffset ExpiresAt { get; }
 
-    /// <summary>How the socket ended; null while it is open.</summary>
-    public SocketEnding? Ending => _socket.Ending;
-
     public Task ReadAsync(Receiver<ModelMessage> receive, CancellationToken cancellationToken) =>
         _socket.ReadAsync((in SocketMessage received) => Take(received, receive), cancellationToken);
 
