@@ -31,6 +31,9 @@ public static class CallPrompts
     public static string Continue(string? language) =>
         $"The connection was interrupted for a moment. Do not greet again. Go on {In(language)} where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
 
+    public static string NoAnswer(string? language) =>
+        $"You could not answer what the caller said last. Say so briefly and kindly, {In(language)}, and ask them to say it in other words.";
+
     /// <summary>For the agent who goes on after a hand-over.</summary>
     /// <param name="request">What the caller asks for, in the words of the agent who handed over.</param>
     public static string TakeOver(string from, string to, string request, string? language) =>

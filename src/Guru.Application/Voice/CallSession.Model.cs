@@ -10,6 +10,7 @@ public sealed partial class CallSession
     private const string Goodbye = "goodbye";
     private const string Continuing = "continue";
     private const string Answer = "answer";
+    private const string NoAnswer = "noAnswer";
 
     /// <summary>What a new session hears once more of the time before it, for a word that had just begun.</summary>
     private const long OverlapMs = 500;
@@ -91,7 +92,7 @@ public sealed partial class CallSession
         _callerTurns[e.ItemId] = _unanswered = _open;
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _mayHaveAgreed = true;
-        (_mayOweMore, _reprompts) = (false, 0);
+        (_mayOweMore, _reprompts, _saidNothing) = (false, 0, 0);
         CancelEnding();
         CutSpeech(startMs);
     }
@@ -208,7 +209,7 @@ public sealed partial class CallSession
     private void OnResponseCreated(ResponseCreated e)
     {
         var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
-        (_answerDueAt, _mayOweMore) = (null, false);
+        (_answerDueAt, _mayOweMore, _toolUsedBy) = (null, false, null);
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
@@ -223,9 +224,12 @@ public sealed partial class CallSession
 
     private void OnResponseDone(ResponseDone e)
     {
+        var awaited = _responses.Active == e.ResponseId && !_responses.IsCut(e.ResponseId) && _open is null && _ending is null && _handOver is null;
+        var came = e.ResponseId == _toolUsedBy;
         var served = _responses.Done(e.ResponseId);
         foreach (var turn in _agentTurns.Where(turn => turn.Epoch == _epoch && turn.Played.ResponseId == e.ResponseId).ToList())
         {
+            came |= turn.HasSpeech || turn.Played.FirstSentAt is not null;
             Complete(turn);
             turn.Transcribe(text: null);
             AwaitPlayback(turn, e.Status);
@@ -248,10 +252,34 @@ public sealed partial class CallSession
         {
             OnFailure(e.ErrorCode, served);
         }
-        else if (e.Status == "completed")
+        else if (e.Status != "cancelled")
         {
-            _failures = 0;
-            _unanswered = _open;
+            _failures = e.Status == "completed" ? 0 : _failures;
+            if (came)
+            {
+                _saidNothing = 0;
+                _unanswered = e.Status == "completed" ? _open : _unanswered;
+            }
+            else if (awaited)
+            {
+                OnNothingSaid(e.Status, served);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The caller waits, and the response is over without a word: the model's filter or limit cut it off, or it is empty. It is asked for once
+    /// more. Cut off again, it is for the model to say that it has no answer; empty again, it is taken for meant.
+    /// </summary>
+    private void OnNothingSaid(string status, WantedResponse? served)
+    {
+        if (++_saidNothing == 1)
+        {
+            (_retryAt, _wantedAgain) = (_now, served);
+        }
+        else if (_saidNothing == 2 && status == "incomplete")
+        {
+            Want(NoAnswer, CallPrompts.NoAnswer(_language.Current), tools: false);
         }
     }
 

@@ -24,6 +24,7 @@ public sealed partial class CallSession
 
     private void OnToolCalled(ToolCalled e)
     {
+        _toolUsedBy = e.ResponseId;
         switch (e.Name)
         {
             case VoiceTools.EndCall:

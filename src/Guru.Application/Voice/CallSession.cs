@@ -95,6 +95,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private TimeSpan? _retryAt;
     private WantedResponse? _wantedAgain;
     private int _failures;
+    private int _saidNothing; // How many responses came to nothing since the caller spoke, or was answered.
+    private string? _toolUsedBy; // The last response that used a tool.
 
     private TimeSpan? _quietSince;
     private bool _mayOweMore; // What the agent said as it used a tool was an answer, or only a word before it.

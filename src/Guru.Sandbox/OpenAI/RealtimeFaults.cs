@@ -49,7 +49,10 @@ public sealed record RealtimeFaults
     /// <summary>From this response on, from 1, speech comes at two thirds of the speed at which it plays.</summary>
     public int? SlowFromResponse { get; init; }
 
-    /// <summary>Responses that fail, by their number in the session, from 1, with the error's code: server_error, rate_limit_exceeded, insufficient_quota.</summary>
+    /// <summary>
+    /// Responses that fail, by their number in the session, from 1, with the error's code: server_error, rate_limit_exceeded,
+    /// insufficient_quota; or that are cut off before their first word, with the reason: content_filter, max_output_tokens.
+    /// </summary>
     public ImmutableDictionary<int, string> FailResponses { get; init; } = ImmutableDictionary<int, string>.Empty;
 
     /// <summary>From this response on, from 1, a response begins and nothing follows.</summary>

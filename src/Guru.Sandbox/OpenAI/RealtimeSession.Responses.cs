@@ -101,20 +101,31 @@ public sealed partial class RealtimeSession
 
         if (faults.FailResponses.TryGetValue(generation.Number, out var code))
         {
-            In(TimeSpan.FromMilliseconds(80), () => Finish(generation, "failed", new JsonObject
-            {
-                ["type"] = "failed",
-                ["error"] = new JsonObject
-                {
-                    ["type"] = code switch { "server_error" => "server_error", "insufficient_quota" => "insufficient_quota", _ => "invalid_request_error" },
-                    ["code"] = code,
-                    ["message"] = $"The response failed: {code}.",
-                },
-            }));
+            In(TimeSpan.FromMilliseconds(80), () => ComeToNothing(generation, code));
             return;
         }
 
         In(faults.FirstAudioAfter ?? _options.FirstAudioAfter, () => Begin(generation));
+    }
+
+    void ComeToNothing(Generation generation, string why)
+    {
+        if (why is "content_filter" or "max_output_tokens")
+        {
+            Finish(generation, "incomplete", new JsonObject { ["type"] = "incomplete", ["reason"] = why });
+            return;
+        }
+
+        Finish(generation, "failed", new JsonObject
+        {
+            ["type"] = "failed",
+            ["error"] = new JsonObject
+            {
+                ["type"] = why switch { "server_error" => "server_error", "insufficient_quota" => "insufficient_quota", _ => "invalid_request_error" },
+                ["code"] = why,
+                ["message"] = $"The response failed: {why}.",
+            },
+        });
     }
 
     void Begin(Generation generation)

@@ -266,6 +266,7 @@ public sealed class CallsOnTheSwitchboard
         house.Model.Told.OfType<CreateResponse>().Single().Purpose.ShouldBe("continue");
         house.Switchboard.ActiveCalls.ShouldBe(1);
         house.Model.Says(new ResponseCreated("r1", "continue"));
+        house.Model.Says(new AgentTranscriptDone("r1", "a1", "Sorry, we were cut off for a moment."));
         house.Model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, new ModelUsage(1, 1, 0, 0, 1, 1)));
         await ManualTime.UntilAsync(() => house.Store.Of<UsageRecorded>().Count == 1); // What was said is taken in, or the clock would run ahead of it.
         await house.Time.PassAsync(TimeSpan.FromSeconds(70));
@@ -516,6 +517,7 @@ public sealed class CallsOnTheSwitchboard
         var call = house.ConnectsAsync(line, connect.Token);
         await ManualTime.UntilAsync(() => house.Dialer.Models.Count > 0 && house.Model.Told.OfType<CreateResponse>().Any());
         house.Model.Says(new ResponseCreated("r1", "greeting"));
+        house.Model.Says(new AgentTranscriptDone("r1", "a1", "Hello, this is Guru."));
         house.Model.Says(new ResponseDone("r1", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
 
         await house.Time.PassUntilAsync(() => AsksForGoodbye(house.Model), TimeSpan.FromSeconds(4));

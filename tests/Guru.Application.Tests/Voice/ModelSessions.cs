@@ -100,6 +100,8 @@ public sealed class ModelSessions
         call.Model.Finishes(response, "cancelled");
         call.Session.KeepsCaller.ShouldBeTrue();
         call.Model.Finishes(call.Model.Begins());
+        call.Session.KeepsCaller.ShouldBeTrue("Nothing was said to it.");
+        call.Model.Speaks("answer", 500, "It is what you pay yourself.");
         call.Session.KeepsCaller.ShouldBeFalse();
     }
 

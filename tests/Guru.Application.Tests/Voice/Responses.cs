@@ -143,6 +143,65 @@ public sealed class Responses
         call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
     }
 
+    [Theory]
+    [InlineData("incomplete")]
+    [InlineData("completed")]
+    public void In_which_nothing_was_said_are_asked_for_again_at_once(string status)
+    {
+        var call = Asked();
+        call.Model.Finishes(call.Model.Begins(), status);
+        call.Asked.ShouldBe(["greeting", "answer"]);
+
+        call.Model.Speaks("answer", 500, "Here I am.");
+        call.PassesUntil(() => call.Asked[^1] == "reprompt");
+        call.Asked.ShouldBe(["greeting", "answer", "reprompt"]);
+    }
+
+    [Fact]
+    public void That_are_cut_off_before_their_first_word_again_leave_the_caller_with_a_word_and_the_call_goes_on()
+    {
+        var call = Asked();
+        Times(3, () => call.Model.Finishes(call.Model.Begins(), "incomplete"));
+        call.Asked.ShouldBe(["greeting", "answer", "noAnswer"]);
+        call.Told.OfType<CreateResponse>().Last().Instructions!.ShouldContain("ask them to say it in other words");
+        call.PassesUntil(() => call.Asked[^1] == "reprompt");
+        call.Model.Speaks("still_there", 500, "Are you still there?");
+        call.Passes(1000);
+
+        call.Caller.Speaks("caller_2", 1000, "What about my bill?");
+        call.Model.Finishes(call.Model.Begins(), "incomplete");
+        call.Asked[^1].ShouldBe("answer", "It is another question.");
+        (call.Ended.Count, call.Dialed.Count).ShouldBe((0, 0));
+    }
+
+    [Fact]
+    public void That_are_empty_once_more_are_taken_for_meant()
+    {
+        var call = Asked();
+        Times(2, () => call.Model.Finishes(call.Model.Begins()));
+        call.Passes(10_000);
+        call.Asked.ShouldBe(["greeting", "answer"]);
+
+        call.PassesUntil(() => call.Asked.Count > 2);
+        call.Asked[^1].ShouldBe("reprompt");
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void In_which_nothing_was_said_are_not_asked_for_again_where_the_caller_speaks_or_a_tool_was_used()
+    {
+        var call = Asked();
+        call.Model.Begins("cut");
+        call.Caller.Begins("caller_2");
+        call.Model.Finishes("cut", "incomplete");
+        call.Passes(800);
+        call.Caller.Stops("caller_2");
+        call.Model.Uses(call.Model.Begins("used"), "look_up");
+        call.Model.Finishes("used");
+
+        call.Asked.ShouldBe(["greeting", "tool"]);
+    }
+
     [Fact]
     public void Are_forgiven_their_failures_once_one_was_completed()
     {
@@ -206,6 +265,22 @@ public sealed class Responses
         call.Passes(5000);
         call.Asked.ShouldNotContain("continue"); // It has recovered: nothing is open.
         call.Utterance("answer").Heard.ShouldBe("Here I am again.");
+    }
+
+    /// <summary>A call whose caller waits for an answer.</summary>
+    private static PhoneCall Asked()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 1000, "Are you there?");
+        return call;
+    }
+
+    private static void Times(int times, Action action)
+    {
+        for (var time = 0; time < times; time++)
+        {
+            action();
+        }
     }
 
     [Fact]
