@@ -343,9 +343,12 @@ public sealed partial class CallSession
         // The model answers a turn by itself; a wish sent in between would be refused, or talk over that answer.
         if (_model is not null && _open is null && _answerDueAt is null && _handOver is null && _responses.Take(_now) is { } wanted)
         {
-            Tell(new CreateResponse(wanted.Purpose, wanted.Instructions, wanted.ToolsAllowed));
+            Tell(new CreateResponse(wanted.Purpose, InFull(wanted.Instructions), wanted.ToolsAllowed));
         }
     }
+
+    /// <summary>Instructions of a response take the place of the session's: who speaks, and how, is told again with them.</summary>
+    private string? InFull(string? instructions) => instructions is null ? null : $"{Configuration(_agent).Instructions}\n\n{instructions}";
 
     private void OnModelErrored(ModelErrored e)
     {

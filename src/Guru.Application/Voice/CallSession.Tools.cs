@@ -206,10 +206,8 @@ public sealed partial class CallSession
     }
 
     /// <summary>The new agent has to speak first, so that nobody is passed on without a word.</summary>
-    private void WantTakeOver(string from, HandOver handOver) => Want(
-        TakeOver,
-        $"{Configuration(_agent).Instructions}\n\n{CallPrompts.TakeOver(from, _agent, handOver.Request, _language.Current)}",
-        tools: false);
+    private void WantTakeOver(string from, HandOver handOver) =>
+        Want(TakeOver, CallPrompts.TakeOver(from, _agent, handOver.Request, _language.Current), tools: false);
 
     /// <summary>Nothing comes of the hand-over: the agent who has the call is told, and goes on.</summary>
     private void KeepAgent(string because)

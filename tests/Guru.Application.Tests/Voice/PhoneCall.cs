@@ -35,7 +35,8 @@ internal sealed class PhoneCall
             new Agent("legal", "Law.", "You are the legal advisor.", Voice: "cedar", GreetingHint: null),
         ]);
 
-    public static string Greeting { get; } = CallPrompts.Greeting(hint: null, known: false, language: null);
+    public static string Greeting { get; } =
+        $"{new VoiceSettings().For(Agents, "general", language: null, Zero).Instructions}\n\n{CallPrompts.Greeting(hint: null, known: false, language: null)}";
 
     public PhoneCall(
         Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0, string? language = null,

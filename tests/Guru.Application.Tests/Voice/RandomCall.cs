@@ -256,6 +256,9 @@ internal sealed class RandomCall
                     truncate.AudioEndMs.ShouldBeInRange(0, _sent.GetValueOrDefault(Key(truncate.ItemId)) / 8);
                     _truncated.Add(Key(truncate.ItemId)).ShouldBeTrue("An item was truncated twice.");
                     break;
+                case TellModel { Command: CreateResponse { Instructions: { } instructions } }:
+                    instructions.ShouldContain($"You are the {_agent} advisor.");
+                    break;
                 case DialModel dial:
                     _dialedFor = dial.Agent;
                     break;

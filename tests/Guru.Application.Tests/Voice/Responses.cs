@@ -267,6 +267,22 @@ public sealed class Responses
         call.Utterance("answer").Heard.ShouldBe("Here I am again.");
     }
 
+    [Fact]
+    public void That_are_told_what_to_say_are_told_who_says_it_and_how_since_that_takes_the_place_of_what_the_session_was_told()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Says(call.Model.Begins(), "answer", 2000, "First you ask for");
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Model.Speaks("rest", 500, "an itemized bill.");
+        call.PassesUntil(() => call.Asked[^1] == "reprompt");
+        call.Model.Speaks("still_there", 500, "Are you still there?");
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+
+        call.Asked.ShouldBe(["greeting", "continue", "reprompt", "goodbye"]);
+        call.Told.OfType<CreateResponse>().ShouldAllBe(asked => asked.Instructions!.StartsWith("house\n\nspoken\n\nYou are the general advisor.", StringComparison.Ordinal));
+    }
+
     /// <summary>A call whose caller waits for an answer.</summary>
     private static PhoneCall Asked()
     {
