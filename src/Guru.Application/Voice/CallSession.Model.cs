@@ -338,10 +338,15 @@ public sealed partial class CallSession
         }
     }
 
+    /// <summary>
+    /// The model answers a turn by itself: a wish sent in between would be refused, or talk over that answer. And it is to know what came of all its tools
+    /// before it goes on.
+    /// </summary>
+    private bool MayCreate => _open is null && _answerDueAt is null && _handOver is null && !_arranging.ContainsValue(_epoch);
+
     private void CreateWhenFree()
     {
-        // The model answers a turn by itself; a wish sent in between would be refused, or talk over that answer.
-        if (_model is not null && _open is null && _answerDueAt is null && _handOver is null && _responses.Take(_now) is { } wanted)
+        if (_model is not null && MayCreate && _responses.Take(_now) is { } wanted)
         {
             Tell(new CreateResponse(wanted.Purpose, InFull(wanted.Instructions), wanted.ToolsAllowed));
         }

@@ -331,7 +331,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
         Consider(_retryAt);
         Consider(_open is not null && !_gapFilled && _model is not null ? _frames.LastAt + rules.MediaGap : null);
         Consider(_responses.Limit);
-        Consider(_open is null && _answerDueAt is null && _handOver is null ? _responses.NotBefore : null);
+        Consider(MayCreate ? _responses.NotBefore : null);
         return next;
 
         void Consider(TimeSpan? candidate)

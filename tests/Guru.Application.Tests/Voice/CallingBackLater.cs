@@ -28,6 +28,24 @@ public sealed class CallingBackLater
     }
 
     [Fact]
+    public void Is_answered_before_the_agent_goes_on_who_used_other_tools_in_the_same_breath()
+    {
+        var call = Wished(out var response);
+        call.Model.Uses(response, "look_up", "call_2");
+        call.Model.Uses(response, VoiceTools.CallBack, "call_3", """{"action":"cancel"}""");
+        call.Model.Finishes(response);
+        call.Asked.ShouldBe(["greeting"]);
+        call.Happens(new CallBackAnswered("call_1", Proposed));
+        call.Asked.ShouldBe(["greeting"]);
+        call.Happens(new CallBackAnswered("call_3", "{}"));
+
+        call.Asked.ShouldBe(["greeting", "tool"], "Once, for all of them.");
+        call.Model.Speaks("answer", 500, "Good.");
+        call.Passes(1000);
+        call.Asked.ShouldBe(["greeting", "tool"]);
+    }
+
+    [Fact]
     public void Is_confirmed_by_words_of_the_caller_after_it_was_proposed()
     {
         var call = Wished(out var response);
