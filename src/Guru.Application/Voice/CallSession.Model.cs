@@ -44,13 +44,13 @@ public sealed partial class CallSession
                 BeginIfPlaying(e.ResponseId);
                 break;
             case AgentTranscriptDelta e:
-                TurnOf(e.ItemId, e.ResponseId)?.Hear(e.Text);
+                TurnOf(e.ItemId, e.ResponseId)?.Hear(e.Text, e.ContentIndex);
                 break;
             case AgentTranscriptDone e:
-                TurnOf(e.ItemId, e.ResponseId)?.Transcribe(e.Text);
+                TurnOf(e.ItemId, e.ResponseId)?.Transcribe(e.Text, e.ContentIndex);
                 break;
-            case AgentAudioDone e when TurnOf(e.ItemId, e.ResponseId) is { } turn:
-                Complete(turn);
+            case ItemDone e when !start.Sideband:
+                OnItemDone(e.ItemId); // One part's audio may be done and another's be still to come.
                 break;
             case ToolCalled e:
                 OnToolCalled(e);
@@ -222,6 +222,14 @@ public sealed partial class CallSession
         }
     }
 
+    private void OnItemDone(string itemId)
+    {
+        if (_agentTurns.Find(turn => turn.Epoch == _epoch && turn.Played.ItemId == itemId) is { } turn)
+        {
+            Complete(turn);
+        }
+    }
+
     private void OnResponseDone(ResponseDone e)
     {
         var awaited = _responses.Active == e.ResponseId && !_responses.IsCut(e.ResponseId) && _open is null && _ending is null && _handOver is null;
@@ -231,7 +239,7 @@ public sealed partial class CallSession
         {
             came |= turn.HasSpeech || turn.Played.FirstSentAt is not null;
             Complete(turn);
-            turn.Transcribe(text: null);
+            turn.EndWords();
             AwaitPlayback(turn, e.Status);
         }
 
@@ -427,7 +435,7 @@ public sealed partial class CallSession
         foreach (var turn in _agentTurns)
         {
             Complete(turn);
-            turn.Transcribe(text: null);
+            turn.EndWords();
         }
 
         if (_ending is { ResponseId: not null })

@@ -263,7 +263,10 @@ public sealed partial class CallSession
         if (turn.Epoch == _epoch && !turn.IsTruncated)
         {
             turn.IsTruncated = true;
-            Tell(new TruncateItem(turn.Played.ItemId, turn.Played.ContentIndex, AudioLength.ToMs(turn.Played.Heard)));
+            foreach (var (part, heard) in turn.Unheard())
+            {
+                Tell(new TruncateItem(turn.Played.ItemId, part, AudioLength.ToMs(heard)));
+            }
         }
     }
 

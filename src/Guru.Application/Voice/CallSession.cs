@@ -200,6 +200,10 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
             _speechEndedAtMs = null;
             _quietSince = null;
         }
+        else if (audio.ContentIndex != turn.Played.ContentIndex)
+        {
+            turn.BeginPart(audio.ContentIndex);
+        }
 
         return _playback.Send(turn.Played, audio.Bytes, now);
     }

@@ -84,12 +84,15 @@ public sealed record ResponseCreated(string ResponseId, string? Purpose) : Model
 /// <param name="Type">message, function_call and others.</param>
 public sealed record OutputItemAdded(string ResponseId, string ItemId, string Type) : ModelEvent;
 
-public sealed record AgentTranscriptDelta(string ResponseId, string ItemId, string Text) : ModelEvent;
+/// <param name="ContentIndex">Which part of the item; most have one.</param>
+public sealed record AgentTranscriptDelta(string ResponseId, string ItemId, string Text, int ContentIndex = 0) : ModelEvent;
 
-public sealed record AgentTranscriptDone(string ResponseId, string ItemId, string Text) : ModelEvent;
+/// <inheritdoc cref="AgentTranscriptDelta"/>
+public sealed record AgentTranscriptDone(string ResponseId, string ItemId, string Text, int ContentIndex = 0) : ModelEvent;
 
-/// <summary>No more audio of this item will come.</summary>
-public sealed record AgentAudioDone(string ResponseId, string ItemId) : ModelEvent;
+/// <summary>No more audio of this part of the item will come.</summary>
+/// <inheritdoc cref="AgentTranscriptDelta"/>
+public sealed record AgentAudioDone(string ResponseId, string ItemId, int ContentIndex = 0) : ModelEvent;
 
 public sealed record ToolCalled(string ResponseId, string ItemId, string ToolCallId, string Name, string Arguments) : ModelEvent;
 
@@ -112,7 +115,7 @@ public sealed record PlaybackCleared(string ResponseId) : ModelEvent;
 /// <summary>So much of an item was heard.</summary>
 public sealed record ItemTruncated(string ItemId, long AudioEndMs) : ModelEvent;
 
-/// <summary>An item of the conversation is final, its transcript apart.</summary>
+/// <summary>An item of the conversation is final, a caller's transcript apart.</summary>
 public sealed record ItemDone(string ItemId, string? PreviousItemId) : ModelEvent;
 
 /// <summary>An item that was asked for.</summary>

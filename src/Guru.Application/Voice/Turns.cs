@@ -19,8 +19,9 @@ internal sealed class CallerTurn(string key, string agent, long startMs)
 /// <summary>An item of the model's speech: its audio's way to the caller, and its words.</summary>
 internal sealed class AgentTurn(string key, string agent, string itemId, string responseId, int epoch)
 {
-    private StringBuilder? _deltas;
-    private string? _said;
+    private readonly List<Words> _words = [];
+    private List<(int ContentIndex, long Until)>? _earlierParts;
+    private bool _wordsEnded;
 
     public string Key { get; } = key;
 
@@ -45,7 +46,7 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
     /// <summary>Until then more may be told of how it was heard.</summary>
     public TimeSpan? HeldUntil { get; set; }
 
-    public bool IsTranscribed { get; private set; }
+    public bool IsTranscribed => _wordsEnded || _words.Exists(part => part.Said is not null);
 
     /// <summary>The caller cut it off, by speaking or by hanging up.</summary>
     public bool IsInterrupted { get; set; }
@@ -56,19 +57,67 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
     /// <summary>When the caller's speech that it answers had ended.</summary>
     public long? AnswersSpeechEndedAtMs { get; set; }
 
-    public string Said => _said ?? _deltas?.ToString() ?? "";
+    /// <summary>The words of all parts; most items have one.</summary>
+    public string Said => _words.Count == 1 ? _words[0].Text : string.Join(' ', _words.Select(part => part.Text.Trim()).Where(text => text.Length > 0));
 
-    public void Hear(string delta)
+    public void Hear(string delta, int contentIndex)
     {
-        if (!IsTranscribed)
+        if (!_wordsEnded && WordsOf(contentIndex) is { Said: null } part)
         {
-            (_deltas ??= new StringBuilder()).Append(delta);
+            part.Deltas.Append(delta);
         }
     }
 
-    public void Transcribe(string? text)
+    public void Transcribe(string text, int contentIndex = 0) => WordsOf(contentIndex).Said = text;
+
+    /// <summary>No more words will come of any part.</summary>
+    public void EndWords() => _wordsEnded = true;
+
+    /// <summary>What is sent of it from now on is another part's.</summary>
+    public void BeginPart(int contentIndex)
     {
-        _said = text ?? _said;
-        IsTranscribed = true;
+        (_earlierParts ??= []).Add((Played.ContentIndex, Played.Sent));
+        Played.ContentIndex = contentIndex;
+    }
+
+    /// <summary>The parts that were not heard to their end, and how many bytes were heard of each.</summary>
+    public IEnumerable<(int ContentIndex, long Heard)> Unheard()
+    {
+        var from = 0L;
+        foreach (var (part, until) in _earlierParts ?? [])
+        {
+            if (Played.Heard < until)
+            {
+                yield return (part, Math.Max(0, Played.Heard - from));
+            }
+
+            from = until;
+        }
+
+        yield return (Played.ContentIndex, Math.Max(0, Played.Heard - from));
+    }
+
+    private Words WordsOf(int contentIndex)
+    {
+        var at = _words.FindIndex(part => part.ContentIndex >= contentIndex);
+        at = at < 0 ? _words.Count : at;
+        if (at == _words.Count || _words[at].ContentIndex > contentIndex)
+        {
+            _words.Insert(at, new Words(contentIndex));
+        }
+
+        return _words[at];
+    }
+
+    private sealed class Words(int contentIndex)
+    {
+        public int ContentIndex { get; } = contentIndex;
+
+        public StringBuilder Deltas { get; } = new();
+
+        /// <summary>Once it is known for good.</summary>
+        public string? Said { get; set; }
+
+        public string Text => Said ?? Deltas.ToString();
     }
 }

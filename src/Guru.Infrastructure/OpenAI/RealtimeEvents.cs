@@ -22,10 +22,10 @@ internal static class RealtimeEvents
         ["response.created"] = e => new ResponseCreated(e.At("response").Id("id"), Purpose(e)),
         ["response.output_item.added"] = e => new OutputItemAdded(e.Text("response_id") ?? "", e.At("item").Id("id"), e.At("item").Text("type") ?? ""),
         ["response.output_audio_transcript.delta"] = e =>
-            new AgentTranscriptDelta(e.Text("response_id") ?? "", e.Id("item_id"), e.Text("delta") ?? ""),
+            new AgentTranscriptDelta(e.Text("response_id") ?? "", e.Id("item_id"), e.Text("delta") ?? "", e.Count("content_index")),
         ["response.output_audio_transcript.done"] = e =>
-            new AgentTranscriptDone(e.Text("response_id") ?? "", e.Id("item_id"), e.Text("transcript") ?? ""),
-        ["response.output_audio.done"] = e => new AgentAudioDone(e.Text("response_id") ?? "", e.Id("item_id")),
+            new AgentTranscriptDone(e.Text("response_id") ?? "", e.Id("item_id"), e.Text("transcript") ?? "", e.Count("content_index")),
+        ["response.output_audio.done"] = e => new AgentAudioDone(e.Text("response_id") ?? "", e.Id("item_id"), e.Count("content_index")),
         ["response.function_call_arguments.done"] = CallOfArguments,
         ["response.output_item.done"] = CallOfItem,
         ["response.done"] = e => Done(e.At("response")),
@@ -82,9 +82,10 @@ internal static class RealtimeEvents
     private static string? Words(JsonElement item)
     {
         var content = item.At("content");
-        return content.ValueKind == JsonValueKind.Array
-            ? content.EnumerateArray().Select(part => part.Text("transcript") ?? part.Text("text")).FirstOrDefault(text => text is not null)
-            : null;
+        List<string> words = content.ValueKind == JsonValueKind.Array
+            ? [.. content.EnumerateArray().Select(part => part.Text("transcript") ?? part.Text("text")).OfType<string>()]
+            : [];
+        return words.Count == 0 ? null : string.Join(' ', words);
     }
 
     private static string? Purpose(JsonElement e) => e.At("response").At("metadata").Text("purpose");

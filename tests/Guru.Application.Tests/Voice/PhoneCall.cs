@@ -147,10 +147,10 @@ internal sealed class PhoneCall
         CarryOut();
     }
 
-    public AudioDecision Audio(string item, string response, int bytes)
+    public AudioDecision Audio(string item, string response, int bytes, int part = 0)
     {
         var decision = Session.OnModelAudio(
-            new ModelAudio(Encoding.UTF8.GetBytes(response), Encoding.UTF8.GetBytes(item), 0, new byte[4], bytes), Now);
+            new ModelAudio(Encoding.UTF8.GetBytes(response), Encoding.UTF8.GetBytes(item), part, new byte[4], bytes), Now);
         if (decision.Play)
         {
             if (decision.Before is { } before)
@@ -338,6 +338,7 @@ internal sealed class ModelSide(PhoneCall call)
     {
         call.Happens(new AgentAudioDone(response, item));
         call.Happens(new AgentTranscriptDone(response, item, words));
+        call.Happens(new ItemDone(item, PreviousItemId: null));
     }
 
     public void Finishes(string response, string status = "completed", string? errorCode = null) =>

@@ -119,7 +119,7 @@ public sealed class Transcripts
         var call = PhoneCall.Greeted();
         var response = call.Model.Begins();
         call.Model.Says(response, "answer", 500, "It is");
-        call.Happens(new AgentAudioDone(response, "answer"));
+        call.Happens(new ItemDone("answer", PreviousItemId: null));
         call.Passes(2000);
         call.Utterances.Count.ShouldBe(1);
         call.Happens(new AgentTranscriptDone(response, "answer", "It is fine."));
@@ -127,6 +127,36 @@ public sealed class Transcripts
 
         call.Utterance("answer").Said.ShouldBe("It is fine.");
         call.Utterance("answer").Heard.ShouldBe("It is fine.");
+    }
+
+    [Fact]
+    public void Of_the_agent_have_the_words_of_all_parts_of_an_item_also_of_one_that_begins_when_the_one_before_was_heard()
+    {
+        var call = PhoneCall.Greeted();
+        var response = InTwoParts(call, between: 2000);
+        call.Model.EndsItem(response, "answer", "First ask.");
+        call.Model.Finishes(response);
+        call.Passes(2000);
+
+        var answer = call.Utterance("answer");
+        (answer.Said, answer.Heard, answer.SaidMs, answer.HeardMs).ShouldBe(("First ask. Then pay.", "First ask. Then pay.", 2000, 2000));
+    }
+
+    [Fact]
+    public void Of_the_agent_in_two_parts_are_cut_in_the_part_that_was_being_heard()
+    {
+        var call = PhoneCall.Greeted();
+        InTwoParts(call, between: 0);
+        call.Passes(600);
+        call.Caller.Begins("caller_1");
+
+        call.Truncated.ShouldBe([new TruncateItem("answer", 0, 600), new TruncateItem("answer", 1, 0)]);
+        call = PhoneCall.Greeted();
+        InTwoParts(call, between: 0);
+        call.Passes(1600);
+        call.Caller.Begins("caller_1");
+
+        call.Truncated.ShouldBe([new TruncateItem("answer", 1, 600)]);
     }
 
     [Fact]
@@ -141,6 +171,20 @@ public sealed class Transcripts
         call.Model.Finishes(response, "cancelled");
 
         (call.Utterance("answer").SaidMs, call.Utterance("answer").HeardMs).ShouldBe((2000, 500));
+    }
+
+    /// <summary>An item of two parts of a second each.</summary>
+    private static string InTwoParts(PhoneCall call, int between)
+    {
+        var response = call.Model.Begins();
+        call.Model.Says(response, "answer", 1000, "First");
+        call.Happens(new AgentAudioDone(response, "answer"));
+        call.Happens(new AgentTranscriptDone(response, "answer", "First ask."));
+        call.Passes(between);
+        call.Audio("answer", response, 8000, part: 1);
+        call.Happens(new AgentTranscriptDelta(response, "answer", "Then pay.", ContentIndex: 1));
+        call.Happens(new AgentAudioDone(response, "answer", ContentIndex: 1));
+        return response;
     }
 
     [Fact]

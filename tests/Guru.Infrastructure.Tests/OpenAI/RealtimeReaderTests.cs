@@ -107,6 +107,8 @@ public sealed class ReadingTheModel
             .ShouldBe(new AgentAudioDone("resp_1", "item_5"));
         Event("""{"type":"response.output_audio_transcript.done","event_id":"e","response_id":"resp_1","item_id":"item_5","output_index":0,"content_index":0,"transcript":"Hello ..."}""")
             .ShouldBe(new AgentTranscriptDone("resp_1", "item_5", "Hello ..."));
+        Event("""{"type":"response.output_audio_transcript.delta","response_id":"resp_1","item_id":"item_5","content_index":1,"delta":"Hello"}""")
+            .ShouldBe(new AgentTranscriptDelta("resp_1", "item_5", "Hello", ContentIndex: 1));
     }
 
     [Fact]
@@ -163,6 +165,8 @@ public sealed class ReadingTheModel
         Event("""{"type":"conversation.item.done","event_id":"e","previous_item_id":"item_1","item":{"id":"item_2"}}""").ShouldBe(new ItemDone("item_2", "item_1"));
         Event("""{"type":"conversation.item.retrieved","event_id":"e","item":{"id":"item_2","type":"message","role":"assistant","content":[{"type":"output_audio","transcript":"Hello","audio":"//8A"}]}}""")
             .ShouldBe(new ItemRetrieved("item_2", "assistant", "Hello"));
+        Event("""{"type":"conversation.item.retrieved","item":{"id":"item_2","role":"assistant","content":[{"type":"output_audio","transcript":"First."},{"type":"output_audio"},{"type":"output_audio","transcript":"Then."}]}}""")
+            .ShouldBe(new ItemRetrieved("item_2", "assistant", "First. Then."));
         Event("""{"type":"conversation.item.retrieved","event_id":"e","item":{"id":"item_3","type":"message","role":"user","content":[{"type":"input_audio","transcript":null}]}}""")
             .ShouldBe(new ItemRetrieved("item_3", "user", Text: null));
     }
