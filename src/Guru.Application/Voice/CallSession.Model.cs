@@ -82,14 +82,16 @@ public sealed partial class CallSession
 
         // The model counts its prefix padding in; what came before, or is talked over, had begun before.
         var startMs = Math.Max(Math.Min(_clock.ToCallMs(e.AudioStartMs) ?? long.MaxValue, Ms(_now)), LatestStartMs() + 1);
-        if (_unheard is { } unheard && _clock.ToCallMs(e.AudioStartMs) < unheard.EndMs)
+        if (_unheard.Find(turn => _clock.ToCallMs(e.AudioStartMs) < turn.EndMs) is { } unheard)
         {
-            (_unheard, startMs) = (null, unheard.StartMs); // The turn that the model before left unheard.
+            _unheard.Remove(unheard); // The turn that the model before left unheard.
+            startMs = unheard.StartMs;
         }
 
         _latestStartMs = startMs;
         _open = new CallerTurn(Key(e.ItemId), _agent, startMs);
-        _callerTurns[e.ItemId] = _unanswered = _open;
+        _callerTurns[e.ItemId] = _open;
+        _unanswered.Add(_open);
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _mayHaveAgreed = true;
         (_mayOweMore, _reprompts, _saidNothing) = (false, 0, 0);
@@ -133,6 +135,7 @@ public sealed partial class CallSession
         if (CallerTurnOf(e.ItemId) is { } turn)
         {
             turn.EndMs = Math.Max(turn.StartMs, _callerSilentSinceMs);
+            _unheard.RemoveAll(unheard => unheard.StartMs >= turn.StartMs && unheard.StartMs < turn.EndMs); // Two turns for the model before, one for this.
         }
 
         _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.Voice.SilenceDurationMs)) ?? Ms(_now);
@@ -166,7 +169,7 @@ public sealed partial class CallSession
 
         if (_callerTurns.Remove(itemId, out var turn))
         {
-            _unanswered = _unanswered == turn ? null : _unanswered;
+            _unanswered.Remove(turn);
             (text, language) = (text.Trim(), CallerLanguage.Code(language));
             RecordCaller(turn, text, language, outcome);
             if (text.Length > 0 && language is not null && _language.Hear(language))
@@ -266,12 +269,21 @@ public sealed partial class CallSession
             if (came)
             {
                 _saidNothing = 0;
-                _unanswered = e.Status == "completed" ? _open : _unanswered;
+                OnAnswered(e.Status);
             }
             else if (awaited)
             {
                 OnNothingSaid(e.Status, served);
             }
+        }
+    }
+
+    private void OnAnswered(string status)
+    {
+        if (status == "completed")
+        {
+            _unanswered.RemoveAll(turn => turn != _open);
+            RecordUnheard();
         }
     }
 
@@ -412,25 +424,28 @@ public sealed partial class CallSession
         }
     }
 
-    /// <summary>A turn that was neither answered nor transcribed goes to the next model, which hears it and answers by itself.</summary>
+    /// <summary>Turns that were neither answered nor transcribed go to the next model, which hears them and answers by itself.</summary>
     private void LeaveUnheard()
     {
-        if (_unanswered is not { } turn || !_callerTurns.ContainsValue(turn))
+        foreach (var (itemId, turn) in _callerTurns.Where(known => _unanswered.Contains(known.Value)).ToList())
         {
-            return;
+            turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
+            _callerTurns.Remove(itemId);
+            _unheard.Add(turn);
         }
 
-        RecordUnheard();
-        turn.EndMs ??= Math.Max(turn.StartMs, Ms(_now));
-        _callerTurns.Remove(_callerTurns.First(known => known.Value == turn).Key);
-        (_unheard, _answerOwed) = (turn, false);
-        _decisions.Add(new RewindCaller(turn.StartMs));
+        if (_unheard.Count > 0)
+        {
+            _answerOwed = false;
+            _decisions.Add(new RewindCaller(_unheard.Min(turn => turn.StartMs)));
+        }
     }
 
     /// <summary>What was asked of the session goes with it; what it has said is heard to its end.</summary>
     private void LeaveModel()
     {
-        (_model, _open, _unanswered, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null, null);
+        (_model, _open, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null);
+        _unanswered.Clear();
         _responses.Reset();
         foreach (var turn in _agentTurns)
         {
@@ -524,13 +539,9 @@ public sealed partial class CallSession
         if (_model is not null)
         {
             _answerOwed = IsFailing;
-            if (_handOver is not null)
-            {
-                LeaveUnheard();
-            }
-
+            LeaveUnheard();
             LeaveModel();
-            if (_unheard is null)
+            if (_unheard.Count == 0)
             {
                 _decisions.Add(new RewindCaller(Math.Max(Ms(_now) - OverlapMs, _callerSilentSinceMs)));
             }
@@ -557,7 +568,7 @@ public sealed partial class CallSession
         }
 
         (_dialed, _dialReason, _goneSince, _expired, _answerOwed) = (null, null, null, false, false);
-        _answerDueAt = _unheard is null ? null : _now + rules.Answer;
+        _answerDueAt = _unheard.Count == 0 ? null : _now + rules.Answer;
         Introduce(first, answerOpen, from, handOver);
     }
 
@@ -587,7 +598,7 @@ public sealed partial class CallSession
             Tell(new AddSystemItem(CallPrompts.BeforeTheHandOver(from, _agent, handOver.Request)));
         }
 
-        if (handOver is not null && _unheard is null)
+        if (handOver is not null && _unheard.Count == 0)
         {
             WantTakeOver(from, handOver);
         }

@@ -39,11 +39,12 @@ public sealed partial class CallSession
 
     private void RecordUnheard()
     {
-        if (_unheard is { } unheard)
+        foreach (var turn in _unheard)
         {
-            _unheard = null;
-            RecordCaller(unheard, text: "", language: null, TranscriptionOutcome.Missing);
+            RecordCaller(turn, text: "", language: null, TranscriptionOutcome.Missing);
         }
+
+        _unheard.Clear();
     }
 
     private void RecordAgent(AgentTurn turn)
@@ -113,7 +114,7 @@ public sealed partial class CallSession
     /// <summary>What would have to be recorded of those who are speaking, or were a moment ago, were the line gone now, and the model with it.</summary>
     public IReadOnlyList<CallCommand> Unfinished(TimeSpan now)
     {
-        if (IsOver || (_agentTurns.Count == 0 && _callerTurns.Count == 0 && _unheard is null))
+        if (IsOver || (_agentTurns.Count == 0 && _callerTurns.Count == 0 && _unheard.Count == 0))
         {
             return [];
         }
@@ -128,7 +129,7 @@ public sealed partial class CallSession
             }
         }
 
-        foreach (var turn in _unheard is null ? _callerTurns.Values : _callerTurns.Values.Append(_unheard))
+        foreach (var turn in _callerTurns.Values.Concat(_unheard))
         {
             unfinished.Add(new RecordUtterance(UtteranceOf(turn, text: "", language: null, TranscriptionOutcome.Missing, now)));
         }

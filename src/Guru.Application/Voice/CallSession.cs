@@ -86,8 +86,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private bool _answerOwed; // When the model went, the caller waited for an answer, or for the rest of one.
 
     private CallerTurn? _open;
-    private CallerTurn? _unanswered; // The last turn, until it was answered whole or its words are known.
-    private CallerTurn? _unheard; // A turn that the model left behind; the next one hears it again, under another name.
+    private readonly List<CallerTurn> _unanswered = []; // Until the caller is answered whole, or the turn's words are known.
+    private readonly List<CallerTurn> _unheard = []; // Turns that a model left behind; the next one hears them again, under other names.
     private bool _gapFilled;
     private long? _speechEndedAtMs;
     private long _callerSilentSinceMs;
@@ -116,8 +116,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     /// <summary>When the session must be told that its deadline has come, if nothing happens before.</summary>
     public TimeSpan? Deadline { get; private set; }
 
-    /// <summary>The caller's turn has neither been answered nor transcribed: should the model go, the next one has to hear it.</summary>
-    public bool KeepsCaller => _unanswered is not null;
+    /// <summary>What the caller said has neither been answered nor transcribed: should the model go, the next one has to hear it.</summary>
+    public bool KeepsCaller => _unanswered.Count > 0 || _unheard.Count > 0;
 
     /// <summary>What a session with the model is to be set up with that is dialled now.</summary>
     public VoiceConfiguration Configured => Configuration(_agent);

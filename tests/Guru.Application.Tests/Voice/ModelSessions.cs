@@ -82,6 +82,94 @@ public sealed class ModelSessions
     }
 
     [Fact]
+    public void That_drop_leave_every_turn_to_the_next_one_that_was_neither_answered_nor_transcribed()
+    {
+        var call = TwoTurnsLeft(out var from);
+        call.Decisions.OfType<RewindCaller>().ShouldHaveSingleItem().FromMs.ShouldBe(from);
+        Hears(call, "again_1", 0, 1200);
+        Hears(call, "again_2", 1400, 2400);
+        call.Caller.HangsUp();
+
+        var heard = call.Utterances.Where(utterance => utterance.Speaker == Speaker.Caller).ToList();
+        heard.Select(utterance => utterance.UtteranceId).ShouldBe(["sess_2:again_1", "sess_2:again_2"]);
+        heard[0].StartMs.ShouldBe(from);
+        (heard[1].StartMs - from).ShouldBeInRange(1000, 1600);
+    }
+
+    [Fact]
+    public void That_drop_leave_two_turns_which_may_be_one_for_the_next()
+    {
+        var call = TwoTurnsLeft(out var from);
+        Hears(call, "again", 0, 2400);
+        call.Caller.HangsUp();
+
+        call.Utterances.Where(utterance => utterance.Speaker == Speaker.Caller).ShouldHaveSingleItem().StartMs.ShouldBe(from);
+    }
+
+    [Fact]
+    public void That_drop_before_they_have_heard_what_was_left_to_them_leave_it_to_the_next()
+    {
+        var call = TwoTurnsLeft(out var from);
+        call.Model.Closes();
+        call.Model.IsReady();
+
+        call.Decisions.OfType<RewindCaller>().Select(rewind => rewind.FromMs).ShouldBe([from, from]);
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
+    public void That_fail_to_answer_what_is_not_transcribed_leave_it_to_the_one_in_their_place()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Begins("caller_1");
+        call.Passes(700);
+        call.Caller.Stops("caller_1");
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        call.Model.IsReady();
+
+        call.Decisions.OfType<RewindCaller>().ShouldHaveSingleItem().FromMs.ShouldBeLessThan((long)call.NowMs - 700);
+        call.Asked.ShouldNotContain("continue", "It answers what it hears.");
+    }
+
+    [Fact]
+    public void That_answer_without_having_heard_what_was_left_to_them_leave_it_to_nobody()
+    {
+        var call = TwoTurnsLeft(out _);
+        call.Model.Speaks("answer", 500, "Sorry?");
+
+        call.Session.KeepsCaller.ShouldBeFalse();
+        call.Utterances.Count(utterance => utterance.Transcription == TranscriptionOutcome.Missing).ShouldBe(2);
+    }
+
+    /// <summary>The caller cut an answer off, and the session drops before either turn has been transcribed; the next one is there.</summary>
+    private static PhoneCall TwoTurnsLeft(out long from)
+    {
+        var call = PhoneCall.Greeted();
+        from = call.AppendedMs - 300;
+        call.Caller.Begins("caller_1");
+        call.Passes(900);
+        call.Caller.Stops("caller_1");
+        call.Model.Says(call.Model.Begins("cut"), "cut", 2000, "First you ask for");
+        call.Passes(500);
+        call.Caller.Begins("caller_2");
+        call.Model.Finishes("cut", "cancelled");
+        call.Passes(700);
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Session.Appended((int)(call.NowMs - from) * 8, from); // As the tape has it.
+        return call;
+    }
+
+    /// <summary>Tells of a turn in what was heard again.</summary>
+    private static void Hears(PhoneCall call, string item, long beginMs, long endMs)
+    {
+        call.Happens(new SpeechStarted(item, beginMs));
+        call.Happens(new SpeechStopped(item, endMs));
+        call.Caller.IsTranscribed(item, "words");
+    }
+
+    [Fact]
     public void Need_what_a_caller_said_until_its_words_are_known_or_it_is_answered()
     {
         var call = PhoneCall.Greeted();
