@@ -76,7 +76,7 @@ public sealed class TroubledModel : IAsyncLifetime
         Garbled = await PlaceAsync([asks, leaves], new RealtimeFaults { Garbage = true, UnknownEvents = true, HugeDeltas = true, SplitFrames = true });
         Stalled = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { StallAtDelta = 22 });
         RateLimitedTwice = await PlaceAsync([asks, leaves], RateLimited(2, 3));
-        RateLimitedForGood = await PlaceAsync([asks], RateLimited(2, 3, 4, 5, 6));
+        RateLimitedForGood = await PlaceAsync([asks], RateLimited([.. Enumerable.Range(2, 8)]));
         RateLimitedAtFirst = await PlaceAsync([asks, leaves], new RealtimeFaults { RefuseUpgrade = 429 }, new RealtimeFaults { RefuseUpgrade = 429 });
         MuteInAnAnswer = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { MuteAtDelta = 22 });
         MuteAsTheCallerSpeaks = await PlaceAsync([asks, leaves], new RealtimeFaults { MuteAtTurn = 1 });

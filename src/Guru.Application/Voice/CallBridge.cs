@@ -291,7 +291,7 @@ public sealed partial class CallBridge : IAsyncDisposable
         catch (VoiceModelException error)
         {
             LogDialFailed(_callSid, error.Code, error.Transient);
-            outcome = new ModelDialFailed(error.Code, error.Transient);
+            outcome = new ModelDialFailed(error.Code, error.Transient, error.RetryAfter);
         }
         catch (Exception error)
         {

@@ -6,7 +6,8 @@ public abstract record CallInput;
 /// <summary>A session with the model is ready; it is used when the session says so.</summary>
 public sealed record ModelDialed(string SessionId, TimeSpan ExpiresAt) : CallInput;
 
-public sealed record ModelDialFailed(string Code, bool Transient) : CallInput;
+/// <param name="RetryAfter">How long to wait, where the refusal says so.</param>
+public sealed record ModelDialFailed(string Code, bool Transient, TimeSpan? RetryAfter = null) : CallInput;
 
 public sealed record FromModel(ModelEvent Event) : CallInput;
 

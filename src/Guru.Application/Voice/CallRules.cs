@@ -33,7 +33,7 @@ public sealed class CallRules
     [Range(0, 100)]
     public int MostHandOffs { get; set; } = 8;
 
-    /// <summary>How long a lost model may stay away before the call ends.</summary>
+    /// <summary>How long a lost or rate-limited model may stay away before the call ends.</summary>
     [Range(0.2, 120)]
     public double ModelGoneSeconds { get; set; } = 15;
 

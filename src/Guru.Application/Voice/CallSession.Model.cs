@@ -238,6 +238,7 @@ public sealed partial class CallSession
         var awaited = _responses.Active == e.ResponseId && !_responses.IsCut(e.ResponseId) && _open is null && _ending is null && _handOver is null;
         var came = e.ResponseId == _toolUsedBy;
         var served = _responses.Done(e.ResponseId);
+        (_limits, _limitedSince) = e.Status == "failed" ? (_limits, _limitedSince) : (0, null);
         foreach (var turn in _agentTurns.Where(turn => turn.Epoch == _epoch && turn.Played.ResponseId == e.ResponseId).ToList())
         {
             came |= turn.HasSpeech || turn.Played.FirstSentAt is not null;
@@ -261,7 +262,7 @@ public sealed partial class CallSession
         }
         else if (e.Status == "failed")
         {
-            OnFailure(e.ErrorCode, served);
+            OnFailure(e.ErrorCode, served, e.RetryAfter);
         }
         else if (e.Status != "cancelled")
         {
@@ -303,24 +304,48 @@ public sealed partial class CallSession
         }
     }
 
-    private void OnFailure(string? code, WantedResponse? served)
+    private void OnFailure(string? code, WantedResponse? served, TimeSpan? retryAfter = null)
     {
         _wantedAgain = served;
         if (FatalCodes.Contains(code, StringComparer.Ordinal))
         {
             End(CallEndReason.ModelUnavailable);
         }
+        else if (code == "rate_limit_exceeded")
+        {
+            WaitForLimit(retryAfter);
+        }
         else if (++_failures > MostFailures)
         {
             End(CallEndReason.ModelUnavailable);
         }
-        else if (code == "rate_limit_exceeded" || _failures == 1 || start.Sideband)
+        else if (_failures == 1 || start.Sideband)
         {
-            _retryAt = _now + (code == "rate_limit_exceeded" ? TimeSpan.FromSeconds(_failures) : TimeSpan.Zero);
+            _retryAt = _now;
         }
         else if (_dialReason is null)
         {
             Dial("error");
+        }
+    }
+
+    /// <summary>
+    /// A limit passes: the model is asked again when it says, or after waits that grow. The caller hears nothing meanwhile, so that it is waited for no
+    /// longer than a lost model is, and not at all where it will last longer: then they are told.
+    /// </summary>
+    private void WaitForLimit(TimeSpan? told)
+    {
+        _limitedSince ??= _now;
+        var grown = TimeSpan.FromSeconds(Math.Min(told is null ? _limits + 1 : _limits, MostSecondsBetween));
+        var wait = told > grown ? told.Value : grown;
+        _limits++;
+        if (_now + wait - _limitedSince > rules.ModelGone)
+        {
+            End(CallEndReason.ModelUnavailable);
+        }
+        else
+        {
+            _retryAt = _now + wait;
         }
     }
 
@@ -395,7 +420,7 @@ public sealed partial class CallSession
         }
         else if (e.ClientEventId?.StartsWith("response-", StringComparison.Ordinal) == true && _responses.TakeUnconfirmed() is { } wanted)
         {
-            OnFailure(e.Code, wanted);
+            OnFailure(e.Code, wanted, e.RetryAfter);
         }
     }
 
@@ -499,7 +524,9 @@ public sealed partial class CallSession
         }
         else
         {
-            _redialAt = _now + TimeSpan.FromMilliseconds(Math.Min(LongestRedialMs, FirstRedialMs << Math.Min(_dials - 1, 8)));
+            var pause = TimeSpan.FromMilliseconds(Math.Min(LongestRedialMs, FirstRedialMs << Math.Min(_dials - 1, 8)));
+            var (told, last) = (_now + (e.RetryAfter ?? TimeSpan.Zero), _goneSince.Value + rules.ModelGone);
+            _redialAt = told <= _now + pause ? _now + pause : told < last ? told : last;
         }
     }
 

@@ -41,6 +41,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private const int FirstRedialMs = 200;
     private const int LongestRedialMs = 3000;
     private const int MostFailures = 3;
+    private const int MostSecondsBetween = 3;
 
     /// <summary>A deadline met later than this tells of a busy machine, not of a silent line.</summary>
     private static readonly TimeSpan Stall = TimeSpan.FromMilliseconds(150);
@@ -95,6 +96,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private TimeSpan? _retryAt;
     private WantedResponse? _wantedAgain;
     private int _failures;
+    private int _limits; // How often a rate limit stood in the way of an answer, and since when.
+    private TimeSpan? _limitedSince;
     private int _saidNothing; // How many responses came to nothing since the caller spoke, or was answered.
     private string? _toolUsedBy; // The last response that used a tool.
 

@@ -47,6 +47,9 @@ public sealed class VoiceModelException(string code, bool transient, Exception? 
 
     /// <summary>Of HTTP, where that was the answer.</summary>
     public int? Status { get; init; }
+
+    /// <summary>How long to wait, where it says so.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }
 
 /// <summary>Either a slice of speech or an event; audio stays in the receive buffer, so that no frame allocates.</summary>
@@ -98,10 +101,12 @@ public sealed record ToolCalled(string ResponseId, string ItemId, string ToolCal
 
 /// <param name="Status">completed, cancelled, incomplete or failed.</param>
 /// <param name="ErrorCode">Of a failed response.</param>
+/// <param name="RetryAfter">How long to wait before it is asked for again, where the error says so.</param>
 public sealed record ResponseDone(
-    string ResponseId, string? Purpose, string Status, string? Reason, string? ErrorCode, ModelUsage? Usage) : ModelEvent;
+    string ResponseId, string? Purpose, string Status, string? Reason, string? ErrorCode, ModelUsage? Usage, TimeSpan? RetryAfter = null) : ModelEvent;
 
-public sealed record ModelErrored(string? Code, string? ClientEventId) : ModelEvent;
+/// <inheritdoc cref="ResponseDone"/>
+public sealed record ModelErrored(string? Code, string? ClientEventId, TimeSpan? RetryAfter = null) : ModelEvent;
 
 /// <summary>The model's own side begins to play a response to the caller: of calls whose audio goes past Guru, like the next five.</summary>
 public sealed record PlaybackStarted(string ResponseId) : ModelEvent;

@@ -77,7 +77,7 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
         try
         {
             return await WebSocketDial.DialAsync(
-                request, options.ConnectTimeout, async (response, token) => await RealtimeRefusals.OfAsync(response, token), patience.Token);
+                request, options.ConnectTimeout, async (response, token) => await RealtimeRefusals.OfAsync(response, time, token), patience.Token);
         }
         catch (Exception e) when (e is not VoiceModelException)
         {

@@ -9,7 +9,7 @@ internal static class RealtimeEvents
 {
     private static readonly Dictionary<string, Func<JsonElement, ModelEvent?>> Readers = new(StringComparer.Ordinal)
     {
-        ["error"] = e => new ModelErrored(e.At("error").Code(), e.At("error").Text("event_id")),
+        ["error"] = e => new ModelErrored(e.At("error").Code(), e.At("error").Text("event_id"), RetryAfter.InWords(e.At("error").Text("message"))),
 
         ["input_audio_buffer.speech_started"] = e => new SpeechStarted(e.Id("item_id"), e.Whole("audio_start_ms")),
         ["input_audio_buffer.speech_stopped"] = e => new SpeechStopped(e.Id("item_id"), e.Whole("audio_end_ms")),
@@ -75,7 +75,8 @@ internal static class RealtimeEvents
             response.Text("status") ?? "completed",
             details.Text("reason"),
             details.At("error").Code(),
-            ResponseUsage(response.At("usage")));
+            ResponseUsage(response.At("usage")),
+            RetryAfter.InWords(details.At("error").Text("message")));
     }
 
     /// <summary>The transcript or text of an item; null while it has none.</summary>

@@ -20,18 +20,18 @@ internal static class RealtimeRefusals
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal) { "server_error", "rate_limit_exceeded", "session_expired" };
 
     /// <summary>An answer that is not an upgrade. A 429 may be about speed or about money: its body tells.</summary>
-    public static async Task<VoiceModelException> OfAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
+    public static async Task<VoiceModelException> OfAsync(HttpResponseMessage answer, TimeProvider time, CancellationToken cancellationToken)
     {
         var (type, code) = await ReadErrorAsync(answer.Content, cancellationToken);
-        return OfStatus(answer.StatusCode, type, code);
+        return OfStatus(answer.StatusCode, type, code, RetryAfter.Of(answer.Headers.RetryAfter?.ToString(), time));
     }
 
     /// <param name="errorType">From the body of the answer, where there was one, like the code.</param>
-    public static VoiceModelException OfStatus(HttpStatusCode status, string? errorType, string? errorCode)
+    public static VoiceModelException OfStatus(HttpStatusCode status, string? errorType, string? errorCode, TimeSpan? retryAfter = null)
     {
         var code = errorCode ?? errorType ?? ((int)status).ToString(System.Globalization.CultureInfo.InvariantCulture);
         var transient = status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
-        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType)) { Status = (int)status };
+        return new VoiceModelException(code, transient && !IsLasting(code) && !IsListed(errorType)) { Status = (int)status, RetryAfter = retryAfter };
     }
 
     /// <summary>The error object of an answer; empty, HTML or cut off, the status says enough.</summary>

@@ -286,6 +286,23 @@ public sealed class ModelSessions
     }
 
     [Fact]
+    public void Are_dialled_again_when_the_refusal_says_and_at_the_last_moment_where_it_says_later()
+    {
+        var call = PhoneCall.Greeted(rules => rules.ModelGoneSeconds = 15);
+        var gone = call.NowMs;
+        call.Model.Closes();
+        call.Model.CannotBeReached("429", retryAfter: TimeSpan.FromSeconds(5));
+        call.PassesUntil(() => call.Dialed.Count == 2);
+        (call.NowMs - gone).ShouldBeInRange(5000, 5010);
+        call.Model.CannotBeReached("429", retryAfter: TimeSpan.FromSeconds(60));
+        call.PassesUntil(() => call.Dialed.Count == 3);
+        (call.NowMs - gone).ShouldBeInRange(15_000, 15_010);
+        call.Model.CannotBeReached("429", retryAfter: TimeSpan.FromSeconds(60));
+
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+    }
+
+    [Fact]
     public void Are_dialled_again_although_the_call_is_an_hour_old_when_its_next_stream_finds_none()
     {
         var call = new PhoneCall(rules => rules.MaxDurationSeconds = 7200, resumed: true, soFar: [new(Speaker.Agent, "Hello.", Cut: false, 0)], startsAt: 3_600_000);

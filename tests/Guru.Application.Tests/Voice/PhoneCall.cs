@@ -312,7 +312,7 @@ internal sealed class ModelSide(PhoneCall call)
         return session;
     }
 
-    public void CannotBeReached(string code = "503", bool transient = true) => call.Happens(new ModelDialFailed(code, transient));
+    public void CannotBeReached(string code = "503", bool transient = true, TimeSpan? retryAfter = null) => call.Happens(new ModelDialFailed(code, transient, retryAfter));
 
     /// <summary>Begins a response: the one that was asked for, or one of its own.</summary>
     public string Begins(string? response = null)
@@ -341,8 +341,8 @@ internal sealed class ModelSide(PhoneCall call)
         call.Happens(new ItemDone(item, PreviousItemId: null));
     }
 
-    public void Finishes(string response, string status = "completed", string? errorCode = null) =>
-        call.Happens(new ResponseDone(response, Purpose: null, status, Reason: null, errorCode, Usage: null));
+    public void Finishes(string response, string status = "completed", string? errorCode = null, TimeSpan? retryAfter = null) =>
+        call.Happens(new ResponseDone(response, Purpose: null, status, Reason: null, errorCode, Usage: null, retryAfter));
 
     /// <summary>A whole response of one item, generated at once.</summary>
     public string Speaks(string item, int ms, string words)
@@ -354,10 +354,10 @@ internal sealed class ModelSide(PhoneCall call)
         return response;
     }
 
-    public string Fails(string code)
+    public string Fails(string code, TimeSpan? retryAfter = null)
     {
         var response = Begins();
-        Finishes(response, "failed", code);
+        Finishes(response, "failed", code, retryAfter);
         return response;
     }
 

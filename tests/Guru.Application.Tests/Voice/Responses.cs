@@ -116,6 +116,51 @@ public sealed class Responses
     }
 
     [Fact]
+    public void That_hit_a_rate_limit_are_asked_for_when_it_is_said_to_be_over()
+    {
+        var call = Asked();
+        foreach (var told in (double[])[6.2, 4, 0.02])
+        {
+            var failed = call.NowMs;
+            var asked = call.Asked.Count;
+            call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(told));
+            call.PassesUntil(() => call.Asked.Count > asked);
+            (call.NowMs - failed).ShouldBeInRange(told * 1000, Math.Max(told, 2) * 1000 + 10, "It is no less than the pause that grows.");
+        }
+
+        call.Model.Speaks("answer", 500, "Here I am.");
+        call.Passes(10_000);
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(14)); // Another one.
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void That_hit_a_rate_limit_again_and_again_are_given_up_when_a_lost_model_is()
+    {
+        var call = Asked();
+        var since = call.NowMs;
+        while (call.Ended.Count == 0)
+        {
+            var asked = call.Asked.Count;
+            call.Model.Fails("rate_limit_exceeded");
+            call.PassesUntil(() => call.Asked.Count > asked || call.Ended.Count > 0);
+        }
+
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+        (call.NowMs - since).ShouldBeInRange(12_000, 15_000);
+        call.Asked.Count.ShouldBe(7);
+    }
+
+    [Fact]
+    public void That_hit_a_rate_limit_which_lasts_are_not_waited_for_in_silence()
+    {
+        var call = Asked();
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(50));
+
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+    }
+
+    [Fact]
     public void That_fail_are_asked_for_once_more_then_of_a_new_session_then_no_more()
     {
         var call = PhoneCall.Greeted();

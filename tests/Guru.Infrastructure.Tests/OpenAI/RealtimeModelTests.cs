@@ -125,6 +125,14 @@ public sealed class DiallingTheModel
         (await RefusalAsync(server)).ShouldBe((code, transient));
     }
 
+    [Fact]
+    public async Task Is_refused_for_as_long_as_the_upgrades_answer_says()
+    {
+        await using var server = await ScriptedModel.RefuseAsync(429, "", retryAfter: "7");
+
+        (await Should.ThrowAsync<VoiceModelException>(server.DialAsync())).RetryAfter.ShouldBe(TimeSpan.FromSeconds(7));
+    }
+
     [Theory]
     [InlineData(3000, "invalid_request_error.invalid_api_key", "invalid_api_key", false)]
     [InlineData(4000, "invalid_request_error.model_not_found", "model_not_found", false)]

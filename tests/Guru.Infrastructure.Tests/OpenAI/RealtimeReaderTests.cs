@@ -131,6 +131,25 @@ public sealed class ReadingTheModel
         Event($$$"""{"type":"response.done","response":{"id":"resp_1","status":"{{{status}}}","status_details":{{{details}}},"output":[],"usage":null,"metadata":null}}""")
             .ShouldBe(new ResponseDone("resp_1", Purpose: null, status, reason, error, Usage: null));
 
+    [Theory]
+    [InlineData("Rate limit reached for gpt-realtime-2.1 on tokens per min (TPM): Limit 40000. Please try again in 6.2s. Visit the limits page.", 6200)]
+    [InlineData("Please try again in 1m2.5s.", 62_500)]
+    [InlineData("Please try again in 6m0s", 360_000)]
+    [InlineData("Please try again in 1h.", 3_600_000)]
+    [InlineData("Try again in 20ms", 20)]
+    [InlineData("Please try again in 20 seconds.", 20_000)]
+    [InlineData("Please try again later.", null)]
+    [InlineData(null, null)]
+    public void Tells_when_a_rate_limit_is_over(string? message, int? milliseconds)
+    {
+        var error = $$"""{"type":"requests","code":"rate_limit_exceeded","message":{{System.Text.Json.JsonSerializer.Serialize(message)}}}""";
+        TimeSpan? wait = milliseconds is { } given ? TimeSpan.FromMilliseconds(given) : null;
+
+        Event($$$$"""{"type":"response.done","response":{"id":"resp_1","status":"failed","status_details":{"type":"failed","error":{{{{error}}}}}}}""")
+            .ShouldBeOfType<ResponseDone>().RetryAfter.ShouldBe(wait);
+        Event($$"""{"type":"error","error":{{error}}}""").ShouldBeOfType<ModelErrored>().RetryAfter.ShouldBe(wait);
+    }
+
     [Fact]
     public void Reads_a_tool_call_from_its_arguments_and_from_its_item()
     {

@@ -42,10 +42,11 @@ internal sealed class ScriptedModel : IAsyncDisposable
             options);
     }
 
-    public static Task<ScriptedModel> RefuseAsync(int status, string body) => new ScriptedModel().StartAsync(
+    public static Task<ScriptedModel> RefuseAsync(int status, string body, string? retryAfter = null) => new ScriptedModel().StartAsync(
         async context =>
         {
             context.Response.StatusCode = status;
+            context.Response.Headers.RetryAfter = retryAfter;
             await context.Response.WriteAsync(body);
         },
         options: null);
