@@ -31,6 +31,11 @@ public static class CallPrompts
     public static string Continue(string? language) =>
         $"The connection was interrupted for a moment. Do not greet again. Go on {In(language)} where the conversation stopped: answer what is still open, or repeat briefly what was cut.";
 
+    /// <summary>For a call that went on before anything the agent said is known to have been heard.</summary>
+    /// <param name="greeting">What it would have been told at the begin.</param>
+    public static string GreetAfterAll(string greeting) =>
+        $"The connection was interrupted for a moment, perhaps before the caller heard anything of you. Say so in a few words. {greeting} If they have said something already, answer it.";
+
     public static string NoAnswer(string? language) =>
         $"You could not answer what the caller said last. Say so briefly and kindly, {In(language)}, and ask them to say it in other words.";
 
@@ -73,9 +78,9 @@ public static class CallPrompts
         $"Before the interruption {(turn.Speaker == Speaker.Caller ? "the caller" : "you")} had also said: {turn.Text}";
 
     /// <summary>The conversation of this call so far, for a model session that did not hear it.</summary>
-    public static string SoFar(IReadOnlyList<HeardTurn> turns)
+    public static string SoFar(IReadOnlyList<HeardTurn> turns, bool greeted = true)
     {
-        var text = new StringBuilder("This call is already going on; the caller has been greeted. What was said so far, as it was heard:\n");
+        var text = new StringBuilder($"This call is already going on; the caller has {(greeted ? "been greeted" : "not been greeted yet")}. What was said so far, as it was heard:\n");
         foreach (var turn in turns)
         {
             text.Append(turn.Speaker == Speaker.Caller ? "Caller: " : "You: ").Append(turn.Text).Append(turn.Cut ? " [cut off by the caller]\n" : "\n");

@@ -619,7 +619,12 @@ public sealed partial class CallSession
             return;
         }
 
-        Tell(new AddSystemItem(CallPrompts.SoFar(soFar)));
+        var greeted = soFar.Exists(turn => turn.Speaker == Speaker.Agent);
+        if (soFar.Count > 0)
+        {
+            Tell(new AddSystemItem(CallPrompts.SoFar(soFar, greeted)));
+        }
+
         if (handOver is not null)
         {
             Tell(new AddSystemItem(CallPrompts.BeforeTheHandOver(from, _agent, handOver.Request)));
@@ -629,18 +634,21 @@ public sealed partial class CallSession
         {
             WantTakeOver(from, handOver);
         }
+        else if (!greeted)
+        {
+            Want(Continuing, CallPrompts.GreetAfterAll(GreetingPrompt()), tools: false);
+        }
         else if (first || answerOpen)
         {
             Want(Continuing, CallPrompts.Continue(_language.Current));
         }
     }
 
-    private void Greet() => Want(
-        Greeting,
-        start.Purpose is { } purpose
-            ? CallPrompts.Calling(purpose, start.Agents[_agent].GreetingHint, _language.Current)
-            : CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current),
-        tools: false);
+    private void Greet() => Want(Greeting, GreetingPrompt(), tools: false);
+
+    private string GreetingPrompt() => start.Purpose is { } purpose
+        ? CallPrompts.Calling(purpose, start.Agents[_agent].GreetingHint, _language.Current)
+        : CallPrompts.Greeting(start.Agents[_agent].GreetingHint, known: start.Memory is not null, _language.Current);
 
     /// <summary>The margin before the expiry, but no more than half of the session's life; none for one that tells no life.</summary>
     private TimeSpan? RenewalOf(TimeSpan expiresAt)

@@ -9,7 +9,7 @@ namespace Guru.Application.Voice;
 /// <param name="Zero">The wall time of the call's clock at 0: the call's first Media Stream.</param>
 /// <param name="Agent">Who has the call.</param>
 /// <param name="Language">ISO 639-1, where the caller's is known.</param>
-/// <param name="Resumed">The caller has been greeted on a stream before.</param>
+/// <param name="Resumed">The call goes on over a new stream.</param>
 /// <param name="SoFar">What was said before, where the call goes on over a new stream.</param>
 /// <param name="StreamSid">The Media Stream that speaks for the call.</param>
 /// <param name="Memory">What the agent is told of the time before the call.</param>

@@ -37,6 +37,19 @@ public sealed class Greeting
         call.Reconnects.ShouldBeEmpty();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Is_said_after_all_when_the_stream_before_was_lost_before_anything_of_it_was_heard(bool callerSpoke)
+    {
+        var call = new PhoneCall(resumed: true, soFar: callerSpoke ? [Before[1]] : [], startsAt: 10_000);
+        call.Model.IsReady();
+
+        call.Asked.ShouldBe(["continue"]);
+        call.Told.OfType<CreateResponse>().Single().Instructions!.ShouldContain("say that you are Guru");
+        call.Told.OfType<AddSystemItem>().Select(item => item.Text.Contains("has not been greeted yet", StringComparison.Ordinal)).ShouldBe(callerSpoke ? [true] : []);
+    }
+
     [Fact]
     public void Is_not_repeated_by_a_new_model_session()
     {
