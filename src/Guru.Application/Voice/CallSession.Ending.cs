@@ -103,7 +103,7 @@ public sealed partial class CallSession
         }
     }
 
-    private TimeSpan QuietLimit => _mayOweMore && MomentToAnswer < rules.Silence ? MomentToAnswer : rules.Silence;
+    private TimeSpan QuietLimit => _mayOwe is not null && MomentToAnswer < rules.Silence ? MomentToAnswer : rules.Silence;
 
     private void BreakSilence()
     {
@@ -120,10 +120,10 @@ public sealed partial class CallSession
         }
 
         _quietSince = null;
-        if (_mayOweMore)
+        if (_mayOwe is { } purpose)
         {
-            _mayOweMore = false;
-            GoOn();
+            _mayOwe = null;
+            Want(purpose, instructions: null, tools: purpose != AfterTool);
         }
         else if (_reprompts < rules.Reprompts)
         {

@@ -94,7 +94,7 @@ public sealed partial class CallSession
         _unanswered.Add(_open);
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _mayHaveAgreed = true;
-        (_mayOweMore, _reprompts, _saidNothing) = (false, 0, 0);
+        (_mayOwe, _reprompts, _saidNothing) = (null, 0, 0);
         CancelEnding();
         CutSpeech(startMs);
     }
@@ -212,7 +212,7 @@ public sealed partial class CallSession
     private void OnResponseCreated(ResponseCreated e)
     {
         var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
-        (_answerDueAt, _mayOweMore, _toolUsedBy) = (null, false, null);
+        (_answerDueAt, _mayOwe, _toolUsedBy) = (null, null, null);
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };

@@ -8,6 +8,7 @@ namespace Guru.Application.Voice;
 public sealed partial class CallSession
 {
     private const string TakeOver = "handOff";
+    private const string AfterTool = "tool";
     private const string WentOnSpeaking = "The caller went on speaking.";
     private const string NobodyAgreed = "The caller has not answered yet: say the day and the time, and ask them first.";
     private const string Unreachable = "The other advisor cannot be reached now: say so briefly, and help the caller yourself.";
@@ -77,7 +78,7 @@ public sealed partial class CallSession
 
         if (_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
         {
-            _mayOweMore = true;
+            _mayOwe = AfterTool;
         }
         else
         {
@@ -242,7 +243,7 @@ public sealed partial class CallSession
     }
 
     /// <summary>After a tool the agent has to speak: it could call the next one for ever.</summary>
-    private void GoOn() => Want("tool", instructions: null, tools: false);
+    private void GoOn() => Want(AfterTool, instructions: null, tools: false);
 
     private void Refuse(string toolCallId, string what, string because) =>
         Tell(new AnswerTool(toolCallId, $$"""{"{{what}}":false,"because":"{{JsonEncodedText.Encode(because)}}"}"""));

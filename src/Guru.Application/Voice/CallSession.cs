@@ -102,7 +102,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private string? _toolUsedBy; // The last response that used a tool.
 
     private TimeSpan? _quietSince;
-    private bool _mayOweMore; // What the agent said as it used a tool was an answer, or only a word before it.
+    private string? _mayOwe; // What a moment's silence tells is awaited: an answer to keys, or the rest of what the agent said as it used a tool.
     private int _reprompts;
     private TimeSpan? _drainAt;
     private Ending? _ending;
@@ -251,7 +251,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
                 break;
             case DigitPressed { Digit: var digit }:
                 Tell(new AddSystemItem($"The caller pressed the key {digit}."));
-                _quietSince = null;
+                (_mayOwe, _quietSince, _reprompts) = (Answer, null, 0); // Once no further key is pressed.
                 break;
             case CallerHungUp:
                 LoseLine(CallEndReason.CallerHungUp);

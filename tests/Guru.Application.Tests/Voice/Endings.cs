@@ -179,15 +179,31 @@ public sealed class Endings
     }
 
     [Fact]
-    public void A_key_breaks_the_silence_and_the_model_is_told()
+    public void Keys_break_the_silence_and_are_answered_when_no_further_one_is_pressed()
     {
         var call = PhoneCall.Greeted(rules => rules.SilenceSeconds = 5);
         call.Passes(4000);
         call.Happens(new DigitPressed('7'));
-        call.Passes(4000);
+        call.Passes(2000);
+        call.Happens(new DigitPressed('2'));
+        call.Passes(2900);
+        call.Asked.ShouldBe(["greeting"]);
+        call.Told.OfType<AddSystemItem>().Select(item => item.Text).ShouldBe(["The caller pressed the key 7.", "The caller pressed the key 2."]);
+
+        call.Passes(200);
+        call.Told.OfType<CreateResponse>().Last().ShouldBe(new CreateResponse("answer", Instructions: null, ToolsAllowed: true));
+    }
+
+    [Fact]
+    public void A_key_is_not_answered_twice_by_a_model_that_answers_what_the_caller_says()
+    {
+        var call = PhoneCall.Greeted();
+        call.Happens(new DigitPressed('7'));
+        call.Caller.Speaks("caller_1", 500, "Seven.");
+        call.Model.Speaks("answer", 500, "Seven it is.");
+        call.Passes(5000);
 
         call.Asked.ShouldBe(["greeting"]);
-        call.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text.ShouldContain('7');
     }
 
     [Fact]
