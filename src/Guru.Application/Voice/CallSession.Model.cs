@@ -132,13 +132,13 @@ public sealed partial class CallSession
     {
         AnchorClock(e.AudioEndMs, isFirst: false);
         _callerSilentSinceMs = _clock.ToCallMs(e.AudioEndMs) ?? Ms(_now);
+        _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.Voice.SilenceDurationMs)) ?? Ms(_now);
         if (CallerTurnOf(e.ItemId) is { } turn)
         {
-            turn.EndMs = Math.Max(turn.StartMs, _callerSilentSinceMs);
+            turn.EndMs = Math.Max(turn.StartMs, _speechEndedAtMs.Value); // The model counts in the silence that it waited for.
             _unheard.RemoveAll(unheard => unheard.StartMs >= turn.StartMs && unheard.StartMs < turn.EndMs); // Two turns for the model before, one for this.
         }
 
-        _speechEndedAtMs = _clock.ToCallMs(Math.Max(0, e.AudioEndMs - start.Voice.SilenceDurationMs)) ?? Ms(_now);
         _open = null;
         _answerDueAt = _now + rules.Answer;
     }

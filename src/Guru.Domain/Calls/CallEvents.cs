@@ -64,7 +64,7 @@ public sealed record CallResumed(string StreamSid, long GapMs, DateTimeOffset At
 /// <param name="Heard">What reached the other's ear: the caller's own words; the agent's up to where it was cut, estimated by time at a word boundary.</param>
 /// <param name="Interrupted">The caller cut it off.</param>
 /// <param name="StartMs">Milliseconds since the call's first <see cref="MediaStreamConnected"/>.</param>
-/// <param name="EndMs">As <paramref name="StartMs"/>; for the agent, the end of what was heard.</param>
+/// <param name="EndMs">As <paramref name="StartMs"/>; for the agent, the end of what was heard; for the caller, of speech, without the silence that tells of it.</param>
 /// <param name="SaidMs">Length of the audio that was meant to be heard.</param>
 /// <param name="HeardMs">Length of the audio that was heard.</param>
 /// <param name="Language">ISO 639-1, where the transcription told it.</param>

@@ -252,12 +252,12 @@ public sealed class ModelSessions
         call.Passes(1000); // The caller speaks meanwhile.
         call.Model.IsReady();
         call.AppendedMs.ShouldBeInRange(980, 1020);
-        call.Happens(new SpeechStarted("caller_1", 400));
+        call.Happens(new SpeechStarted("caller_1", 100));
         call.Happens(new SpeechStopped("caller_1", 900));
         call.Caller.IsTranscribed("caller_1", "hello");
 
-        call.Utterance("caller_1").StartMs.ShouldBeInRange(1880, 1920);
-        call.Utterance("caller_1").EndMs.ShouldBeInRange(2380, 2420);
+        call.Utterance("caller_1").StartMs.ShouldBeInRange(1580, 1620);
+        call.Utterance("caller_1").EndMs.ShouldBeInRange(1880, 1920);
     }
 
     [Fact]

@@ -17,7 +17,7 @@ public sealed class Transcripts
 
         call.Utterance("caller_1").ShouldBe(new UtteranceTranscribed(
             "sess_1:caller_1", Speaker.Caller, "general", "Bonjour.", "Bonjour.", Interrupted: false, TranscriptionOutcome.Completed,
-            StartMs: 1220, EndMs: 3020, SaidMs: 1800, HeardMs: 1800, "fr", FirstAudioMs: null, FirstHeardMs: null, PhoneCall.Zero + call.Now));
+            StartMs: 1220, EndMs: 2520, SaidMs: 1300, HeardMs: 1300, "fr", FirstAudioMs: null, FirstHeardMs: null, PhoneCall.Zero + call.Now));
         var greeting = call.Utterance("greeting");
         (greeting.StartMs, greeting.EndMs, greeting.SaidMs, greeting.HeardMs).ShouldBe((0, 1000, 1000, 1000));
         greeting.UtteranceId.ShouldBe("sess_1:greeting");
