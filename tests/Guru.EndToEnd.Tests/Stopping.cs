@@ -9,7 +9,7 @@ namespace Guru.EndToEnd.Tests;
 public sealed class Stopping
 {
     [Fact]
-    public async Task A_guru_that_is_asked_to_stop_is_not_ready_goes_on_with_its_call_until_the_time_is_over_says_goodbye_writes_all_and_exits_with_zero()
+    public async Task A_guru_that_is_asked_to_stop_is_not_ready_goes_on_with_its_call_until_the_time_is_over_says_goodbye_answers_the_carrier_writes_all_and_exits_with_zero()
     {
         var drain = TimeSpan.FromSeconds(8);
         await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
@@ -23,7 +23,11 @@ public sealed class Stopping
         twilio.AppUrl = guru.Address;
         using var http = new HttpClient { BaseAddress = guru.Address };
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        var call = twilio.PlaceCall(new CallOptions { Script = [new CallerTurn(new AgentFinished(TimeSpan.FromSeconds(3)), new Say("yes-en"))] });
+        var call = twilio.PlaceCall(new CallOptions
+        {
+            Script = [new CallerTurn(new AgentFinished(TimeSpan.FromSeconds(3)), new Say("yes-en"))],
+            Webhooks = new WebhookFaults { ActionDelay = TimeSpan.FromSeconds(1) }, // A round trip, and a busy carrier.
+        });
         await call.WaitForAgentTurnAsync(1, cancellationToken: limit.Token);
         (await ReadinessAsync()).ShouldBe(HttpStatusCode.OK);
 
@@ -43,6 +47,8 @@ public sealed class Stopping
         call.Heard.Select(line => (line.Sample.Id, line.Cut)).ShouldBe([("greeting-en", false), ("tell-me-more-en", false), ("farewell-en", false)]);
         (call.Heard[2].StartedAt - asked).ShouldBeGreaterThanOrEqualTo(drain);
         call.Events.Of<StreamEnded>().ShouldHaveSingleItem().CloseCode.ShouldBe(1000);
+        call.Events.Of<ProblemLogged>().ShouldBeEmpty();
+        call.Events.Of<SentenceSaid>().ShouldHaveSingleItem().Text.ShouldStartWith("We are sorry, we have to end this call now.");
         Directory.EnumerateFiles(Path.Combine(folder, "journal")).ShouldBeEmpty();
         await using (var again = await GuruProcess.StartAsync(openAI, twilio, dataFolder: folder))
         {

@@ -20,6 +20,9 @@ internal sealed class TwimlAnswers(Sentences sentences, string baseUrl)
         _ => throw new System.Diagnostics.UnreachableException($"{answer.GetType().Name} has no TwiML."),
     };
 
+    /// <summary>Twilio comes back for a recording.</summary>
+    public bool LeavesToFetch(CallAnswer answer) => answer is SayAndHangUp a && sentences.Say(a.Language, a.Sentence) is Play;
+
     private static IEnumerable<FixedSentence> First(ConnectStream answer)
     {
         if (answer.SayFirst)

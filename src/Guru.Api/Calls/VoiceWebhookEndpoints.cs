@@ -23,12 +23,20 @@ internal static partial class VoiceWebhookEndpoints
             return AnswerAsync(answers, logger, nameof(AnswerCall), () => mediator.Send(call, context.RequestAborted));
         });
 
-        twilio.MapPost("/continue", (IMediator mediator, AskedOnce once, TwimlAnswers answers, ILogger<Switchboard> logger, HttpContext context) =>
+        twilio.MapPost("/continue", (IMediator mediator, AskedOnce once, TwimlAnswers answers, Switchboard switchboard, ILogger<Switchboard> logger, HttpContext context) =>
         {
             var form = VoiceForm.Of(context.Request.Form);
             var call = new ContinueCall(form.CallSid, form.CallStatus);
-            return AnswerAsync(
-                answers, logger, nameof(ContinueCall), () => once.AskAsync(form.CallSid, context.Request.Headers[AskedOnce.Header], () => mediator.Send(call, CancellationToken.None)));
+            return AnswerAsync(answers, logger, nameof(ContinueCall), async () =>
+            {
+                var answer = await once.AskAsync(form.CallSid, context.Request.Headers[AskedOnce.Header], () => mediator.Send(call, CancellationToken.None));
+                if (!answers.LeavesToFetch(answer) && CallSid.TryParse(form.CallSid, out var callSid))
+                {
+                    switchboard.CarrierAsked(callSid); // The server does not stop before this answer is out.
+                }
+
+                return answer;
+            });
         });
 
         twilio.MapPost("/status", async (IMediator mediator, HttpContext context) =>

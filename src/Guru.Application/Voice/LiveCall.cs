@@ -5,6 +5,7 @@ namespace Guru.Application.Voice;
 internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IAsyncDisposable
 {
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly List<Action<CallBridge>> _pending = []; // What the bridge is to be told when it is there.
     private readonly HashSet<HeardTurn> _heard = [.. call.Earlier?.SoFar ?? []];
@@ -21,6 +22,9 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
     public Recordings.CallRecording? Recording { get; set; }
 
     public Task Over => _over.Task;
+
+    /// <summary>The carrier is done with the stream: it has asked what is next, or has said that nothing is.</summary>
+    public Task Asked => _asked.Task;
 
     /// <summary>Why Guru ended the call; null while it goes on, or when somebody else ended it.</summary>
     public Domain.Calls.CallEndReason? EndReason => _bridge?.EndReason;
@@ -46,6 +50,8 @@ internal sealed class LiveCall(ExpectedCall call, Task<IVoiceModel>? model) : IA
     }
 
     public void CarrierEnded() => Tell(bridge => bridge.CarrierEnded());
+
+    public void CarrierAsked() => _asked.TrySetResult();
 
     public void Stop() => Tell(bridge => bridge.Stop());
 

@@ -35,10 +35,14 @@ public sealed partial class Switchboard(
     private const int MostEndingsKept = 10_000;
     private const int MostWaitsForResume = 4;
 
+    /// <summary>How long the carrier, which was hung up on, may take to ask what is next, and to fetch what the answer names: it comes a round trip later.</summary>
+    private static readonly TimeSpan CarrierAsksWithin = TimeSpan.FromSeconds(5);
+
     private readonly HashSet<Place> _places = [];
     private readonly ConcurrentDictionary<CallSid, Expectation> _expected = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _live = new();
     private readonly ConcurrentDictionary<CallSid, LiveCall> _closing = new();
+    private readonly ConcurrentDictionary<CallSid, LiveCall> _unasked = new();
     private readonly ConcurrentDictionary<Task, CallSid> _paperwork = new();
     private readonly ConcurrentDictionary<CallSid, CallEnding> _endings = new();
     private readonly ConcurrentQueue<CallSid> _endingsOrder = new();
@@ -182,6 +186,7 @@ public sealed partial class Switchboard(
         finally
         {
             Remember(live, reason);
+            _ = AwaitCarrierAsync(live, reason);
             _closing[callSid] = live;
             Paperwork(callSid, FinishAsync(live, line.StreamSid, reason));
             _live.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
@@ -212,13 +217,21 @@ public sealed partial class Switchboard(
             live.CarrierEnded();
         }
 
+        CarrierAsked(callSid);
         if (_expected.TryGetValue(callSid, out var expectation))
         {
             Drop(expectation);
         }
     }
 
-    /// <summary>Ends every call on the line, and waits for the records.</summary>
+    /// <summary>The carrier asked what is next now that a call's stream is over, and has the answer, or will not ask.</summary>
+    public void CarrierAsked(CallSid callSid)
+    {
+        _live.GetValueOrDefault(callSid)?.CarrierAsked();
+        _unasked.GetValueOrDefault(callSid)?.CarrierAsked();
+    }
+
+    /// <summary>Ends every call on the line, and waits for the records, and for what the carrier asks then.</summary>
     /// <param name="limit">Whose call has something left to do then is told in the log: the next start stores the facts, which the journal has.</param>
     public async Task StopAsync(TimeSpan limit)
     {
@@ -234,9 +247,11 @@ public sealed partial class Switchboard(
         {
             LogNotDone(callSid);
         }
+
+        await Task.WhenAll(Unasked());
     }
 
-    /// <summary>Takes no new calls, lets live ones go on for the time given, and waits for all of them and their records.</summary>
+    /// <summary>Takes no new calls, lets live ones go on for the time given, and waits for all of them, their records and the carrier's last questions.</summary>
     public async Task DrainAsync(TimeSpan within, CancellationToken cancellationToken)
     {
         _draining = new Draining(within, time.GetTimestamp());
@@ -247,7 +262,8 @@ public sealed partial class Switchboard(
 
         // A stream whose TwiML has been answered may still come, so that the set is looked at again after each wait.
         // In the order in which a call goes from one to the next.
-        while (BeingAnswered().Concat(_expected.Values.Select(expected => expected.Over)).Concat(_live.Values.Select(live => live.Over)).Concat(_paperwork.Keys).ToArray()
+        while (BeingAnswered().Concat(_expected.Values.Select(expected => expected.Over)).Concat(_live.Values.Select(live => live.Over))
+            .Concat(Unasked()).Concat(_paperwork.Keys).ToArray()
             is { Length: > 0 } waiting)
         {
             await Task.WhenAll(waiting).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -411,6 +427,23 @@ public sealed partial class Switchboard(
             await recorder.FlushAsync(Call.ResumeWindow);
         }
     }
+
+    /// <summary>Nobody is asked after a caller who has hung up, nor after a browser; and for a stream that another took over it was asked before.</summary>
+    private async Task AwaitCarrierAsync(LiveCall live, CallEndReason? reason)
+    {
+        var callSid = live.Call.CallSid;
+        if (reason == CallEndReason.CallerHungUp || callSid.IsWebapp || live.IsFenced)
+        {
+            return;
+        }
+
+        _unasked[callSid] = live;
+        await live.Asked.WaitAsync(CarrierAsksWithin, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        live.CarrierAsked();
+        _unasked.TryRemove(new KeyValuePair<CallSid, LiveCall>(callSid, live));
+    }
+
+    private IEnumerable<Task> Unasked() => _unasked.Values.Select(live => live.Asked);
 
     private Task<IVoiceModel> DialAsync(ExpectedCall call, CancellationToken cancellationToken) =>
         DialAsync(call, voice.Value.For(agents, call.Agent, call.Language, time.GetUtcNow()), cancellationToken);

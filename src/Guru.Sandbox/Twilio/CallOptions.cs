@@ -56,6 +56,9 @@ public sealed record WebhookFaults
     /// <summary>The action URL is asked twice at once.</summary>
     public bool DuplicateAction { get; init; }
 
+    /// <summary>The action URL is asked so long after the end of the stream.</summary>
+    public TimeSpan ActionDelay { get; init; }
+
     /// <summary>A status callback comes before the voice webhook.</summary>
     public bool EarlyStatus { get; init; }
 

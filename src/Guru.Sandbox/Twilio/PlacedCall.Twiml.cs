@@ -146,6 +146,7 @@ public sealed partial class PlacedCall
             return await ReplacementAsync();
         }
 
+        await Task.Delay(_options.Webhooks.ActionDelay, _verbs.Token);
         return action is null ? null : await FetchNextAsync(Absolute(action, from), (string?)connect.Attribute("method"));
     }
 

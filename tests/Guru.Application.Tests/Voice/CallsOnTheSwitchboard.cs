@@ -497,10 +497,35 @@ public sealed class CallsOnTheSwitchboard
         model.Says(new ResponseCreated("r2", "goodbye"));
         model.Says(new ResponseDone("r2", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
         await call;
+        house.Switchboard.CarrierAsked(House.CallSid);
         await drained.WaitAsync(TimeSpan.FromSeconds(20));
 
         line.IsClosed.ShouldBeTrue();
         house.Store.Of<CallEnded>().ShouldHaveSingleItem().Reason.ShouldBe(CallEndReason.ShuttingDown);
+    }
+
+    [Fact]
+    public async Task That_are_ended_leave_the_carrier_a_few_seconds_to_ask_what_is_next()
+    {
+        var house = new House();
+        var (_, _, call) = await house.OnTheLineAsync();
+        var stopped = house.Switchboard.StopAsync(TimeSpan.FromSeconds(30));
+        await call;
+
+        var hungUp = house.Time.GetUtcNow();
+        await house.Time.PassUntilAsync(() => stopped.IsCompleted, TimeSpan.FromSeconds(6));
+        (house.Time.GetUtcNow() - hungUp).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
+    public async Task That_the_caller_has_ended_are_not_asked_after()
+    {
+        var house = new House();
+        var (line, _, call) = await house.OnTheLineAsync();
+        line.Stops();
+        await call;
+
+        await house.Switchboard.StopAsync(TimeSpan.FromSeconds(30)).WaitAsync(TimeSpan.FromSeconds(20));
     }
 
     [Theory]
