@@ -524,10 +524,16 @@ public sealed partial class CallSession
         }
         else
         {
-            var pause = TimeSpan.FromMilliseconds(Math.Min(LongestRedialMs, FirstRedialMs << Math.Min(_dials - 1, 8)));
-            var (told, last) = (_now + (e.RetryAfter ?? TimeSpan.Zero), _goneSince.Value + rules.ModelGone);
-            _redialAt = told <= _now + pause ? _now + pause : told < last ? told : last;
+            WaitToRedial(e.RetryAfter ?? TimeSpan.Zero);
         }
+    }
+
+    /// <param name="told">For how long the model said to wait: as long as the call may be without it, at most.</param>
+    private void WaitToRedial(TimeSpan told = default)
+    {
+        var pause = TimeSpan.FromMilliseconds(Math.Min(LongestRedialMs, FirstRedialMs << Math.Min(_dials - 1, 8)));
+        var left = _goneSince!.Value + rules.ModelGone - _now;
+        _redialAt = _now + (told <= pause ? pause : told < left ? told : left);
     }
 
     private void Redial()

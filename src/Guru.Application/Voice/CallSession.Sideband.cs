@@ -17,8 +17,13 @@ public sealed partial class CallSession
     private static readonly TimeSpan PlaybackMayBegin = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan TruncationMayFollow = TimeSpan.FromSeconds(1);
 
+    /// <summary>A sideband that is lost sooner is not attached again at once: what ended it may end the next.</summary>
+    private static readonly TimeSpan AttendedForGood = TimeSpan.FromSeconds(10);
+
     private readonly HashSet<string> _playing = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _askedFor = new(StringComparer.Ordinal);
     private int _attached;
+    private TimeSpan? _attendedSince;
     private bool _closedInOrder;
     private long _spokenMs;
     private long _spokenCharacters;
@@ -192,6 +197,11 @@ public sealed partial class CallSession
         {
             End(CallEndReason.ModelUnavailable);
         }
+        else if (_now - _attendedSince < AttendedForGood)
+        {
+            (_goneSince, _dialReason) = (_now, "dropped");
+            WaitToRedial();
+        }
         else
         {
             _goneSince = _now;
@@ -205,10 +215,10 @@ public sealed partial class CallSession
         _model = dialed.SessionId;
         _decisions.Add(new UseModel());
         RecordReconnect();
-        (_dialed, _dialReason, _goneSince) = (null, null, null);
+        (_dialed, _dialReason, _goneSince, _attendedSince) = (null, null, null, _now);
         foreach (var itemId in _callerTurns.Keys.Concat(_agentTurns.Where(turn => !turn.IsTranscribed).Select(turn => turn.Played.ItemId)))
         {
-            Tell(new RetrieveItem(itemId));
+            AskFor(itemId);
         }
 
         foreach (var turn in _agentTurns.Where(turn => turn.Played is { FirstHeardAt: not null, IsOver: false }))
@@ -230,12 +240,22 @@ public sealed partial class CallSession
         if (_attached > 0 && itemId is not null && !_recorded.Contains(Key(itemId)) && !_callerTurns.ContainsKey(itemId)
             && !_agentTurns.Exists(turn => turn.Played.ItemId == itemId))
         {
+            AskFor(itemId);
+        }
+    }
+
+    /// <summary>Once, unless the words were not known yet: an item comes with its sound, and one that the sideband cannot carry would end the next as well.</summary>
+    private void AskFor(string itemId)
+    {
+        if (_askedFor.Add(itemId))
+        {
             Tell(new RetrieveItem(itemId));
         }
     }
 
     private void OnRetrieved(ItemRetrieved e)
     {
+        _askedFor.Remove(e.ItemId);
         if (e.Text is null || _recorded.Contains(Key(e.ItemId)))
         {
             return;

@@ -30,7 +30,7 @@ public sealed record OpenAIOptions
     [Range(0.01, 60)]
     public double CloseTimeoutSeconds { get; init; } = 1;
 
-    /// <summary>The longest message of the model that is read.</summary>
+    /// <summary>The longest message of the model that is read; over a sideband longer ones are.</summary>
     [Range(64 * 1024, 64 * 1024 * 1024)]
     public int MaxMessageBytes { get; init; } = 1024 * 1024;
 

@@ -18,6 +18,9 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
     /// <summary>The vendor's limit, for a session that does not say when it expires.</summary>
     private static readonly TimeSpan SessionLimit = TimeSpan.FromMinutes(60);
 
+    /// <summary>An item that is asked for again comes with its sound, 64 kB of text a second whatever the line's format: this is four minutes.</summary>
+    private const int SidebandMessageBytes = 16 * 1024 * 1024;
+
     public async Task<IVoiceModel> DialAsync(VoiceConfiguration configuration, string safetyIdentifier, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
@@ -45,7 +48,8 @@ public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider t
         try
         {
             var socket = await ConnectAsync(Address(options.BaseUrl, "call_id", callSid.Value), safetyIdentifier: null, cancellationToken);
-            return new RealtimeModel(new JsonSocket(socket, Limits(), time), callSid.Value, time.GetUtcNow() + SessionLimit, CallChannel.Webapp);
+            var limits = Limits() with { MaxMessageBytes = Math.Max(options.MaxMessageBytes, SidebandMessageBytes) };
+            return new RealtimeModel(new JsonSocket(socket, limits, time), callSid.Value, time.GetUtcNow() + SessionLimit, CallChannel.Webapp);
         }
         catch (VoiceModelException e) when (e.Status is 404 or 410)
         {

@@ -35,7 +35,7 @@ internal sealed class FrameReader(bool fromServer, int maxMessageBytes)
     /// <summary>A buffer of this size is kept, so that steady traffic of such messages does not grow it each time.</summary>
     private const int Kept = 16 * 1024;
 
-    private readonly PooledBuffer _joined = new();
+    private PooledBuffer _joined = new();
     private byte[] _bytes = [];
     private int _start;
     private int _end;
@@ -61,8 +61,14 @@ internal sealed class FrameReader(bool fromServer, int maxMessageBytes)
 
     public void Filled(int bytes) => _end += bytes;
 
-    /// <summary>Goes on in another buffer, and leaves the one whose last message may still be in use.</summary>
-    public void LeaveBuffer() => Exchange(Math.Max(Small, _end - _start), keep: true);
+    /// <summary>Goes on in other buffers, and leaves those whose last message may still be in use.</summary>
+    public void LeaveBuffer()
+    {
+        Exchange(Math.Max(Small, _end - _start), keep: true);
+        var joined = new PooledBuffer();
+        joined.Append(_joined.Written.Span);
+        _joined = joined;
+    }
 
     public void Release()
     {
@@ -78,6 +84,11 @@ internal sealed class FrameReader(bool fromServer, int maxMessageBytes)
     /// <summary>The next message or control frame of what has arrived; valid until <see cref="Room"/>, and a joined one until the next call.</summary>
     public FrameKind Next(out ReadOnlyMemory<byte> payload)
     {
+        if (_fragments == FrameKind.None)
+        {
+            _joined.Clear(); // A long message is not kept until another comes in fragments.
+        }
+
         while (true)
         {
             payload = default;

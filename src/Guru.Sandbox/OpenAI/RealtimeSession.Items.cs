@@ -128,8 +128,21 @@ public sealed partial class RealtimeSession
                 "item_id");
         }
 
-        Send("conversation.item.retrieved", new JsonObject { ["item"] = item.Json.DeepClone() });
+        Send("conversation.item.retrieved", new JsonObject { ["item"] = WithSound(item) });
         return null;
+    }
+
+    /// <summary>As long as the real one, PCM at 24 kHz, and silent.</summary>
+    static JsonNode WithSound(ConversationItem item)
+    {
+        var json = item.Json.DeepClone();
+        foreach (var part in (json["content"] as JsonArray ?? []).Where(part => (string?)part!["type"] is "input_audio" or "output_audio"))
+        {
+            const int CharactersPerByte = 8; // Of mu-law: three samples of two bytes, in base64.
+            part!["audio"] = new string('A', (int)(item.CallerAudioBytes + item.AudioBytes) * CharactersPerByte);
+        }
+
+        return json;
     }
 
     ProtocolError? TruncateItem(JsonObject message)

@@ -145,6 +145,61 @@ public sealed class Sideband
         _call.Utterance("never_seen").Heard.ShouldBe("You can stay.");
     }
 
+    [Fact]
+    public void An_item_that_may_have_ended_the_sideband_is_not_asked_for_again()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Caller.Begins("caller_1");
+        for (var i = 0; i < 3; i++)
+        {
+            _call.Model.Closes();
+            _call.Passes(3000);
+            _call.Model.IsReady();
+        }
+
+        _call.Told.OfType<RetrieveItem>().ShouldHaveSingleItem().ItemId.ShouldBe("caller_1");
+    }
+
+    [Fact]
+    public void An_item_whose_words_were_not_known_yet_is_asked_for_again()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Caller.Begins("caller_1");
+        _call.Model.Closes();
+        _call.Model.IsReady();
+        _call.Happens(new ItemRetrieved("caller_1", "user", Text: null));
+        _call.Passes(10_000);
+        _call.Model.Closes();
+        _call.Model.IsReady();
+
+        _call.Told.OfType<RetrieveItem>().Count().ShouldBe(2);
+    }
+
+    [Fact]
+    public void A_sideband_that_is_lost_again_and_again_is_attached_less_and_less_often_and_at_once_when_it_has_held()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        var waits = new List<double>();
+        for (var i = 0; i < 8; i++)
+        {
+            LosesSideband();
+        }
+
+        _call.Passes(10_000);
+        LosesSideband();
+        waits.ShouldBe([0, 200, 400, 800, 1600, 3000, 3000, 3000, 0]);
+        _call.Ended.ShouldBeEmpty();
+
+        void LosesSideband()
+        {
+            var (lost, dialed) = (_call.NowMs, _call.Dialed.Count);
+            _call.Model.Closes();
+            _call.PassesUntil(() => _call.Dialed.Count > dialed);
+            waits.Add(_call.NowMs - lost);
+            _call.Model.IsReady();
+        }
+    }
+
     [Theory]
     [InlineData(1000, CallEndReason.CallerHungUp)]
     [InlineData(null, CallEndReason.StreamLost)]

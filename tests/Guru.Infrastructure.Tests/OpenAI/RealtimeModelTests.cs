@@ -254,6 +254,22 @@ public sealed class ASessionWithTheModel
     }
 
     [Fact]
+    public async Task That_is_attended_tells_an_item_again_with_all_its_sound()
+    {
+        var threeMinutes = new string('A', 3 * 60 * 64_000); // PCM at 24 kHz, in base64.
+        await using var server = await ScriptedModel.PlayAsync(async socket =>
+        {
+            await socket.SendTextAsync(
+                $$$"""{"type":"conversation.item.retrieved","item":{"id":"i1","role":"assistant","content":[{"type":"output_audio","audio":"{{{threeMinutes}}}","transcript":"Hello."}]}}""");
+            await socket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "", CancellationToken.None);
+        });
+        await using var model = await server.AttendAsync();
+
+        (await ReadAllAsync(model)).ShouldBe([new ItemRetrieved("i1", "assistant", "Hello.").ToString(), new ModelClosed(1000, "").ToString()]);
+        server.Upgrade.Address.ShouldBe("/v1/realtime?call_id=rtc_1");
+    }
+
+    [Fact]
     public async Task Ends_with_a_close_without_a_code_after_an_abrupt_loss()
     {
         await using var server = await ScriptedModel.PlayAsync(async socket =>

@@ -1,6 +1,7 @@
 using System.Net.WebSockets;
 using System.Text.Json.Nodes;
 using Guru.Application.Voice;
+using Guru.Domain.Calls;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Tests.Sockets;
 using Microsoft.AspNetCore.Http;
@@ -53,6 +54,8 @@ internal sealed class ScriptedModel : IAsyncDisposable
 
     public Task<IVoiceModel> DialAsync(CancellationToken cancellationToken = default) =>
         _dialer.DialAsync(WritingToTheModel.Configuration, "5afe", cancellationToken).WaitAsync(RawSockets.Patience, CancellationToken.None);
+
+    public Task<IVoiceModel> AttendAsync() => _dialer.AttendAsync(CallSid.Parse("rtc_1"), CancellationToken.None).WaitAsync(RawSockets.Patience);
 
     public async ValueTask DisposeAsync()
     {

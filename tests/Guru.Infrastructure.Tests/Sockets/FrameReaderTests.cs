@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 using Guru.Infrastructure.Sockets;
 using Shouldly;
@@ -125,6 +127,18 @@ public sealed class AFrameReader
         }
 
         read.ShouldBe(sent);
+    }
+
+    [Fact]
+    public void Gives_the_buffer_of_a_long_message_in_fragments_back_as_soon_as_it_was_read()
+    {
+        var reader = new FrameReader(fromServer: true, 1_000_000);
+        Fill(reader, [.. Frame(Opcode.Text, final: false, new byte[300_000], maskKey: null), .. Frame(Opcode.Continuation, final: true, new byte[300_000], maskKey: null)]);
+        reader.Next(out var message).ShouldBe(FrameKind.Text);
+        MemoryMarshal.TryGetArray(message, out var joined).ShouldBeTrue();
+        reader.Next(out _).ShouldBe(FrameKind.None);
+
+        ArrayPool<byte>.Shared.Rent(joined.Array!.Length).ShouldBeSameAs(joined.Array);
     }
 
     [Theory]
