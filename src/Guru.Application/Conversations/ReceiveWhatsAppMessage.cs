@@ -132,15 +132,12 @@ public sealed class MessageReception(IEventStore store, CallerNames callers, Cal
         var log = new ConversationLog(store, callerId);
         if (PermissionAnswer.Read(request) is { } answer)
         {
-            var answered = await log.AppendAsync(
+            // Whatever comes of it, it was not written to anybody, and nobody replies.
+            await log.AppendAsync(
                 new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, at), cancellationToken);
-            if (answered.Count > 0)
-            {
-                return Unit.Value;
-            }
+            return Unit.Value;
         }
 
-        // What answers no request of ours is a message like any other.
         await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
         return Unit.Value;
     }

@@ -13,7 +13,10 @@ public sealed record RequestPermission(CallPermissionRequested Request, CallerAd
 
 public sealed record RecordPermissionRequest(ConsentEvent Outcome) : ConsentCommand(Outcome.At);
 
-/// <summary>A person answers. An answer that fits no request of ours grants nothing; a refusal always counts.</summary>
+/// <summary>
+/// A person answers, or allows calls without having been asked by us: in WhatsApp, or WhatsApp does when they call. That counts as well, but not against a "no" after which nobody
+/// asked again, nor for who is erased. A refusal always counts.
+/// </summary>
 public sealed record AnswerPermission(
     string MessageSid, CallerId CallerId, string Address, bool Accepted, bool Permanent, CallingRules Rules, DateTimeOffset At) : ConsentCommand(At);
 
@@ -252,14 +255,14 @@ public sealed record CallConsent(
         var pending = conversation.Consent.Requests.FindLast(request => !request.Failed) is { } newest && newest.IsPending(command.At, command.Rules) ? newest : null;
         return command.Accepted switch
         {
+            true when pending is null && conversation.Consent is { Permission: { ExpiresAt: null } } or { Lost: CallRefusalReason.PermissionDeclined } or { Erased: true } => [],
             false => [new CallPermissionDeclined(command.MessageSid, command.CallerId, command.Address, pending?.RequestId, command.At)],
-            true when pending is not null =>
+            true =>
             [
                 new CallPermissionGranted(
-                    command.MessageSid, command.CallerId, command.Address, GrantSource.Answer, pending.RequestId,
+                    command.MessageSid, command.CallerId, command.Address, GrantSource.Answer, pending?.RequestId,
                     command.Permanent ? null : command.At + command.Rules.PermissionLifetime, command.At),
             ],
-            _ => [],
         };
     }
 

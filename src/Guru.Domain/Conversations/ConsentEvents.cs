@@ -27,7 +27,7 @@ public sealed record CallPermissionRequestFailed(string RequestId, CallerId Call
 
 public enum GrantSource
 {
-    /// <summary>The person accepted a request.</summary>
+    /// <summary>The person accepted a request, or allowed calls unasked.</summary>
     Answer,
 
     /// <summary>The person called.</summary>
@@ -35,7 +35,7 @@ public enum GrantSource
 }
 
 /// <param name="GrantId">The SID of the answer, or of the person's call. What is placed refers to it.</param>
-/// <param name="RequestId">The request that was answered.</param>
+/// <param name="RequestId">The request that was answered; null for a grant that answers none.</param>
 /// <param name="ExpiresAt">From then on it is no permission; null for one that is permanent.</param>
 public sealed record CallPermissionGranted(
     string GrantId,

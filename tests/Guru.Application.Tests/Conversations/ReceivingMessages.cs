@@ -21,6 +21,23 @@ public sealed class ReceivingMessages
         house.Store.Of<MessageReceived>().ShouldHaveSingleItem().ProfileName.ShouldBe($"{new string('x', 99)}…");
     }
 
+    [Fact]
+    public async Task A_permission_to_call_that_nobody_asked_for_is_kept_as_one_and_is_no_message_to_be_answered()
+    {
+        var house = new House();
+        var reception = new MessageReception(house.Store, house.Callers, House.Terms, house.Time);
+        var allowed = Message with { Body = "VOICE_CALL_REQUEST", MessageType = "interactive", ButtonText = "VOICE_CALL_REQUEST", ButtonPayload = "ACCEPTED" };
+        await reception.StoreAsync(allowed, default);
+        await reception.StoreAsync(allowed, default);
+        await reception.StoreAsync(allowed with { MessageSid = $"SM{new string('1', 32)}", ButtonPayload = "REJECTED" }, default);
+        await reception.StoreAsync(allowed with { MessageSid = $"SM{new string('2', 32)}" }, default);
+
+        var granted = house.Store.Of<CallPermissionGranted>().ShouldHaveSingleItem();
+        (granted.GrantId, granted.Source, granted.RequestId).ShouldBe((Message.MessageSid, GrantSource.Answer, null));
+        house.Store.Of<CallPermissionDeclined>().ShouldHaveSingleItem();
+        house.Store.Of<MessageReceived>().ShouldBeEmpty();
+    }
+
     [Theory]
     [InlineData(null)]
     [InlineData("SM1")]

@@ -36,7 +36,12 @@ public sealed class AskingAndAnswering : ConsentSpec
     public void A_refusal_ends_a_permission() => Given(Asked(0), Granted(1)).When(Answer("SM2", accepted: false, 2)).Then(Declined(2) with { RequestId = null });
 
     [Fact]
-    public void An_acceptance_that_answers_nothing_grants_nothing() => Given(Wrote(0)).When(Answer("SM1", accepted: true, 1)).ThenNothing();
+    public void An_acceptance_that_answers_nothing_is_a_permission_of_its_own() =>
+        Given(Wrote(0)).When(Answer("SM1", accepted: true, 1)).Then(Granted(1) with { RequestId = null });
+
+    [Fact]
+    public void An_acceptance_that_answers_nothing_takes_nothing_from_a_permanent_permission() =>
+        Given(Asked(0), Granted(0) with { ExpiresAt = null }).When(Answer("SM2", accepted: true, 1)).ThenNothing();
 
     [Fact]
     public void An_acceptance_that_comes_when_the_request_was_declined_grants_nothing() =>
@@ -47,12 +52,12 @@ public sealed class AskingAndAnswering : ConsentSpec
         Given(Asked(0)).When(Answer("SM1", accepted: true, (7 * 24) - Second)).Conversation.Consent.Permission!.GrantId.ShouldBe("SM1");
 
     [Fact]
-    public void An_acceptance_of_a_request_that_never_went_out_grants_nothing() =>
-        Given(Asked(0), new CallPermissionRequestFailed("ask", Caller, "messenger 21211", 21211, At(0))).When(Answer("SM1", accepted: true, 1)).ThenNothing();
+    public void An_acceptance_does_not_answer_a_request_that_never_went_out() =>
+        Given(Asked(0), new CallPermissionRequestFailed("ask", Caller, "messenger 21211", 21211, At(0))).When(Answer("SM1", accepted: true, 1)).Then(Granted(1) with { RequestId = null });
 
     [Fact]
-    public void An_acceptance_of_a_request_that_is_a_week_old_grants_nothing() =>
-        Given(Asked(0)).When(Answer("SM1", accepted: true, 7 * 24)).ThenNothing();
+    public void An_acceptance_does_not_answer_a_request_that_is_a_week_old() =>
+        Given(Asked(0)).When(Answer("SM1", accepted: true, 7 * 24)).Then(Granted(7 * 24) with { RequestId = null });
 
     [Fact]
     public void An_answer_opens_the_window_for_messages() =>
