@@ -1,9 +1,13 @@
+using System.Net;
 using System.Text;
 using Guru.Api.Security;
 using Guru.Infrastructure.Twilio;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Shouldly;
 
@@ -35,6 +39,28 @@ public sealed class TwilioRequestTests : ILogger<TwilioRequest>
         (await AnswerAsync("CallSid=CA1")).ShouldBe(StatusCodes.Status403Forbidden);
 
         _log.ShouldHaveSingleItem().ShouldStartWith($"{Path} was refused: not signed for this address (signature present: True, 1 fields)");
+    }
+
+    [Theory]
+    [InlineData("B=2&B=1&B=2&A=x&a=y", HttpStatusCode.OK)]
+    [InlineData("B=2&B=1&B=2&A=x&A=y", HttpStatusCode.Forbidden)]
+    public async Task Names_that_differ_in_case_alone_are_two_over_HTTP_too(string body, HttpStatusCode status)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Logging.ClearProviders();
+        builder.Services.AddSingleton(new TwilioSignature(["invented-token-for-fact-sheet"], "https://voice.example.org"));
+        await using var app = builder.Build();
+        app.MapPost("/twilio/dup", (HttpContext context) => $"{context.Request.Form["a"]} {context.Request.Form["A"]} {context.Request.Form["B"]}").AddEndpointFilter<TwilioRequest>();
+        await app.StartAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.Single()) };
+        using var form = new StringContent(body, Encoding.ASCII, "application/x-www-form-urlencoded");
+        form.Headers.Add(TwilioSignature.Header, "n2H7Gxzht4grWeJCJjNskRoT0Dg=");
+
+        using var answer = await http.PostAsync(new Uri("/twilio/dup", UriKind.Relative), form);
+
+        answer.StatusCode.ShouldBe(status);
+        (await answer.Content.ReadAsStringAsync()).ShouldBe(status == HttpStatusCode.OK ? "y x 2,1,2" : "");
     }
 
     IDisposable? ILogger.BeginScope<TState>(TState state) => null;

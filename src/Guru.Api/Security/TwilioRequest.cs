@@ -1,6 +1,9 @@
+using System.Text;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.WebUtilities;
+using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 
 namespace Guru.Api.Security;
@@ -57,11 +60,13 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
         }
 
         var cancellationToken = request.HttpContext.RequestAborted;
+        using var body = new MemoryStream();
+        await request.Body.CopyToAsync(body, cancellationToken);
         if (MediaTypeHeaderValue.TryParse(request.ContentType, out var type) && type.MediaType.Equals(FormType, StringComparison.OrdinalIgnoreCase))
         {
             try
             {
-                var form = await request.ReadFormAsync(cancellationToken);
+                var form = await ReadFormAsync(request, body, type.Encoding ?? Encoding.UTF8, cancellationToken);
                 return (signature.Signs(claimed, path, query, form.SelectMany(f => f.Value, (f, value) => KeyValuePair.Create(f.Key, value ?? ""))), form, Unreadable: null);
             }
             catch (InvalidDataException error)
@@ -70,9 +75,24 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
             }
         }
 
-        using var body = new MemoryStream();
-        await request.Body.CopyToAsync(body, cancellationToken);
         return (body.Length == 0 ? signature.Signs(claimed, path, query, []) : signature.SignsBody(claimed, path, query, body.ToArray()), FormCollection.Empty, Unreadable: null);
+    }
+
+    /// <summary>Within the framework's bounds, but with names as they were sent: to Twilio those that differ in case alone are two, and it signs both.</summary>
+    private static async Task<FormCollection> ReadFormAsync(HttpRequest request, MemoryStream body, Encoding encoding, CancellationToken cancellationToken)
+    {
+        body.Position = 0;
+        request.Body = body;
+        await request.ReadFormAsync(cancellationToken);
+
+        var fields = new Dictionary<string, StringValues>(StringComparer.Ordinal);
+        using var reader = new FormReader(encoding.GetString(body.GetBuffer(), 0, (int)body.Length));
+        while (reader.ReadNextPair() is { } field)
+        {
+            fields[field.Key] = StringValues.Concat(fields.GetValueOrDefault(field.Key), field.Value);
+        }
+
+        return new FormCollection(fields);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Path} was refused: not signed for this address (signature present: {Present}, {Fields} fields). Check BASE_URL and TWILIO_AUTH_TOKEN")]
