@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Guru.Infrastructure;
@@ -22,6 +23,10 @@ internal static class JsonElements
 
     /// <summary>Rounded down, since a number that is whole by its meaning may still be written with a fraction.</summary>
     public static long Whole(this JsonElement element, string name) => (long)(element.Real(name) ?? 0);
+
+    /// <summary>UTC where it does not say.</summary>
+    public static DateTimeOffset? Moment(this JsonElement element, string name) =>
+        DateTimeOffset.TryParse(element.Text(name), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
 
     public static int Count(this JsonElement element, string name) => (int)(element.Real(name) ?? 0);
 

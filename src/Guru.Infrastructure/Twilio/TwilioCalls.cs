@@ -12,74 +12,57 @@ namespace Guru.Infrastructure.Twilio;
 /// <summary>
 /// WhatsApp calls over Twilio's REST API. The call asks the same webhook as one that comes in, and tells the same status address of every step.
 /// </summary>
-public sealed partial class TwilioCalls : ICallCarrier, IDisposable
+public sealed class TwilioCalls(
+    TwilioOptions twilio, MessengerOptions options, CallingSettings settings, PublicAddress address, TimeProvider time, ILogger<TwilioCalls> logger)
+    : ICallCarrier, IDisposable
 {
     private const int PageSize = 20;
+    private const string Calls = "Calls.json";
 
     /// <summary>Twilio tells whole seconds, in which more may have happened before the end.</summary>
     private static readonly TimeSpan EndOfSecond = TimeSpan.FromMilliseconds(999);
     private static readonly string[] Steps = ["initiated", "ringing", "answered", "completed"];
 
-    private readonly TwilioRest _rest;
-    private readonly PublicAddress _address;
-    private readonly ILogger<TwilioCalls> _logger;
-    private readonly string _from;
-    private readonly string _account;
-    private readonly int _ringSeconds;
+    private readonly TwilioRest _rest = new(twilio, options, time, logger);
 
-    public TwilioCalls(TwilioOptions twilio, MessengerOptions options, CallingSettings settings, PublicAddress address, TimeProvider time, ILogger<TwilioCalls> logger)
-    {
-        _rest = new TwilioRest(twilio, options, time);
-        _address = address;
-        _logger = logger;
-        _from = CallerAddress.Parse(twilio.WhatsAppNumber).ToWhatsApp();
-        _account = $"/2010-04-01/Accounts/{Uri.EscapeDataString(twilio.AccountSid)}";
-        _ringSeconds = settings.RingSeconds;
-    }
-
-    public Task<CallSid> PlaceAsync(CallerAddress to, CancellationToken cancellationToken) => LoggedAsync(
+    public Task<CallSid> PlaceAsync(CallerAddress to, CancellationToken cancellationToken) => _rest.LoggedAsync(
         "place a call",
         async () =>
         {
             List<KeyValuePair<string, string>> form =
             [
-                new("From", _from),
+                new("From", _rest.From),
                 new("To", to.ToWhatsApp()),
-                new("Url", _address.VoiceWebhook.AbsoluteUri),
-                new("StatusCallback", _address.CallStatus.AbsoluteUri),
+                new("Url", address.VoiceWebhook.AbsoluteUri),
+                new("StatusCallback", address.CallStatus.AbsoluteUri),
                 .. Steps.Select(step => KeyValuePair.Create("StatusCallbackEvent", step)),
-                new("Timeout", _ringSeconds.ToString(CultureInfo.InvariantCulture)),
+                new("Timeout", settings.RingSeconds.ToString(CultureInfo.InvariantCulture)),
             ];
-
-            // Accepted, but under which sid cannot be read: it has most likely been placed.
-            return Sid(await _rest.PostAsync(_rest.Hosts.Api($"{_account}/Calls.json"), form, cancellationToken))
-                ?? throw new MessengerException(code: null, transient: true, unknown: true);
+            return Sid(await _rest.PostAsync(_rest.OfAccount(Calls), form, cancellationToken)) ?? throw TwilioRefusals.OfNoSid();
         });
 
-    public Task<IReadOnlyList<CallSid>> FindPlacedAsync(CallerAddress to, DateTimeOffset since, CancellationToken cancellationToken) => LoggedAsync(
+    public Task<IReadOnlyList<CallSid>> FindPlacedAsync(CallerAddress to, DateTimeOffset since, CancellationToken cancellationToken) => _rest.LoggedAsync(
         "list calls",
         async () =>
         {
-            // Not filtered by StartTime: a call that waits or rings has none. Nobody is called so often that a page would not do.
-            var answer = await _rest.GetAsync(
-                _rest.Hosts.Api($"{_account}/Calls.json?To={Uri.EscapeDataString(to.ToWhatsApp())}&From={Uri.EscapeDataString(_from)}&PageSize={PageSize.ToString(CultureInfo.InvariantCulture)}"),
-                cancellationToken);
-            return answer.At("calls") is { ValueKind: JsonValueKind.Array } calls
-                ? (IReadOnlyList<CallSid>)[.. calls.EnumerateArray().Where(call => !(CreatedAt(call) < since)).Select(Sid).OfType<CallSid>()]
-                : throw new MessengerException(code: null, transient: true, inner: new InvalidDataException("Not a list of calls."));
+            // Not filtered by StartTime: a call that waits or rings has none, and one in Twilio's queue no date at all. Nobody is called so
+            // often that a page would not do.
+            var answer = await _rest.GetAsync(_rest.Hosts.Api(_rest.SentTo(to, Calls, PageSize)), cancellationToken);
+            return (IReadOnlyList<CallSid>)
+                [.. TwilioRest.Listed(answer, "calls").Where(call => !(call.Moment("date_created") < since)).Select(Sid).OfType<CallSid>()];
         });
 
-    public Task<RecordCallStatus?> TellAsync(CallSid callSid, CancellationToken cancellationToken) => LoggedAsync(
+    public Task<RecordCallStatus?> TellAsync(CallSid callSid, CancellationToken cancellationToken) => _rest.LoggedAsync(
         "tell a call's status",
         async Task<RecordCallStatus?> () =>
         {
             try
             {
-                var call = await _rest.GetAsync(_rest.Hosts.Api($"{_account}/Calls/{callSid}.json"), cancellationToken);
+                var call = await _rest.GetAsync(_rest.OfAccount($"Calls/{callSid}.json"), cancellationToken);
                 return new RecordCallStatus(
                     callSid.Value, call.Text("status"), call.Text("from"), call.Text("to"), call.Text("direction"), call.Text("duration"), ErrorCode: null)
                 {
-                    Since = Moment(call, "end_time") + EndOfSecond,
+                    Since = call.Moment("end_time") + EndOfSecond,
                 };
             }
             catch (MessengerException unknown) when (unknown.Code is 20404 or 404)
@@ -91,26 +74,4 @@ public sealed partial class TwilioCalls : ICallCarrier, IDisposable
     public void Dispose() => _rest.Dispose();
 
     private static CallSid? Sid(JsonElement call) => CallSid.TryParse(call.Text("sid"), out var sid) ? sid : null;
-
-    /// <summary>Null while the call waits in Twilio's queue.</summary>
-    private static DateTimeOffset? CreatedAt(JsonElement call) => Moment(call, "date_created");
-
-    private static DateTimeOffset? Moment(JsonElement call, string member) =>
-        DateTimeOffset.TryParse(call.Text(member), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
-
-    private async Task<T> LoggedAsync<T>(string action, Func<Task<T>> ask)
-    {
-        try
-        {
-            return await ask();
-        }
-        catch (MessengerException e)
-        {
-            LogFailed(action, e.Code, e.Transient, e.Unknown);
-            throw;
-        }
-    }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Twilio did not {Action}: {Code} (transient: {Transient}, unknown: {Unknown}).")]
-    private partial void LogFailed(string action, int? code, bool transient, bool unknown);
 }

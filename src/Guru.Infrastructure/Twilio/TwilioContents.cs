@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Guru.Application.Calling;
 using Guru.Application.Conversations;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Guru.Infrastructure.Twilio;
 
@@ -10,7 +11,7 @@ public sealed class TwilioContents(TwilioOptions twilio, MessengerOptions option
 {
     private const int MostPages = 50;
 
-    private readonly TwilioRest _rest = new(twilio, options, time);
+    private readonly TwilioRest _rest = new(twilio, options, time, NullLogger.Instance); // Whoever makes templates is told by the exception.
 
     /// <summary>Makes the template unless it is there, and submits it.</summary>
     /// <exception cref="MessengerException">Twilio did not do it.</exception>
@@ -66,7 +67,7 @@ public sealed class TwilioContents(TwilioOptions twilio, MessengerOptions option
             },
         };
         var made = await _rest.PostJsonAsync(_rest.Hosts.Content("/v1/Content"), content, cancellationToken);
-        return made.Text("sid") ?? throw new MessengerException(code: null, transient: true, unknown: true);
+        return made.Text("sid") ?? throw TwilioRefusals.OfNoSid();
     }
 
     private async Task SubmitAsync(string sid, string name, CancellationToken cancellationToken)

@@ -34,6 +34,9 @@ internal static class TwilioRefusals
     public static MessengerException OfSilence(Exception why, bool sends) =>
         new(code: null, transient: true, unknown: sends && !NeverLeft(why), inner: why);
 
+    /// <summary>Accepted, but under which sid cannot be read: it has most likely been done.</summary>
+    public static MessengerException OfNoSid() => new(code: null, transient: true, unknown: true);
+
     /// <summary>There was no connection that the request could have been sent on.</summary>
     private static bool NeverLeft(Exception why) => why switch
     {

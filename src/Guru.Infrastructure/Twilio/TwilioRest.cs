@@ -1,9 +1,12 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Guru.Application.Conversations;
+using Guru.Domain.Callers;
+using Microsoft.Extensions.Logging;
 using Polly;
 using Polly.Retry;
 
@@ -13,7 +16,7 @@ namespace Guru.Infrastructure.Twilio;
 /// Twilio over HTTP. Redirects are followed for media alone, step by step: the credentials go to Twilio's API and to nobody else.
 /// Reading is repeated a few times; a POST never is, because Twilio takes no idempotency key.
 /// </summary>
-internal sealed class TwilioRest : IDisposable
+internal sealed partial class TwilioRest : IDisposable
 {
     private const int MostRedirects = 3;
     private const int MostAnswerBytes = 4 * 1024 * 1024;
@@ -21,15 +24,20 @@ internal sealed class TwilioRest : IDisposable
 
     private readonly MessengerOptions _options;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly string _account;
     private readonly AuthenticationHeaderValue _credentials;
     private readonly HttpClient _twilio;
     private readonly HttpClient _elsewhere;
     private readonly ResiliencePipeline _repeating;
 
-    public TwilioRest(TwilioOptions twilio, MessengerOptions options, TimeProvider time, TwilioHosts? hosts = null)
+    public TwilioRest(TwilioOptions twilio, MessengerOptions options, TimeProvider time, ILogger logger, TwilioHosts? hosts = null)
     {
         _options = options;
         _time = time;
+        _logger = logger;
+        From = CallerAddress.Parse(twilio.WhatsAppNumber).ToWhatsApp();
+        _account = $"/2010-04-01/Accounts/{Uri.EscapeDataString(twilio.AccountSid)}";
         Hosts = hosts ?? new TwilioHosts(twilio.BaseUrl);
         _credentials = Credentials(twilio);
         _twilio = Client(options, checkAddress: false);
@@ -38,6 +46,38 @@ internal sealed class TwilioRest : IDisposable
     }
 
     public TwilioHosts Hosts { get; }
+
+    /// <summary>Our sender, as Twilio writes it.</summary>
+    public string From { get; }
+
+    /// <param name="resource">Such as Calls.json.</param>
+    public Uri OfAccount(string resource) => Hosts.Api($"{_account}/{resource}");
+
+    /// <summary>What of the account's went from our sender to an address, newest first: the path of its first page.</summary>
+    /// <inheritdoc cref="OfAccount"/>
+    public string SentTo(CallerAddress to, string resource, int pageSize) =>
+        $"{_account}/{resource}?To={Uri.EscapeDataString(to.ToWhatsApp())}&From={Uri.EscapeDataString(From)}"
+        + $"&PageSize={pageSize.ToString(CultureInfo.InvariantCulture)}";
+
+    /// <exception cref="MessengerException">It is no list.</exception>
+    public static IEnumerable<JsonElement> Listed(JsonElement answer, string items) => answer.At(items) is { ValueKind: JsonValueKind.Array } list
+        ? list.EnumerateArray()
+        : throw new MessengerException(code: null, transient: true, inner: new InvalidDataException($"Not a list of {items}."));
+
+    /// <summary>Something that is asked of Twilio, in one request or several; logged when it is not had.</summary>
+    public async Task<T> LoggedAsync<T>(string action, Func<Task<T>> ask)
+    {
+        var started = _time.GetTimestamp();
+        try
+        {
+            return await ask();
+        }
+        catch (MessengerException e)
+        {
+            LogFailed(action, e.Code, e.Transient, e.Unknown, (long)_time.GetElapsedTime(started).TotalMilliseconds);
+            throw;
+        }
+    }
 
     /// <returns>Undefined where the answer was no JSON.</returns>
     /// <exception cref="MessengerException">It was refused, or nobody knows.</exception>
@@ -249,4 +289,7 @@ internal sealed class TwilioRest : IDisposable
             })
             .Build();
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Twilio did not {Action}: {Code} (transient: {Transient}, unknown: {Unknown}) after {Milliseconds} ms.")]
+    private partial void LogFailed(string action, int? code, bool transient, bool unknown, long milliseconds);
 }

@@ -3,6 +3,7 @@ using Guru.Application.Conversations;
 using Guru.Infrastructure.Tests.Sockets;
 using Guru.Infrastructure.Twilio;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 
 namespace Guru.Infrastructure.Tests.Twilio;
@@ -238,7 +239,7 @@ public sealed class BeingLedToAnotherAddress
         await using var inside = await ScriptedServer.StartAsync(Answers.Empty(200));
         await using var server = await ScriptedServer.StartAsync(Answers.Redirect(new Uri($"https://localhost:{inside.Address.Port}/")));
         var hosts = new TwilioHosts(server.Address) { AreLocal = false };
-        using var twilio = new TwilioRest(Messengers.Options, Messengers.Fast, TimeProvider.System, hosts);
+        using var twilio = new TwilioRest(Messengers.Options, Messengers.Fast, TimeProvider.System, NullLogger.Instance, hosts);
 
         var refusal = await Should.ThrowAsync<MessengerException>(() => twilio.DownloadAsync(new Uri(server.Address, "/Media/ME5"), 1000, default));
 
