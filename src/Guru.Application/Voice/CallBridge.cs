@@ -513,6 +513,7 @@ public sealed partial class CallBridge : IAsyncDisposable
                     _tape.Rewind(d.FromMs);
                     break;
                 case HangUp d:
+                    _line.SendClear(); // The closing waits for the record, in which no more was heard than by now.
                     EndReason = d.Reason;
                     Beside(Task.Run(CloseLineAsync, CancellationToken.None));
                     break;

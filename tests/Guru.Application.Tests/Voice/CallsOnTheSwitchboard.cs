@@ -481,6 +481,24 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Are_heard_no_further_than_is_on_record_while_the_hang_up_waits_for_it()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        model.Says(new ResponseCreated("r1", "greeting"));
+        model.Speaks("r1", "a1", "SGVsbG8=", 80_000);
+        await ManualTime.UntilAsync(() => line.Sent.Contains("SGVsbG8="));
+        house.Store.IsDown = true;
+        model.Closes(3000);
+        await ManualTime.UntilAsync(() => house.Switchboard.EndingOf(House.CallSid) is not null);
+
+        line.Sent.Last().ShouldBe("clear");
+        line.IsClosed.ShouldBeFalse();
+        await house.Time.PassUntilAsync(() => line.IsClosed);
+        (await call).ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Drain_before_the_process_stops()
     {
         var house = new House();
