@@ -119,8 +119,10 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     /// <summary>When the session must be told that its deadline has come, if nothing happens before.</summary>
     public TimeSpan? Deadline { get; private set; }
 
-    /// <summary>What the caller said has neither been answered nor transcribed: should the model go, the next one has to hear it.</summary>
-    public bool KeepsCaller => _unanswered.Count > 0 || _unheard.Count > 0;
+    /// <summary>
+    /// What the caller said has neither been answered nor transcribed: should the model go, the next one has to hear it. Or that a turn has begun may not have been read yet.
+    /// </summary>
+    public bool KeepsCaller => _unanswered.Count > 0 || _unheard.Count > 0 || _frames.IsCatchingUp;
 
     /// <summary>What a session with the model is to be set up with that is dialled now.</summary>
     public VoiceConfiguration Configured => Configuration(_agent);

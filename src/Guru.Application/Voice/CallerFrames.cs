@@ -24,6 +24,13 @@ internal struct CallerFrames
     /// <summary>How long after the first frame it may show that it was read late: a reader that is awake has caught up by then.</summary>
     private const long CatchingUpMs = 3_000;
 
+    /// <summary>Frames that come after a longer pause waited to be read, as those do that come to a process that stood still.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>How long after such a pause there may still be something else to read, and to do.</summary>
+    private static readonly TimeSpan AfterPause = TimeSpan.FromSeconds(1);
+
+    private TimeSpan _awakeFrom;
     private long _originMs;
     private long _firstAtMs;
     private long _earlierMs;
@@ -33,8 +40,12 @@ internal struct CallerFrames
     /// <summary>When the last frame came.</summary>
     public TimeSpan? LastAt { get; private set; }
 
+    /// <summary>What the model said before the last frame came may not have been read yet.</summary>
+    public bool IsCatchingUp => LastAt < _awakeFrom;
+
     public CallerFrame Place(int bytes, long timestampMs, TimeSpan now)
     {
+        _awakeFrom = now - LastAt > Pause ? now + AfterPause : _awakeFrom;
         LastAt = now;
         var nowMs = (long)now.TotalMilliseconds;
         var earlier = 0L;

@@ -499,6 +499,38 @@ public sealed class CallsOnTheSwitchboard
     }
 
     [Fact]
+    public async Task Keep_the_beginning_of_a_turn_of_which_the_model_told_while_the_process_stood_still()
+    {
+        var house = new House();
+        var (line, model, call) = await house.OnTheLineAsync();
+        for (var frame = 0; frame < 50; frame++)
+        {
+            await SaysAsync(frame);
+            house.Time.Jump(TimeSpan.FromMilliseconds(20));
+        }
+
+        house.Time.Jump(TimeSpan.FromSeconds(2));
+        for (var frame = 50; frame < 150; frame++)
+        {
+            await SaysAsync(frame);
+        }
+
+        model.Says(new SpeechStarted("c1", AudioStartMs: 500));
+        model.Closes();
+        await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.Audio.Contains("A149"));
+
+        house.Model.Audio.ShouldBe(Enumerable.Range(25, 125).Select(frame => $"A{frame:000}"));
+        line.Stops();
+        (await call).ShouldBeTrue();
+
+        async Task SaysAsync(int frame)
+        {
+            line.Frame($"A{frame:000}", frame * 20);
+            await ManualTime.UntilAsync(() => model.Audio.Contains($"A{frame:000}"));
+        }
+    }
+
+    [Fact]
     public async Task Drain_before_the_process_stops()
     {
         var house = new House();
