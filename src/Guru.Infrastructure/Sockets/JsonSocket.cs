@@ -17,6 +17,9 @@ public sealed class JsonSocket : IAsyncDisposable
     private const int Reading = 1;
     private const int Draining = 2;
 
+    /// <summary>A limit met later than this tells of a busy machine, not of a silent side: that is asked once more.</summary>
+    private static readonly TimeSpan Stall = TimeSpan.FromMilliseconds(150);
+
     private readonly WebSocketConnection _connection;
     private readonly JsonSocketOptions _options;
     private readonly TimeProvider _time;
@@ -31,6 +34,8 @@ public sealed class JsonSocket : IAsyncDisposable
     private int _side;
     private bool _heard;
     private bool _pinged;
+    private bool _pingedAgain;
+    private long _waitsSince;
     private bool _refused; // What the other side sends is not frames any more; it is told so, and read past until it has left.
     private bool _otherSideLeft;
 
@@ -46,6 +51,7 @@ public sealed class JsonSocket : IAsyncDisposable
         if (options.KeepAliveInterval > TimeSpan.Zero)
         {
             _keepAlive = time.CreateTimer(static socket => ((JsonSocket)socket!).KeepAlive(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            _waitsSince = time.GetTimestamp();
             _keepAlive.Change(options.KeepAliveInterval, Timeout.InfiniteTimeSpan);
         }
     }
@@ -235,12 +241,14 @@ public sealed class JsonSocket : IAsyncDisposable
     {
         // Where nobody reads, an answer may lie unread: that is no sign of the other side's.
         var heard = Interlocked.Exchange(ref _heard, value: false) || Volatile.Read(ref _side) == Free;
-        if (!heard && _pinged)
+        var isLate = _time.GetElapsedTime(_waitsSince) > _options.KeepAliveTimeout + Stall; // The answer may be there to be read.
+        if (!heard && _pinged && (_pingedAgain || !isLate))
         {
             Lose(SocketEndReason.Silent);
             return;
         }
 
+        _pingedAgain = !heard && _pinged;
         _pinged = !heard;
         if (_pinged)
         {
@@ -249,6 +257,7 @@ public sealed class JsonSocket : IAsyncDisposable
 
         if (Ending is null)
         {
+            _waitsSince = _time.GetTimestamp();
             _keepAlive!.Change(_pinged ? _options.KeepAliveTimeout : _options.KeepAliveInterval, Timeout.InfiniteTimeSpan);
         }
     }

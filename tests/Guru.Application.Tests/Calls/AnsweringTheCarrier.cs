@@ -60,6 +60,31 @@ public sealed class AnsweringTheCarrier
     }
 
     [Fact]
+    public async Task A_store_that_has_answered_while_the_process_stood_still_makes_no_apology()
+    {
+        var house = new House(rules => rules.CommitSeconds = 1);
+        var held = new TaskCompletionSource();
+        house.Store.Holds = held.Task;
+        var answer = house.AnswersAsync();
+        house.Time.Jump(TimeSpan.FromSeconds(2));
+        held.SetResult();
+
+        (await answer.WaitAsync(TimeSpan.FromSeconds(20))).ShouldBeOfType<ConnectStream>();
+    }
+
+    [Fact]
+    public async Task A_store_that_does_not_answer_in_time_makes_an_apology_also_where_the_process_stood_still()
+    {
+        var house = new House(rules => rules.CommitSeconds = 1);
+        house.Store.IsStuck = true;
+        var answer = house.AnswersAsync();
+        house.Time.Jump(TimeSpan.FromSeconds(2));
+        await house.Time.PassUntilAsync(() => answer.IsCompleted);
+
+        (await answer).ShouldBe(new SayAndHangUp(FixedSentence.TryAgain, Language: null));
+    }
+
+    [Fact]
     public async Task A_store_that_hangs_and_does_not_answer_that_it_is_to_stop_either_makes_no_other_wait()
     {
         var house = new House(rules => rules.CommitSeconds = 1);

@@ -33,6 +33,22 @@ public sealed class AKeepAlive
     }
 
     [Fact]
+    public async Task Asks_once_more_where_the_process_stood_still_since_the_answer_may_be_there_to_be_read()
+    {
+        await using var pair = await SocketPair.OurServerAsync();
+        await using var socket = new JsonSocket(pair.ServerEnd, Options, _time);
+        var read = socket.ReceiveAsync(CancellationToken.None).AsTask();
+
+        _time.Jump(Options.KeepAliveInterval);
+        _time.Jump(Options.KeepAliveTimeout + TimeSpan.FromSeconds(1));
+        socket.Ending.ShouldBeNull();
+        _time.Jump(Options.KeepAliveTimeout + TimeSpan.FromSeconds(1));
+
+        (await read.WaitAsync(RawSockets.Patience)).Kind.ShouldBe(SocketMessageKind.End);
+        socket.Ending.ShouldBe(new SocketEnding(SocketEndReason.Silent));
+    }
+
+    [Fact]
     public async Task Throws_nothing_on_the_timers_thread_when_the_connection_is_going_already()
     {
         await using var pair = await SocketPair.OurServerAsync();
