@@ -12,7 +12,6 @@ public sealed class TroubledModel : IAsyncLifetime
 
     private static readonly TimeSpan Beat = TimeSpan.FromMilliseconds(400);
 
-    private readonly List<PlacedCall> _placed = [];
     private GuruProcess _guru = null!;
 
     public OpenAIStandIn OpenAI { get; private set; } = null!;
@@ -56,19 +55,19 @@ public sealed class TroubledModel : IAsyncLifetime
         _guru = await GuruProcess.StartAsync(OpenAI, Twilio, new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["Guru__OpenAI__KeepAliveIntervalSeconds"] = "1",
-            ["Guru__OpenAI__KeepAliveTimeoutSeconds"] = "1",
+            ["Guru__OpenAI__KeepAliveTimeoutSeconds"] = "2", // In less a stand-in may answer late that is not mute.
             ["Guru__Messages__SummaryAfterCall"] = "false",
         });
         Twilio.AppUrl = _guru.Address;
         var asks = new CallerTurn(new AgentFinished(Beat), new Say("visa-en"));
         var leaves = new CallerTurn(new AgentFinished(Beat), new HangUp());
+        var leavesWhenNobodyGoesOn = new CallerTurn(new NobodySpeaking(TimeSpan.FromSeconds(6)), new HangUp()); // An apology may come before what it is for has been heard, or a while after.
         var leavesAfterTheThird = new CallerTurn(new AgentFinished(Beat, Turn: 3), new HangUp());
 
-        // In the order in which they dial again, the last first: a session belongs to the call that was placed for it.
         foreach (var code in (int[])[1000, 1001, Broken, 1011, 3000, 4000])
         {
             ClosedInAnAnswer[code] = await PlaceAsync(
-                [asks, leaves], code == Broken ? new RealtimeFaults { ResetAtDelta = 22 } : new RealtimeFaults { CloseAtDelta = 22, CloseCode = code });
+                [asks, leavesWhenNobodyGoesOn], code == Broken ? new RealtimeFaults { ResetAtDelta = 22 } : new RealtimeFaults { CloseAtDelta = 22, CloseCode = code });
         }
 
         Expiring = await PlaceAsync([asks, new CallerTurn(new AgentFinished(Beat), new Say("thanks-en")), leaves], new RealtimeFaults { ExpiresAfter = TimeSpan.FromSeconds(30) });
@@ -78,9 +77,9 @@ public sealed class TroubledModel : IAsyncLifetime
         RateLimitedTwice = await PlaceAsync([asks, leaves], RateLimited(2, 3));
         RateLimitedForGood = await PlaceAsync([asks], RateLimited([.. Enumerable.Range(2, 8)]));
         RateLimitedAtFirst = await PlaceAsync([asks, leaves], new RealtimeFaults { RefuseUpgrade = 429 }, new RealtimeFaults { RefuseUpgrade = 429 });
-        MuteInAnAnswer = await PlaceAsync([asks, leavesAfterTheThird], new RealtimeFaults { MuteAtDelta = 22 });
+        MuteInAnAnswer = await PlaceAsync([asks, leavesWhenNobodyGoesOn], new RealtimeFaults { MuteAtDelta = 22 });
         MuteAsTheCallerSpeaks = await PlaceAsync([asks, leaves], new RealtimeFaults { MuteAtTurn = 1 });
-        MuteBetweenTurns = await PlaceAsync([asks with { When = new NobodySpeaking(TimeSpan.FromSeconds(1.5)) }, leaves], new RealtimeFaults { MuteAfterResponse = 1 });
+        MuteBetweenTurns = await PlaceAsync([asks with { When = new NobodySpeaking(TimeSpan.FromSeconds(3)) }, leaves], new RealtimeFaults { MuteAfterResponse = 1 });
     }
 
     public async Task DisposeAsync()
@@ -101,18 +100,14 @@ public sealed class TroubledModel : IAsyncLifetime
     private static RealtimeFaults RateLimited(params int[] responses) =>
         new() { FailResponses = responses.ToImmutableDictionary(number => number, _ => "rate_limit_exceeded") };
 
-    /// <summary>Places a call, and waits until its session is there, so that what goes wrong goes wrong in no other.</summary>
+    /// <summary>Places a call, and waits until its session is there, so that what goes wrong goes wrong in no other; calls placed before may dial again meanwhile.</summary>
     private async Task<PlacedCall> PlaceAsync(IReadOnlyList<CallerTurn> script, params RealtimeFaults[] faults)
     {
-        OpenAI.FailNext(faults);
-        _placed.Add(Twilio.PlaceCall(new CallOptions { From = $"whatsapp:+2332000000{_placed.Count:D2}", Script = [.. script] }));
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (OpenAI.Sessions.Entries.Count < _placed.Count)
-        {
-            await Task.Delay(10, limit.Token);
-        }
-
-        return _placed[^1];
+        var known = OpenAI.Sessions.Entries.Select(session => session.SafetyIdentifier).ToHashSet(StringComparer.Ordinal);
+        OpenAI.FailNextCaller(faults);
+        var call = Twilio.PlaceCall(new CallOptions { From = $"whatsapp:+2332000000{known.Count:D2}", Script = [.. script] });
+        await OpenAI.Sessions.WaitAsync(session => !known.Contains(session.SafetyIdentifier));
+        return call;
     }
 }
 

@@ -44,6 +44,9 @@ public sealed class OpenAIStandIn : IAsyncDisposable
     readonly OpenAIStandInOptions _options;
     readonly Pacer _pacer = new("openai");
     readonly ConcurrentQueue<RealtimeFaults> _queued = [];
+    readonly Lock _gate = new();
+    readonly Queue<RealtimeFaults[]> _ofNextCallers = [];
+    readonly Dictionary<string, Queue<RealtimeFaults>> _ofCallers = new(StringComparer.Ordinal);
     WebApplication? _app;
     int _sessions;
 
@@ -84,6 +87,17 @@ public sealed class OpenAIStandIn : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// What goes wrong in the sessions for the next caller whom none was asked for before, one after the other. Whoever dials again meanwhile for another has no part in it.
+    /// </summary>
+    public void FailNextCaller(params RealtimeFaults[] faults)
+    {
+        lock (_gate)
+        {
+            _ofNextCallers.Enqueue(faults);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _app!.StopAsync(CancellationToken.None);
@@ -115,7 +129,8 @@ public sealed class OpenAIStandIn : IAsyncDisposable
         }
 
         var number = Interlocked.Increment(ref _sessions);
-        var faults = _queued.TryDequeue(out var queued) ? queued : _options.Faults?.Invoke(number) ?? RealtimeFaults.None;
+        var faults = FaultOf(context.Request.Headers[RealtimeConnection.SafetyIdentifierHeader].ToString())
+            ?? (_queued.TryDequeue(out var queued) ? queued : _options.Faults?.Invoke(number) ?? RealtimeFaults.None);
         if (faults.RefuseUpgrade is { } status)
         {
             Refusals.Add(status);
@@ -154,6 +169,19 @@ public sealed class OpenAIStandIn : IAsyncDisposable
         var connection = new RealtimeConnection(number, session, faults, socket, context.Request, _pacer, _options.Journal);
         Sessions.Add(connection);
         await connection.RunAsync(context);
+    }
+
+    RealtimeFaults? FaultOf(string caller)
+    {
+        lock (_gate)
+        {
+            if (caller.Length > 0 && !_ofCallers.ContainsKey(caller))
+            {
+                _ofCallers[caller] = new(_ofNextCallers.TryDequeue(out var faults) ? faults : []);
+            }
+
+            return _ofCallers.TryGetValue(caller, out var theirs) && theirs.TryDequeue(out var fault) ? fault : null;
+        }
     }
 
     async Task<IResult> CallAsync(HttpContext context)

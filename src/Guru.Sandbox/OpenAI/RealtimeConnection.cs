@@ -22,6 +22,8 @@ public sealed record WireEvent(TimeSpan At, bool FromClient, string Type, ReadOn
 /// <summary>One Realtime session on a socket: a <see cref="RealtimeSession"/> in real time, and a journal of what was said.</summary>
 public sealed class RealtimeConnection : IPaced
 {
+    internal const string SafetyIdentifierHeader = "OpenAI-Safety-Identifier";
+
     const int SplitBytes = 500;
 
     readonly Lock _gate = new();
@@ -52,7 +54,7 @@ public sealed class RealtimeConnection : IPaced
     public IReadOnlyDictionary<string, string> Headers { get; }
 
     /// <summary>Whom the client says that it serves; empty where it does not.</summary>
-    public string SafetyIdentifier => Headers.GetValueOrDefault("OpenAI-Safety-Identifier", "");
+    public string SafetyIdentifier => Headers.GetValueOrDefault(SafetyIdentifierHeader, "");
 
     public DateTimeOffset OpenedAt { get; } = TimeProvider.System.GetUtcNow();
 

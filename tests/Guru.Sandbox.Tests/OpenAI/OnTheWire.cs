@@ -104,6 +104,26 @@ public sealed class OnTheWire : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_goes_wrong_for_the_next_caller_goes_wrong_for_nobody_who_dials_again()
+    {
+        using var known = Socket("sk-right", caller: "known");
+        await known.ConnectAsync(Address("?model=m"), CancellationToken.None);
+        _openai.FailNextCaller(new RealtimeFaults { RefuseUpgrade = 429 }, new RealtimeFaults { RefuseUpgrade = 503 });
+        using var again = Socket("sk-right", caller: "known");
+        await again.ConnectAsync(Address("?model=m"), CancellationToken.None);
+
+        foreach (var status in (int[])[429, 503])
+        {
+            using var refused = Socket("sk-right", caller: "next");
+            await Should.ThrowAsync<WebSocketException>(() => refused.ConnectAsync(Address("?model=m"), CancellationToken.None));
+            ((int)refused.HttpStatusCode).ShouldBe(status);
+        }
+
+        using var taken = Socket("sk-right", caller: "next");
+        await taken.ConnectAsync(Address("?model=m"), CancellationToken.None);
+    }
+
+    [Fact]
     public async Task A_session_that_is_mute_answers_no_ping_and_is_not_closed()
     {
         _openai.FailNext(new RealtimeFaults { MuteAtTurn = 1 });
@@ -198,11 +218,16 @@ public sealed class OnTheWire : IAsyncLifetime
         return socket;
     }
 
-    static ClientWebSocket Socket(string key)
+    static ClientWebSocket Socket(string key, string? caller = null)
     {
         var socket = new ClientWebSocket();
         socket.Options.CollectHttpResponseDetails = true;
         socket.Options.SetRequestHeader("Authorization", $"Bearer {key}");
+        if (caller is not null)
+        {
+            socket.Options.SetRequestHeader("OpenAI-Safety-Identifier", caller);
+        }
+
         return socket;
     }
 
