@@ -362,7 +362,7 @@ internal sealed record GuruSettings(
 }
 
 /// <summary>The settings are not complete. The message lists every mistake and how to mend it.</summary>
-public sealed class SettingsException(IReadOnlyList<string> mistakes)
+internal sealed class SettingsException(IReadOnlyList<string> mistakes)
     : Exception("Guru cannot start:\n" + string.Join('\n', mistakes.Select(mistake => "  - " + mistake)))
 {
     public IReadOnlyList<string> Mistakes { get; } = mistakes;

@@ -19,7 +19,7 @@ public sealed record AskPermission(
 /// <param name="Status">requested, sent, failed or answered.</param>
 public sealed record PermissionAsked(string RequestId, string CallerId, string Status, string? MessageSid);
 
-public sealed partial class AskPermissionValidator : AbstractValidator<AskPermission>
+internal sealed partial class AskPermissionValidator : AbstractValidator<AskPermission>
 {
     private const int MostVariables = 50;
     private const int MostCharacters = 1024;
@@ -37,7 +37,7 @@ public sealed partial class AskPermissionValidator : AbstractValidator<AskPermis
     private static partial Regex Sid();
 }
 
-public sealed class AskPermissionHandler(Callees callees, ITemplates templates, CallingTerms terms, TimeProvider time) : IRequestHandler<AskPermission, PermissionAsked>
+internal sealed class AskPermissionHandler(Callees callees, ITemplates templates, CallingTerms terms, TimeProvider time) : IRequestHandler<AskPermission, PermissionAsked>
 {
     public async Task<PermissionAsked> Handle(AskPermission request, CancellationToken cancellationToken)
     {

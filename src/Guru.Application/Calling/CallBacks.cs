@@ -8,7 +8,7 @@ namespace Guru.Application.Calling;
 
 /// <summary>When a person wants to be called.</summary>
 /// <param name="Zone">Theirs, as an IANA name; empty where they told in how long, and no clock.</param>
-public readonly record struct CallBackTime(DateTimeOffset DueAt, string Zone);
+internal readonly record struct CallBackTime(DateTimeOffset DueAt, string Zone);
 
 /// <summary>
 /// Calls at a later time: a person's wish becomes a proposal, and their word makes it an appointment, which the to-do list keeps.

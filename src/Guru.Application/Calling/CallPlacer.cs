@@ -131,4 +131,4 @@ public sealed partial class CallPlacer(
 
 /// <summary>The time for it has not come.</summary>
 /// <inheritdoc/>
-public sealed class NotYetException(TimeSpan wait, string requestId) : OutsideException($"too early for {requestId}", transient: true, wait > TimeSpan.Zero ? wait : TimeSpan.FromSeconds(1), inner: null);
+internal sealed class NotYetException(TimeSpan wait, string requestId) : OutsideException($"too early for {requestId}", transient: true, wait > TimeSpan.Zero ? wait : TimeSpan.FromSeconds(1), inner: null);

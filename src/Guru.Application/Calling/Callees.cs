@@ -9,7 +9,7 @@ using Guru.Domain.Callers;
 namespace Guru.Application.Calling;
 
 /// <summary>A request that is about a person, named by number or by id, and that may carry an Idempotency-Key.</summary>
-public interface IAboutPerson
+internal interface IAboutPerson
 {
     string? PhoneNumber { get; }
 
@@ -37,7 +37,7 @@ internal static class PersonRules
 }
 
 /// <summary>Finds out whom a request is about, and whether it was made before.</summary>
-public sealed class Callees(IEventStore store, IRequestKeys keys, CallerNames callers, ServerSecret secret)
+internal sealed class Callees(IEventStore store, IRequestKeys keys, CallerNames callers, ServerSecret secret)
 {
     /// <exception cref="UnknownPersonException">An id that nobody has, or whose number is not known.</exception>
     public async Task<(ConversationLog Log, CallerId CallerId, string Address)> FindAsync(IAboutPerson request, CancellationToken cancellationToken)

@@ -10,7 +10,7 @@ namespace Guru.Application.Calling;
 /// <param name="RequestId">Of the request, or of the call-back; as in the ledger.</param>
 public sealed record CancelCall(string CallerId, string RequestId) : IRequest;
 
-public sealed class CancelCallValidator : AbstractValidator<CancelCall>
+internal sealed class CancelCallValidator : AbstractValidator<CancelCall>
 {
     private const int MostCharacters = 100;
 
@@ -21,7 +21,7 @@ public sealed class CancelCallValidator : AbstractValidator<CancelCall>
     }
 }
 
-public sealed class CancelCallHandler(IEventStore store, TimeProvider time) : IRequestHandler<CancelCall>
+internal sealed class CancelCallHandler(IEventStore store, TimeProvider time) : IRequestHandler<CancelCall>
 {
     /// <exception cref="UnknownRequestException">Nobody asked for such a call.</exception>
     /// <exception cref="Domain.RuleException">It was placed.</exception>

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Options;
 namespace Guru.Application.Calling;
 
 /// <summary>Sends a request for permission, once. docs/consent.md, step 2.</summary>
-public sealed partial class PermissionAsker(
+internal sealed partial class PermissionAsker(
     IEventStore store, IWorkQueue queue, IMessenger messenger, Outbox outbox, PublicAddress address, IOptions<WorkRules> work, TimeProvider time,
     ILogger<PermissionAsker> logger) : IWork
 {

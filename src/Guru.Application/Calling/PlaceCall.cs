@@ -21,7 +21,7 @@ public sealed record PlaceCall(
 /// <param name="AllowedBy">The grant: the SID of the answer, or of the person's call.</param>
 public sealed record CallPlan(string RequestId, string CallerId, string Status, string? CallSid, string? AllowedBy);
 
-public sealed class PlaceCallValidator : AbstractValidator<PlaceCall>
+internal sealed class PlaceCallValidator : AbstractValidator<PlaceCall>
 {
     private const int MostCharacters = 500;
 
@@ -39,7 +39,7 @@ public sealed class PlaceCallValidator : AbstractValidator<PlaceCall>
     }
 }
 
-public sealed class PlaceCallHandler(Callees callees, CallingTerms terms, TimeProvider time) : IRequestHandler<PlaceCall, CallPlan>
+internal sealed class PlaceCallHandler(Callees callees, CallingTerms terms, TimeProvider time) : IRequestHandler<PlaceCall, CallPlan>
 {
     /// <exception cref="CallRefusedException">The rules do not allow it; that is on record.</exception>
     public async Task<CallPlan> Handle(PlaceCall request, CancellationToken cancellationToken)

@@ -17,7 +17,7 @@ public sealed record AnswerCall(string? CallSid, string? From, string? To, strin
     public string? Caller => CallDirections.Parse(Direction) == CallDirection.Outbound ? To : From;
 }
 
-public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
+internal sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
 {
     public AnswerCallValidator()
     {
@@ -27,7 +27,7 @@ public sealed class AnswerCallValidator : AbstractValidator<AnswerCall>
     }
 }
 
-public sealed partial class AnswerCallHandler(
+internal sealed partial class AnswerCallHandler(
     CallStart start, Switchboard switchboard, IOptions<CallRules> rules, TimeProvider time, ILogger<AnswerCallHandler> logger) : IRequestHandler<AnswerCall, CallAnswer>
 {
     public async Task<CallAnswer> Handle(AnswerCall request, CancellationToken cancellationToken)

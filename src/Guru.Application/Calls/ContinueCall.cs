@@ -16,13 +16,13 @@ namespace Guru.Application.Calls;
 /// <param name="Status">Twilio's word on the call, which may be over by now.</param>
 public sealed record ContinueCall(string? CallSid, string? Status) : IRequest<CallAnswer>;
 
-public sealed class ContinueCallValidator : AbstractValidator<ContinueCall>
+internal sealed class ContinueCallValidator : AbstractValidator<ContinueCall>
 {
     public ContinueCallValidator() =>
         RuleFor(call => call.CallSid).Must(sid => CallSid.TryParse(sid, out _)).WithMessage("CallSid must be CA and 32 hexadecimal digits.");
 }
 
-public sealed partial class ContinueCallHandler(
+internal sealed partial class ContinueCallHandler(
     IEventStore store,
     CallerMemory memory,
     Switchboard switchboard,

@@ -8,7 +8,7 @@ namespace Guru.Application.Calls;
 /// Stores, at the start, what earlier processes on this machine knew of calls and had not stored when they died. Facts that were stored
 /// all the same cause nothing: a call knows what it has been told.
 /// </summary>
-public sealed partial class JournalRecovery(ICallJournal journal, Switchboard switchboard, ILogger<JournalRecovery> logger) : BackgroundService
+internal sealed partial class JournalRecovery(ICallJournal journal, Switchboard switchboard, ILogger<JournalRecovery> logger) : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

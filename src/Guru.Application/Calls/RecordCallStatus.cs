@@ -17,13 +17,13 @@ public sealed record RecordCallStatus(
     public DateTimeOffset? Since { get; init; }
 }
 
-public sealed class RecordCallStatusValidator : AbstractValidator<RecordCallStatus>
+internal sealed class RecordCallStatusValidator : AbstractValidator<RecordCallStatus>
 {
     public RecordCallStatusValidator() =>
         RuleFor(call => call.CallSid).Must(sid => CallSid.TryParse(sid, out _)).WithMessage("CallSid must be CA and 32 hexadecimal digits.");
 }
 
-public sealed class RecordCallStatusHandler(
+internal sealed class RecordCallStatusHandler(
     IEventStore store, Switchboard switchboard, CallerNames callers, IOptions<CallRules> rules, TimeProvider time)
     : IRequestHandler<RecordCallStatus>
 {
@@ -84,7 +84,7 @@ public sealed class RecordCallStatusHandler(
     private static int? Number(string? text) => int.TryParse(text, out var number) && number >= 0 ? number : null;
 }
 
-public static class CallStatusWords
+internal static class CallStatusWords
 {
     /// <returns>Null for a word that we do not know.</returns>
     public static CallStatus? Parse(string? twilio) => twilio switch

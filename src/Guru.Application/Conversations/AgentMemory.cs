@@ -8,7 +8,7 @@ namespace Guru.Application.Conversations;
 /// What an agent is told of the time before: the entries of the caller's current session, text and voice in one timeline, word for
 /// word within a budget, and one short summary of what came earlier. The same text for the phone, the webapp and the chat.
 /// </summary>
-public static class AgentMemory
+internal static class AgentMemory
 {
     /// <summary>A session is a run of activity with no gap of an hour or more.</summary>
     public static readonly TimeSpan SessionGap = TimeSpan.FromHours(1);

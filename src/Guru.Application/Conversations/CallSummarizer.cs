@@ -12,7 +12,7 @@ namespace Guru.Application.Conversations;
 /// When a call is over: writes down what it came to, and sends it to the caller. Each step is on record before the next, so that
 /// another node goes on where this one died. docs/conversation.md, steps 9 and 10.
 /// </summary>
-public sealed partial class CallSummarizer(
+internal sealed partial class CallSummarizer(
     IEventStore store,
     ITextModel model,
     AgentCatalog agents,

@@ -9,7 +9,7 @@ namespace Guru.Application.Conversations;
 /// Puts what agents are no longer told word for word into the summary that they are told instead. Nobody waits for it: until it is there,
 /// agents are told the words. docs/conversation.md, step 11.
 /// </summary>
-public sealed partial class Digester(
+internal sealed partial class Digester(
     IEventStore store,
     IConversationQueries conversations,
     ITextModel model,

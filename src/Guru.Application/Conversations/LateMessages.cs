@@ -29,7 +29,7 @@ public interface IMessageJournal
 }
 
 /// <summary>Puts on record, once the database answers again, what people wrote while it did not: each person's messages in their order.</summary>
-public sealed partial class LateMessages(IMessageJournal journal, MessageReception reception, TimeProvider time, ILogger<LateMessages> logger) : BackgroundService
+internal sealed partial class LateMessages(IMessageJournal journal, MessageReception reception, TimeProvider time, ILogger<LateMessages> logger) : BackgroundService
 {
     /// <summary>It is not about the messages then.</summary>
     private const int MostFailures = 3;

@@ -45,7 +45,7 @@ public sealed record ReceiveWhatsAppMessage(
     public override string ToString() => $"{nameof(ReceiveWhatsAppMessage)} {MessageSid}";
 }
 
-public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveWhatsAppMessage>
+internal sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveWhatsAppMessage>
 {
     private const int MostCharacters = 20_000;
     private const int MostOfAnAddress = 2_000;
@@ -66,7 +66,7 @@ public sealed class ReceiveWhatsAppMessageValidator : AbstractValidator<ReceiveW
     }
 }
 
-public sealed partial class ReceiveWhatsAppMessageHandler(
+internal sealed partial class ReceiveWhatsAppMessageHandler(
     MessageReception reception, IMessageJournal journal, TimeProvider time, ILogger<ReceiveWhatsAppMessageHandler> logger) : IRequestHandler<ReceiveWhatsAppMessage>
 {
     /// <summary>The carrier waits for 15 s, and does not deliver again what was refused.</summary>
@@ -104,7 +104,7 @@ public sealed partial class ReceiveWhatsAppMessageHandler(
 }
 
 /// <summary>Puts messages on record. One that is there already causes nothing.</summary>
-public sealed class MessageReception(IEventStore store, CallerNames callers, CallingTerms terms, TimeProvider time)
+internal sealed class MessageReception(IEventStore store, CallerNames callers, CallingTerms terms, TimeProvider time)
 {
     private const int MostOfAProfileName = 100;
 

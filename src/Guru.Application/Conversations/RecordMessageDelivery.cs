@@ -14,7 +14,7 @@ public sealed record RecordMessageDelivery(string? MessageSid, string? To, strin
     public override string ToString() => $"{nameof(RecordMessageDelivery)} {MessageSid} {Status}";
 }
 
-public sealed class RecordMessageDeliveryValidator : AbstractValidator<RecordMessageDelivery>
+internal sealed class RecordMessageDeliveryValidator : AbstractValidator<RecordMessageDelivery>
 {
     public RecordMessageDeliveryValidator()
     {

@@ -1,7 +1,7 @@
 namespace Guru.Application.Conversations;
 
 /// <summary>Cuts a reply into messages that WhatsApp takes.</summary>
-public static class ReplyText
+internal static class ReplyText
 {
     /// <summary>Twilio's limit of a message's body (21617).</summary>
     public const int MostCharacters = 1600;

@@ -26,7 +26,7 @@ public sealed record ErasureCertificate(
     string CallerId, DateTimeOffset ErasedAt, EventPlace Event, long Keys, int Calls, IReadOnlyList<ErasedRows> Tables, IReadOnlyList<string> Stores,
     IReadOnlyList<string> Unread);
 
-public sealed class ForgetCallerValidator : AbstractValidator<ForgetCaller>
+internal sealed class ForgetCallerValidator : AbstractValidator<ForgetCaller>
 {
     public ForgetCallerValidator() =>
         RuleFor(request => request.Person).Must(person => CallerAddress.TryParse(person, out _) || CallerId.TryParse(person, out _))

@@ -26,7 +26,7 @@ public sealed partial class RetentionWork(IRetention retention, IOptions<Retenti
 }
 
 /// <summary>Looks every hour for what has been kept for long enough.</summary>
-public sealed partial class RetentionClock(IRetention retention, IOptions<RetentionRules> rules, TimeProvider time, ILogger<RetentionClock> logger) : BackgroundService
+internal sealed partial class RetentionClock(IRetention retention, IOptions<RetentionRules> rules, TimeProvider time, ILogger<RetentionClock> logger) : BackgroundService
 {
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromHours(1);
 

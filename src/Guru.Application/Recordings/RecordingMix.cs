@@ -12,7 +12,7 @@ namespace Guru.Application.Recordings;
 /// Places are counted in bytes, 8 a millisecond. A second of sound is settled when nothing can change it any more: receipts are in, and the caller's
 /// frames have gone past it.
 /// </remarks>
-public sealed class RecordingMix(TimeSpan startsAt)
+internal sealed class RecordingMix(TimeSpan startsAt)
 {
     private const byte Silence = 0xFF;
 

@@ -21,17 +21,17 @@ public sealed record LineLost : CallInput;
 
 /// <summary>Guru is going to stop.</summary>
 /// <param name="Within">How long the call may go on.</param>
-public sealed record DrainBegan(TimeSpan Within) : CallInput;
+internal sealed record DrainBegan(TimeSpan Within) : CallInput;
 
 /// <summary>Guru stops now, whatever is being said.</summary>
-public sealed record StopNow : CallInput;
+internal sealed record StopNow : CallInput;
 
 /// <summary>A turn of the stream before this one was transcribed only now.</summary>
-public sealed record HeardLate(HeardTurn Turn) : CallInput;
+internal sealed record HeardLate(HeardTurn Turn) : CallInput;
 
 /// <summary>What an agent wanted about a call-back is on record, or could not be.</summary>
 /// <param name="Output">For the agent, as JSON.</param>
-public sealed record CallBackAnswered(string ToolCallId, string Output) : CallInput;
+internal sealed record CallBackAnswered(string ToolCallId, string Output) : CallInput;
 
 /// <summary>The session's deadline has come.</summary>
 public sealed record DeadlineCame : CallInput;

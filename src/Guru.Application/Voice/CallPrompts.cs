@@ -4,7 +4,7 @@ using Guru.Domain.Calls;
 namespace Guru.Application.Voice;
 
 /// <summary>What the model is told besides its instructions, at the turns of a call.</summary>
-public static class CallPrompts
+internal static class CallPrompts
 {
     private const string GreetStranger =
         "Greet the caller now, in one or two short sentences: say that you are Guru, an AI advisor, and ask how you can help. "

@@ -4,7 +4,7 @@ namespace Guru.Application.Voice;
 /// Estimates the words heard of a turn that was cut. The model's transcript carries no timing, so the share of the audio
 /// that was heard is taken of the text and cut back to the end of a word.
 /// </summary>
-public static class HeardText
+internal static class HeardText
 {
     public static string Of(string said, long heardMs, long saidMs)
     {

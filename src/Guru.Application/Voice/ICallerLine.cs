@@ -28,7 +28,7 @@ public interface ICallerLine : IAsyncDisposable
 }
 
 /// <summary>A line that shows its caller what is going on. Told under the bridge's lock: it must be quick, and must not fail.</summary>
-public interface ICallWatcher
+internal interface ICallWatcher
 {
     void OnModelEvent(ModelEvent @event);
 

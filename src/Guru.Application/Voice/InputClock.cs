@@ -4,7 +4,7 @@ namespace Guru.Application.Voice;
 /// Translates the model's clock, which counts the audio appended in its session, into the call's clock. The two drift
 /// apart where the carrier sent nothing, and start apart where the session began in mid call.
 /// </summary>
-public sealed class InputClock
+internal sealed class InputClock
 {
     /// <summary>Jitter below this is not worth a new anchor.</summary>
     private const long ToleranceMs = 40;

@@ -5,7 +5,7 @@ namespace Guru.Application.Voice;
 /// <summary>
 /// Keeps, once a second for each call, how far what is being said has been heard: of a sentence in whose middle the process is killed there is a record then.
 /// </summary>
-public sealed class UnfinishedTurns(Switchboard switchboard, TimeProvider time) : BackgroundService
+internal sealed class UnfinishedTurns(Switchboard switchboard, TimeProvider time) : BackgroundService
 {
     /// <summary>Not all calls at once, since audio waits meanwhile.</summary>
     private const int Parts = 10;

@@ -10,7 +10,7 @@ namespace Guru.Application.VoiceSessions;
 /// <returns>False where there is no such call.</returns>
 public sealed record EndBrowserCall(CallSid CallSid, CallerId? Owner) : IRequest<bool>;
 
-public sealed class EndBrowserCallHandler(IEventStore store, BrowserCalls calls, IBrowserSessions sessions, TimeProvider time)
+internal sealed class EndBrowserCallHandler(IEventStore store, BrowserCalls calls, IBrowserSessions sessions, TimeProvider time)
     : IRequestHandler<EndBrowserCall, bool>
 {
     public async Task<bool> Handle(EndBrowserCall request, CancellationToken cancellationToken)

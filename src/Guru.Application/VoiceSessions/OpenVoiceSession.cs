@@ -21,12 +21,12 @@ public sealed record OpenedVoiceSession(ClientSecret Secret, string Agent, strin
     public override string ToString() => $"{nameof(OpenedVoiceSession)} {Secret}";
 }
 
-public sealed class OpenVoiceSessionValidator : AbstractValidator<OpenVoiceSession>
+internal sealed class OpenVoiceSessionValidator : AbstractValidator<OpenVoiceSession>
 {
     public OpenVoiceSessionValidator(AgentCatalog agents) => RuleFor(session => session.Agent).MustBeOneOf(agents);
 }
 
-public sealed class OpenVoiceSessionHandler(
+internal sealed class OpenVoiceSessionHandler(
     CallerMemory memory, AgentCatalog agents, IOptions<VoiceSettings> voice, IBrowserSessions sessions, TimeProvider time)
     : IRequestHandler<OpenVoiceSession, OpenedVoiceSession>
 {

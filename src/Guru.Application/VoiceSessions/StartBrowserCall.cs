@@ -35,7 +35,7 @@ public sealed class StartBrowserCallValidator : AbstractValidator<StartBrowserCa
     }
 }
 
-public sealed partial class StartBrowserCallHandler(
+internal sealed partial class StartBrowserCallHandler(
     IEventStore store,
     CallerMemory memory,
     AgentCatalog agents,

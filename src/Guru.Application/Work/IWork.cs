@@ -1,7 +1,7 @@
 namespace Guru.Application.Work;
 
 /// <summary>One kind of thing that the to-do list asks for. It may be done in part already, by a node that died.</summary>
-public interface IWork
+internal interface IWork
 {
     string Kind { get; }
 
@@ -21,4 +21,4 @@ public interface IWork
 }
 
 /// <summary>What went wrong is no word of a service outside: a defect of our own, a database that is away, a node that died.</summary>
-public sealed class DefectException(string reason, Exception? inner = null) : OutsideException(reason, transient: true, retryAfter: null, inner);
+internal sealed class DefectException(string reason, Exception? inner = null) : OutsideException(reason, transient: true, retryAfter: null, inner);

@@ -37,7 +37,7 @@ public sealed class WorkRules
 }
 
 /// <summary>Works off the to-do list, on any number of nodes.</summary>
-public sealed partial class WorkLoop(IWorkQueue queue, IEnumerable<IWork> works, IOptions<WorkRules> rules, TimeProvider time, ILogger<WorkLoop> logger) : BackgroundService
+internal sealed partial class WorkLoop(IWorkQueue queue, IEnumerable<IWork> works, IOptions<WorkRules> rules, TimeProvider time, ILogger<WorkLoop> logger) : BackgroundService
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(15);

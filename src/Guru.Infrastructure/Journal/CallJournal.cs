@@ -15,7 +15,7 @@ namespace Guru.Infrastructure.Journal;
 /// The journal as files in the data directory, written by one loop: nobody who keeps a fact waits for the disk. A file whose facts are all
 /// stored is emptied, so that in good times there is next to nothing in it.
 /// </summary>
-public sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDisposable
+internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsyncDisposable
 {
     private const string Facts = ".facts";
     private const string Refused = ".refused";

@@ -14,7 +14,7 @@ namespace Guru.Infrastructure.Journal;
 /// Messages that wait for the database, in a file beside the journal of calls, sealed like it. Nothing is written while the database answers; a file whose messages
 /// are all stored is emptied, and one that another process left is deleted.
 /// </summary>
-public sealed partial class MessageJournal : IMessageJournal, IPersonalStore, IDisposable
+internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, IDisposable
 {
     private const string Extension = ".messages";
 

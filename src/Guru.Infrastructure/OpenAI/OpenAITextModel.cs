@@ -16,7 +16,7 @@ namespace Guru.Infrastructure.OpenAI;
 /// The Responses API and transcription, each asked once: the work queue tries again. Requests go out through the OpenAI library;
 /// answers are read here, because its typed readers throw on values they do not know, and do not know the languages of a transcript.
 /// </summary>
-public sealed partial class OpenAITextModel : ITextModel, IDisposable
+internal sealed partial class OpenAITextModel : ITextModel, IDisposable
 {
     private const int MostAudioBytes = 25 * 1024 * 1024;
 

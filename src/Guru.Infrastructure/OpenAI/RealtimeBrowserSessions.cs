@@ -12,7 +12,7 @@ namespace Guru.Infrastructure.OpenAI;
 /// Browser sessions of OpenAI's Realtime API over REST. Each request is made once: somebody waits in front of a screen, and can try again.
 /// Of a refusal only the code is told, since the vendor's message may quote the request, or the key.
 /// </summary>
-public sealed partial class RealtimeBrowserSessions : IBrowserSessions, IDisposable
+internal sealed partial class RealtimeBrowserSessions : IBrowserSessions, IDisposable
 {
     private const int MaxAnswerBytes = 256 * 1024;
 

@@ -11,7 +11,7 @@ namespace Guru.Infrastructure.OpenAI;
 /// Opens sessions of OpenAI's Realtime API: connects, waits for session.created, sends the configuration, and waits for
 /// session.updated. Only a session that echoes G.711 mu-law both ways is handed out: any other would be static in the caller's ear.
 /// </summary>
-public sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider time, ILogger<RealtimeDialer> logger) : IVoiceModelDialer
+internal sealed partial class RealtimeDialer(OpenAIOptions options, TimeProvider time, ILogger<RealtimeDialer> logger) : IVoiceModelDialer
 {
     private const string ConfigurationEventId = "session-0";
 

@@ -7,7 +7,7 @@ using Guru.Infrastructure.Sockets;
 namespace Guru.Infrastructure.OpenAI;
 
 /// <summary>One session of OpenAI's Realtime API, after its configuration was confirmed. Speech is read and appended without allocating.</summary>
-public sealed class RealtimeModel : IVoiceModel
+internal sealed class RealtimeModel : IVoiceModel
 {
     private readonly JsonSocket _socket;
     private readonly JsonStrings _strings = new();

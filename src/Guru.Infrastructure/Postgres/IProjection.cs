@@ -7,7 +7,7 @@ namespace Guru.Infrastructure.Postgres;
 /// A read model's rule: from an event to what must be written, as plain data that any adapter of the event store executes in the
 /// transaction of the append. It reads no clock and no database; what depends on the row there is said in SQL.
 /// </summary>
-public interface IProjection
+internal interface IProjection
 {
     /// <summary>The tables it makes rows in, without their schema; no other projection does.</summary>
     IReadOnlyList<string> Tables { get; }

@@ -6,7 +6,7 @@ namespace Guru.Infrastructure.Postgres;
 public class EmbeddedPostgresException(string message, Exception? inner = null) : Exception(message, inner);
 
 /// <summary>Another Guru runs on the same data directory.</summary>
-public sealed class DataDirectoryInUseException(string dataDirectory)
+internal sealed class DataDirectoryInUseException(string dataDirectory)
     : EmbeddedPostgresException($"Another Guru is using {dataDirectory}: stop it, or give this one another GURU_DATA_DIR.");
 
 /// <summary>Where the programs of PostgreSQL are.</summary>

@@ -8,7 +8,7 @@ namespace Guru.Infrastructure.Postgres;
 /// Joins commands into few: rows for the same statement go together as long as their keys differ, and a key's commands keep
 /// their order, those that only read it among themselves excepted.
 /// </summary>
-public sealed class SqlBatch
+internal sealed class SqlBatch
 {
     private readonly List<(SqlStatement Statement, List<object?[]> Rows)> _groups = [];
 

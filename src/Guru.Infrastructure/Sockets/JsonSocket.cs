@@ -11,7 +11,7 @@ namespace Guru.Infrastructure.Sockets;
 /// Receiving and sending are independent; neither allocates per message once its buffers have their size.
 /// </summary>
 /// <remarks>Why not the framework's own: docs/decisions/0007-frames-of-our-own.md.</remarks>
-public sealed class JsonSocket : IAsyncDisposable
+internal sealed class JsonSocket : IAsyncDisposable
 {
     private const int Free = 0;
     private const int Reading = 1;

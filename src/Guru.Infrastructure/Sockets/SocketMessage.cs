@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Guru.Infrastructure.Sockets;
 
-public enum SocketMessageKind
+internal enum SocketMessageKind
 {
     Text,
 
@@ -14,7 +14,7 @@ public enum SocketMessageKind
 }
 
 /// <param name="Text">UTF-8, in the receive buffer until the next message is asked for.</param>
-public readonly record struct SocketMessage(SocketMessageKind Kind, ReadOnlyMemory<byte> Text)
+internal readonly record struct SocketMessage(SocketMessageKind Kind, ReadOnlyMemory<byte> Text)
 {
     public static SocketMessage Binary { get; } = new(SocketMessageKind.Binary, default);
 
@@ -48,7 +48,7 @@ public enum SocketEndReason
 /// <param name="CloseCode">Of the other side's close frame.</param>
 public sealed record SocketEnding(SocketEndReason Reason, int? CloseCode = null, string? CloseReason = null);
 
-public sealed record JsonSocketOptions
+internal sealed record JsonSocketOptions
 {
     /// <summary>The longest message that is read; beyond it the socket is closed with 1009.</summary>
     [Range(1, 64 * 1024 * 1024)]

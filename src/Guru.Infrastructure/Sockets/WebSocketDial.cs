@@ -5,7 +5,7 @@ using System.Security.Cryptography;
 namespace Guru.Infrastructure.Sockets;
 
 /// <summary>A client's side of the WebSocket handshake, by way of the framework's HTTP client, which knows proxies, TLS and refusals.</summary>
-public static class WebSocketDial
+internal static class WebSocketDial
 {
     /// <summary>A request for a WebSocket. Extensions and subprotocols are not asked for.</summary>
     public static HttpRequestMessage Request(Uri address)

@@ -2,7 +2,7 @@ using Guru.Application.Voice;
 
 namespace Guru.Infrastructure.Twilio;
 
-public enum MediaStreamEvent
+internal enum MediaStreamEvent
 {
     /// <summary>Not to be acted on: <see cref="MediaStreamMessage.Fault"/> tells why.</summary>
     Faulty,
@@ -22,7 +22,7 @@ public enum MediaStreamEvent
 /// <param name="StreamSid">UTF-8; empty where there was none.</param>
 /// <param name="Payload">Media: valid base64. Like the StreamSid a slice of the message, or of the strings given to the reader.</param>
 /// <param name="Fault">One of <see cref="MediaStreamFault"/>.</param>
-public readonly record struct MediaStreamMessage(
+internal readonly record struct MediaStreamMessage(
     MediaStreamEvent Event,
     ReadOnlyMemory<byte> StreamSid = default,
     ReadOnlyMemory<byte> Payload = default,
@@ -34,7 +34,7 @@ public readonly record struct MediaStreamMessage(
     string? Fault = null);
 
 /// <summary>Why a message was ignored; the values are tags of a counter.</summary>
-public static class MediaStreamFault
+internal static class MediaStreamFault
 {
     public const string Json = "json";
     public const string Base64 = "base64";

@@ -9,7 +9,7 @@ namespace Guru.Infrastructure.Twilio;
 /// Bytes of the carrier to messages. Members may stand in any order, numbers may be strings, and what is unknown is passed over.
 /// Nothing is allocated for media, marks and digits.
 /// </summary>
-public static class MediaStreamReader
+internal static class MediaStreamReader
 {
     private static readonly MediaStreamMessage MalformedJson = new(MediaStreamEvent.Faulty, Fault: MediaStreamFault.Json);
 

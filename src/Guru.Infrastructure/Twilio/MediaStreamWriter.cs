@@ -9,7 +9,7 @@ namespace Guru.Infrastructure.Twilio;
 /// Messages to the carrier as bytes. The StreamSid is made JSON once per stream; a media or mark message is then its prefix, the
 /// payload or the name, and <see cref="Suffix"/>.
 /// </summary>
-public sealed class MediaStreamWriter(string streamSid)
+internal sealed class MediaStreamWriter(string streamSid)
 {
     /// <summary>g, two numbers and a colon.</summary>
     public const int MaxMarkNameBytes = 32;

@@ -12,7 +12,7 @@ namespace Guru.Infrastructure.Twilio;
 /// <summary>
 /// WhatsApp calls over Twilio's REST API. The call asks the same webhook as one that comes in, and tells the same status address of every step.
 /// </summary>
-public sealed class TwilioCalls(
+internal sealed class TwilioCalls(
     TwilioOptions twilio, MessengerOptions options, CallingSettings settings, PublicAddress address, TimeProvider time, ILogger<TwilioCalls> logger)
     : ICallCarrier, IDisposable
 {

@@ -9,7 +9,7 @@ namespace Guru.Infrastructure.Twilio;
 /// WhatsApp messages over Twilio's REST API. When the caller's token is cancelled while a message is on its way, it may have been
 /// sent, just as when the answer is lost.
 /// </summary>
-public sealed class TwilioMessenger(TwilioOptions twilio, MessengerOptions options, TimeProvider time, ILogger<TwilioMessenger> logger)
+internal sealed class TwilioMessenger(TwilioOptions twilio, MessengerOptions options, TimeProvider time, ILogger<TwilioMessenger> logger)
     : IMessenger, IDisposable
 {
     private const int PageSize = 50;
