@@ -10,7 +10,7 @@ using Microsoft.Extensions.Options;
 namespace Guru.Application.Calls;
 
 /// <summary>A call arrives: it is on record before it is answered, and its model is dialled while the carrier reads the answer.</summary>
-/// <param name="Direction">Twilio's word: inbound, outbound-api or outbound-dial.</param>
+/// <param name="Direction">The carrier's word: inbound, or one that begins with outbound.</param>
 public sealed record AnswerCall(string? CallSid, string? From, string? To, string? Direction) : IRequest<CallAnswer>
 {
     /// <summary>The person, whoever calls whom.</summary>
@@ -73,8 +73,8 @@ internal sealed partial class AnswerCallHandler(
 
 internal static class CallDirections
 {
-    public static CallDirection Parse(string? twilio) =>
-        twilio?.StartsWith("outbound", StringComparison.Ordinal) == true ? CallDirection.Outbound : CallDirection.Inbound;
+    public static CallDirection Parse(string? word) =>
+        word?.StartsWith("outbound", StringComparison.Ordinal) == true ? CallDirection.Outbound : CallDirection.Inbound;
 }
 
 internal static class CallEndings

@@ -13,7 +13,7 @@ namespace Guru.Application.Calls;
 /// A Media Stream is over, and the carrier asks what is next: nothing for a call that Guru has ended, a sentence where the
 /// caller should know why, or another stream where the first was lost. Any node can answer.
 /// </summary>
-/// <param name="Status">Twilio's word on the call, which may be over by now.</param>
+/// <param name="Status">The carrier's word on the call, which may be over by now.</param>
 public sealed record ContinueCall(string? CallSid, string? Status) : IRequest<CallAnswer>;
 
 internal sealed class ContinueCallValidator : AbstractValidator<ContinueCall>

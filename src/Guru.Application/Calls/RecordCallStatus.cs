@@ -9,7 +9,7 @@ using Microsoft.Extensions.Options;
 namespace Guru.Application.Calls;
 
 /// <summary>The carrier's word on a call: in any order, repeated, before or after its stream.</summary>
-/// <param name="Status">Twilio's word, such as in-progress or no-answer; one that we do not know is ignored.</param>
+/// <param name="Status">The carrier's word, such as in-progress or no-answer; one that we do not know is ignored.</param>
 public sealed record RecordCallStatus(
     string? CallSid, string? Status, string? From, string? To, string? Direction, string? DurationSeconds, string? ErrorCode) : IRequest
 {
@@ -59,7 +59,7 @@ internal sealed class RecordCallStatusHandler(
         return Unit.Value;
     }
 
-    /// <summary>Twilio does not say it again: what the database does not take now, it gets later.</summary>
+    /// <summary>The carrier does not say it again: what the database does not take now, it gets later.</summary>
     private async Task StoreAsync(CallSid callSid, RecordStatus fact, CancellationToken cancellationToken)
     {
         try
@@ -87,7 +87,7 @@ internal sealed class RecordCallStatusHandler(
 internal static class CallStatusWords
 {
     /// <returns>Null for a word that we do not know.</returns>
-    public static CallStatus? Parse(string? twilio) => twilio switch
+    public static CallStatus? Parse(string? word) => word switch
     {
         "queued" or "initiated" or "ringing" => CallStatus.Ringing,
         "in-progress" or "answered" => CallStatus.InProgress,

@@ -27,7 +27,7 @@ public sealed class Outbox(
     /// <summary>WhatsApp's customer service window: outside it only templates are delivered.</summary>
     public static readonly TimeSpan Window = TimeSpan.FromHours(24);
 
-    /// <summary>WhatsApp's code for a message outside the window (twilio.md 7).</summary>
+    /// <summary>The carrier's code for a message outside the window, so that the record says the same whoever refused it.</summary>
     private const int OutsideWindow = 63016;
 
     /// <summary>How far the clocks of the database and the carrier may be apart.</summary>

@@ -8,7 +8,7 @@ namespace Guru.Application.Conversations;
 
 /// <summary>The carrier's word on a message of ours: in any order, repeated.</summary>
 /// <param name="To">Whom it was sent to.</param>
-/// <param name="Status">Twilio's word; one that we do not know is ignored.</param>
+/// <param name="Status">The carrier's word; one that we do not know is ignored.</param>
 public sealed record RecordMessageDelivery(string? MessageSid, string? To, string? Status, string? ErrorCode) : IRequest
 {
     public override string ToString() => $"{nameof(RecordMessageDelivery)} {MessageSid} {Status}";
@@ -41,7 +41,7 @@ public sealed class RecordMessageDeliveryHandler(IEventStore store, IConversatio
         return Unit.Value;
     }
 
-    private static DeliveryStatus? StatusOf(string? twilio) => twilio?.ToLowerInvariant() switch
+    private static DeliveryStatus? StatusOf(string? word) => word?.ToLowerInvariant() switch
     {
         "queued" => DeliveryStatus.Queued,
         "sending" => DeliveryStatus.Sending,

@@ -1,9 +1,9 @@
 namespace Guru.Application.Conversations;
 
-/// <summary>Cuts a reply into messages that WhatsApp takes.</summary>
+/// <summary>Cuts a reply into messages that the carrier takes.</summary>
 internal static class ReplyText
 {
-    /// <summary>Twilio's limit of a message's body (21617).</summary>
+    /// <summary>The carrier's limit of a message's body.</summary>
     public const int MostCharacters = 1600;
 
     private static readonly char[] SentenceEnds = ['.', '!', '?', '。', '！', '？', '؟', '।', '\n'];

@@ -144,7 +144,7 @@ public sealed partial class CallBridge : IAsyncDisposable
             }
         }
 
-        // Polite, also after the carrier's stop: a socket that is just dropped is an error at the carrier's (31903).
+        // Polite, also after the carrier's stop: a socket that is just dropped is an error at the carrier's.
         await _line.CloseAsync(CancellationToken.None);
         await _line.DisposeAsync();
         _tape.Dispose();

@@ -23,7 +23,7 @@ public interface ICallerLine : IAsyncDisposable
     /// <summary>Drops what is queued for playing; pending marks come back at once.</summary>
     void SendClear();
 
-    /// <summary>Writes what is queued, then closes the stream, so that the carrier asks the action URL.</summary>
+    /// <summary>Writes what is queued, then closes the stream, so that the carrier asks what is next.</summary>
     Task CloseAsync(CancellationToken cancellationToken);
 }
 

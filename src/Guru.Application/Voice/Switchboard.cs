@@ -260,7 +260,7 @@ public sealed partial class Switchboard(
             live.Drain(within);
         }
 
-        // A stream whose TwiML has been answered may still come, so that the set is looked at again after each wait.
+        // A stream that the carrier was told to connect may still come, so that the set is looked at again after each wait.
         // In the order in which a call goes from one to the next.
         while (BeingAnswered().Concat(_expected.Values.Select(expected => expected.Over)).Concat(_live.Values.Select(live => live.Over))
             .Concat(Unasked()).Concat(_paperwork.Keys).ToArray()

@@ -1,7 +1,7 @@
 namespace Guru.Application.VoiceSessions;
 
 /// <summary>How the voice model is set up for a conversation; the same for phone calls and the webapp.</summary>
-/// <param name="ReasoningEffort">Only sent to models that reason (gpt-realtime-2 and later); null leaves it out.</param>
+/// <param name="ReasoningEffort">Only sent to models that reason; null leaves it out.</param>
 public sealed record VoiceConfiguration(
     string Agent,
     string Model,
@@ -21,7 +21,7 @@ public sealed record VoiceConfiguration(
 /// <param name="Languages">ISO 639-1 hints; empty leaves detection free.</param>
 public sealed record Transcription(string Model, IReadOnlyList<string> Languages, string? Prompt);
 
-/// <summary>Server VAD: it answers at the end of speech, and stops speaking when the caller begins.</summary>
+/// <summary>Voice activity is detected by the model: it answers at the end of speech, and stops speaking when the caller begins.</summary>
 public sealed record TurnDetection(double Threshold, int PrefixPaddingMs, int SilenceDurationMs);
 
 /// <param name="Parameters">JSON schema of the arguments.</param>
