@@ -2,16 +2,22 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Guru.Api.Calls;
+using Guru.SampleData;
 
 namespace Guru.EndToEnd.Tests;
 
 /// <summary>Each filter of calls, over HTTP, against the same calls sifted here.</summary>
 public sealed class FiltersForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<ForAnalysts.SampleWorld>
 {
+    private const string OneCall = $"{SampleCalls.SidPrefix}0003000000000000000001";
+
     private static readonly Dictionary<string, (string Query, Func<JsonElement, bool> Holds)> Filters = new(StringComparer.Ordinal)
     {
         ["startedAt.from"] = ("startedAt.from=2026-03-15T06:00:00-05:00", call => At(call) >= new DateTimeOffset(2026, 3, 15, 11, 0, 0, TimeSpan.Zero)),
         ["startedAt.to"] = ("startedAt.to=2026-03-15", call => At(call) < new DateTimeOffset(2026, 3, 15, 0, 0, 0, TimeSpan.Zero)),
+        ["endedAt.from"] = ("endedAt.from=2026-03-15T11:00:00Z", call => EndedAt(call) >= new DateTimeOffset(2026, 3, 15, 11, 0, 0, TimeSpan.Zero)),
+        ["endedAt.to"] = ("endedAt.to=2026-03-15", call => EndedAt(call) < new DateTimeOffset(2026, 3, 15, 0, 0, 0, TimeSpan.Zero)),
+        ["callSid"] = ($"callSid={OneCall}", call => Text(call, "callSid") == OneCall),
         ["channel"] = ("channel=webapp,whatsapp", _ => true),
         ["direction"] = ("direction=outbound", _ => false),
         ["status"] = ("status=completed&status=failed", call => Text(call, "status") is "completed" or "failed"),
@@ -52,6 +58,40 @@ public sealed class FiltersForAnalysts(ForAnalysts.SampleWorld world) : IClassFi
         (await world.GetAsync($"/api/analytics/summary?{query}")).GetProperty("figures").GetProperty("calls").GetInt32().ShouldBe(expected.Count);
         (await world.GetAsync($"/api/analytics/breakdown?by=endReason&{query}")).GetProperty("items").EnumerateArray()
             .Sum(item => item.GetProperty("figures").GetProperty("calls").GetInt32()).ShouldBe(expected.Count);
+    }
+
+    [Theory]
+    [InlineData("/api/calls/{callSid}/events")]
+    [InlineData("/api/conversations/{callerId}/messages")]
+    public async Task Each_filter_of_what_happened_in_a_call_or_was_said_with_somebody_leaves_what_it_names(string path)
+    {
+        var call = world.Calls[0];
+        var address = path.Replace("{callSid}", call.CallSid.Value, StringComparison.Ordinal).Replace("{callerId}", call.CallerId.Value, StringComparison.Ordinal);
+        var all = await ItemsAsync("");
+        var middle = Text(all[all.Count / 2], "at")!;
+        var filters = new Dictionary<string, (string Value, Func<JsonElement, bool> Holds)>(StringComparer.Ordinal)
+        {
+            ["at.from"] = (middle, item => Time(item, "at") >= DateTimeOffset.Parse(middle, CultureInfo.InvariantCulture)),
+            ["at.to"] = (middle, item => Time(item, "at") < DateTimeOffset.Parse(middle, CultureInfo.InvariantCulture)),
+            ["type"] = ("UtteranceTranscribed,CallEnded", item => Text(item, "type") is "UtteranceTranscribed" or "CallEnded"),
+            ["channel"] = ("whatsapp", item => Text(item, "channel") == "whatsapp"),
+            ["speaker"] = ("agent", item => Text(item, "speaker") == "agent"),
+            ["agent"] = ("nobody,none", item => Text(item, "agent") is null),
+            ["callSid"] = (call.CallSid.Value, item => Text(item, "callSid") == call.CallSid.Value),
+            ["messageSid"] = ("SM1", item => Text(item, "messageSid") == "SM1"),
+        };
+
+        var described = (await world.GetAsync("/openapi/v1.json")).GetProperty("paths").GetProperty(path).GetProperty("get").GetProperty("parameters").EnumerateArray()
+            .Where(parameter => Text(parameter, "in") == "query").Select(parameter => Text(parameter, "name")!).Except(["limit", "cursor", "format"], StringComparer.Ordinal).ToList();
+
+        described.Count.ShouldBeGreaterThan(2);
+        foreach (var name in described)
+        {
+            var (value, holds) = filters[name];
+            (await ItemsAsync($"&{name}={Uri.EscapeDataString(value)}")).Select(item => item.GetRawText()).ShouldBe(all.Where(holds).Select(item => item.GetRawText()), name);
+        }
+
+        async Task<List<JsonElement>> ItemsAsync(string query) => [.. (await world.GetAsync($"{address}?limit=200{query}")).GetProperty("items").EnumerateArray()];
     }
 
     [Theory]
@@ -109,7 +149,11 @@ public sealed class FiltersForAnalysts(ForAnalysts.SampleWorld world) : IClassFi
     private async Task<List<JsonElement>> ExportedAsync(string query) =>
         [.. (await world.Analyst.GetStringAsync($"/api/export/calls?{query}")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
 
-    private static DateTimeOffset At(JsonElement call) => DateTimeOffset.Parse(Text(call, "startedAt")!, CultureInfo.InvariantCulture);
+    private static DateTimeOffset At(JsonElement call) => Time(call, "startedAt")!.Value;
+
+    private static DateTimeOffset? EndedAt(JsonElement call) => Time(call, "endedAt");
+
+    private static DateTimeOffset? Time(JsonElement item, string name) => Text(item, name) is { } text ? DateTimeOffset.Parse(text, CultureInfo.InvariantCulture) : null;
 
     private static string? Text(JsonElement call, string name) => call.GetProperty(name).GetString();
 

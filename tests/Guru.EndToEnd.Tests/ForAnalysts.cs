@@ -82,6 +82,12 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
 
     [Theory]
     [InlineData("/api/calls?startedAt.from=2026-03-02&startedAt.to=2026-03-01")]
+    [InlineData("/api/calls?endedAt.from=2026-03-02&endedAt.to=2026-03-02")]
+    [InlineData("/api/calls?callSid=me")]
+    [InlineData("/api/calls/{callSid}/events?type=CallStarted,MessageReceived")]
+    [InlineData("/api/calls/{callSid}/events?at.from=yesterday")]
+    [InlineData("/api/conversations/{callerId}/messages?channel=pigeon")]
+    [InlineData("/api/conversations/{callerId}/messages?colour=red")]
     [InlineData("/api/calls?cost.min=2&cost.max=1")]
     [InlineData("/api/calls?cursor=Tm90IG91cnM")]
     [InlineData("/api/calls?limit=1&limit=2")]
@@ -101,7 +107,8 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
     [InlineData("/api/live?lastEventId=-1")]
     public async Task What_cannot_be_answered_is_refused(string path)
     {
-        using var response = await world.Analyst.GetAsync(path);
+        using var response = await world.Analyst.GetAsync(
+            path.Replace("{callSid}", world.Calls[0].CallSid.Value, StringComparison.Ordinal).Replace("{callerId}", world.Calls[0].CallerId.Value, StringComparison.Ordinal));
 
         response.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         response.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");

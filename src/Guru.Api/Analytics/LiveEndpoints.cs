@@ -38,7 +38,7 @@ internal static class LiveEndpoints
     {
         var query = new QueryReader(context.Request.Query);
         var inQuery = query.Read<long?>("lastEventId", text => PlaceOf(text));
-        var callSid = query.Read<CallSid?>("callSid", text => CallSid.TryParse(text, out var sid) ? sid : throw new FormatException("is not a call SID"));
+        var callSid = query.CallSid("callSid");
         long? from = inQuery;
         if (context.Request.Headers.TryGetValue(LastEventId, out var header))
         {

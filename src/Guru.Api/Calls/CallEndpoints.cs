@@ -7,6 +7,7 @@ using Guru.Application.Callers;
 using Guru.Application.Calls;
 using Guru.Application.Recordings;
 using Guru.Domain.Calls;
+using Guru.Infrastructure.Postgres;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Guru.Api.Calls;
@@ -18,6 +19,17 @@ internal static class CallEndpoints
         "sort", $"{string.Join(", ", EnumNames.All<CallSort>())}; with a hyphen before it from the largest down. -startedAt where it is not given.");
 
     private static readonly QueryParameter Format = QueryParameter.Text("format", "json or csv; without it the Accept header decides, and JSON is the default.");
+
+    /// <summary>Of what happens in calls.</summary>
+    private static readonly string[] EventNames =
+        [.. EventTypes.Shipped.All.Where(type => type.ClrType.IsAssignableTo(typeof(CallEvent))).Select(type => type.Name)];
+
+    private static readonly QueryParameter[] EventFilterParameters =
+    [
+        QueryParameter.AnyOf("type", "One of these events.", EventNames),
+        QueryParameter.Time("at.from", "Happened at this time or later."),
+        QueryParameter.Time("at.to", "Happened before this time."),
+    ];
 
     public static void MapCalls(this WebApplication app)
     {
@@ -36,7 +48,7 @@ internal static class CallEndpoints
             .WithSummary("The call's sound as WAV: the caller left, the agent right, as it was heard. It begins at 0 on the call's clock; Range is understood.")
             .Produces(StatusCodes.Status200OK, contentType: "audio/wav").Produces(StatusCodes.Status206PartialContent, contentType: "audio/wav")
             .ProducesProblem(StatusCodes.Status404NotFound);
-        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery(Paging.Parameters)
+        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery([.. EventFilterParameters, .. Paging.Parameters])
             .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
@@ -128,11 +140,18 @@ internal static class CallEndpoints
     }
 
     private static async Task<Results<Ok<Page<EventView>>, ValidationProblem, ProblemHttpResult>> EventsAsync(
-        ICallQueries calls, string callSid, HttpRequest request, CancellationToken cancellationToken) =>
-        CallSid.TryParse(callSid, out var sid) && await calls.FindAsync(sid, cancellationToken) is not null
-            ? await new QueryReader(request.Query).PageAsync(async (limit, cursor) =>
-                await calls.EventsAsync(sid, limit, cursor, cancellationToken) ?? new Page<EventView>([], Next: null))
-            : UnknownCall();
+        ICallQueries calls, string callSid, HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (!CallSid.TryParse(callSid, out var sid) || await calls.FindAsync(sid, cancellationToken) is null)
+        {
+            return UnknownCall();
+        }
+
+        var query = new QueryReader(request.Query);
+        var filter = new EventFilter { Types = query.Among("type", EventNames), At = query.Times("at") };
+        return await query.PageAsync(async (limit, cursor) =>
+            await calls.EventsAsync(sid, filter, limit, cursor, cancellationToken) ?? new Page<EventView>([], Next: null));
+    }
 
     public static CallOrder? OrderOf(string text)
     {

@@ -13,6 +13,9 @@ internal static class CallFilterQuery
     [
         QueryParameter.Time("startedAt.from", "Began at this time or later."),
         QueryParameter.Time("startedAt.to", "Began before this time."),
+        QueryParameter.Time("endedAt.from", "Ended at this time or later."),
+        QueryParameter.Time("endedAt.to", "Ended before this time."),
+        QueryParameter.Text("callSid", "This call."),
         QueryParameter.AnyOf<CallChannel>("channel", "One of these channels."),
         QueryParameter.AnyOf<CallDirection>("direction", "One of these directions."),
         QueryParameter.AnyOf<CallStatus>("status", "One of these statuses."),
@@ -38,6 +41,8 @@ internal static class CallFilterQuery
         return new CallFilter
         {
             StartedAt = query.Times("startedAt"),
+            EndedAt = query.Times("endedAt"),
+            CallSid = query.CallSid("callSid"),
             Channels = query.Enums<CallChannel>("channel"),
             Directions = query.Enums<CallDirection>("direction"),
             Statuses = query.Enums<CallStatus>("status"),

@@ -8,6 +8,7 @@ using Guru.Application.Calling;
 using Guru.Application.Calls;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Guru.Api.Conversations;
@@ -25,6 +26,17 @@ internal static class ConversationEndpoints
         QueryParameter.Text("phoneNumber", "Of one caller: a number in E.164 form or a business-scoped user id."),
     ];
 
+    private static readonly QueryParameter[] TimelineFilterParameters =
+    [
+        QueryParameter.Time("at.from", "Written or spoken at this time or later."),
+        QueryParameter.Time("at.to", "Written or spoken before this time."),
+        QueryParameter.AnyOf<TimelineChannel>("channel", "By one of these channels."),
+        QueryParameter.OneOf<Speaker>("speaker", "Who wrote or said it."),
+        QueryParameter.AnyOf("agent", "Which agent wrote or spoke, or was spoken to; none: entries without one."),
+        QueryParameter.Text("callSid", "In this call."),
+        QueryParameter.Text("messageSid", "This message."),
+    ];
+
     public static void MapConversations(this WebApplication app)
     {
         var conversations = app.MapGroup("/api/conversations").RequireAuthorization(Roles.Analyst).WithTags("Conversations")
@@ -32,7 +44,7 @@ internal static class ConversationEndpoints
         conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first.").WithQuery([.. Filter, .. Paging.Parameters]);
         var one = conversations.MapGroup("/{callerId}").ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("", FindAsync).WithSummary("One conversation.");
-        one.MapGet("/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery(Paging.Parameters);
+        one.MapGet("/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery([.. TimelineFilterParameters, .. Paging.Parameters]);
         one.MapGet("/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
         one.MapGet("/routing", RoutingAsync).WithSummary("Which agents were chosen, and why, oldest first.");
         one.MapGet("/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
@@ -57,11 +69,25 @@ internal static class ConversationEndpoints
         await KnownAsync(conversations, callerId, cancellationToken) is { } found ? TypedResults.Ok(found) : Unknown();
 
     private static async Task<Results<Ok<Page<TimelineEntry>>, ValidationProblem, ProblemHttpResult>> TimelineAsync(
-        IConversationQueries conversations, string callerId, HttpRequest request, CancellationToken cancellationToken) =>
-        await KnownAsync(conversations, callerId, cancellationToken) is not null
-            ? await new QueryReader(request.Query).PageAsync((limit, cursor) =>
-                conversations.TimelineAsync(CallerId.Parse(callerId), limit, cursor, cancellationToken))
-            : Unknown();
+        IConversationQueries conversations, string callerId, HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (await KnownAsync(conversations, callerId, cancellationToken) is null)
+        {
+            return Unknown();
+        }
+
+        var query = new QueryReader(request.Query);
+        var filter = new TimelineFilter
+        {
+            Channels = query.Enums<TimelineChannel>("channel"),
+            Speaker = query.Enum<Speaker>("speaker"),
+            Agents = query.NamesOrNone("agent"),
+            CallSid = query.CallSid("callSid"),
+            MessageSid = query.Name("messageSid"),
+            At = query.Times("at"),
+        };
+        return await query.PageAsync((limit, cursor) => conversations.TimelineAsync(CallerId.Parse(callerId), filter, limit, cursor, cancellationToken));
+    }
 
     private static async Task<Results<Ok<ConsentLedger>, ProblemHttpResult>> ConsentAsync(
         IConsentQueries consent, IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>

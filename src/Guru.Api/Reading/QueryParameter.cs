@@ -18,18 +18,20 @@ internal sealed record QueryParameter(string Name, string Description, OpenApiSc
         new(name, description, new OpenApiSchema { Type = JsonSchemaType.String, Format = "date-time" });
 
     public static QueryParameter OneOf<T>(string name, string description)
-        where T : struct, Enum => new(name, description, Values<T>());
+        where T : struct, Enum => new(name, description, Values(EnumNames.All<T>()));
 
     /// <summary>Several values, repeated or parted by commas.</summary>
     public static QueryParameter AnyOf<T>(string name, string description)
-        where T : struct, Enum => new(name, description, new OpenApiSchema { Type = JsonSchemaType.Array, Items = Values<T>() });
+        where T : struct, Enum => AnyOf(name, description, EnumNames.All<T>());
+
+    public static QueryParameter AnyOf(string name, string description, IEnumerable<string> values) =>
+        new(name, description, new OpenApiSchema { Type = JsonSchemaType.Array, Items = Values(values) });
 
     public static QueryParameter AnyOf(string name, string description) =>
         new(name, description, new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } });
 
-    private static OpenApiSchema Values<T>()
-        where T : struct, Enum =>
-        new() { Type = JsonSchemaType.String, Enum = [.. EnumNames.All<T>().Select(name => (JsonNode)JsonValue.Create(name))] };
+    private static OpenApiSchema Values(IEnumerable<string> names) =>
+        new() { Type = JsonSchemaType.String, Enum = [.. names.Select(name => (JsonNode)JsonValue.Create(name))] };
 }
 
 internal static class QueryParameters

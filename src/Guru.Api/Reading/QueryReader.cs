@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Guru.Application.Calls;
 using Guru.Application.Transcripts;
 using Guru.Domain.Callers;
+using Guru.Domain.Calls;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.Extensions.Primitives;
 
@@ -110,6 +111,9 @@ internal sealed partial class QueryReader(IQueryCollection query)
 
     public IReadOnlyList<string?> NamesOrNone(string name) => Values(name, text => text == None ? null : NameOf(text));
 
+    public IReadOnlyList<string> Among(string name, IReadOnlyList<string> known) => Values(name, text =>
+        known.Contains(text, StringComparer.Ordinal) ? text : throw new FormatException($"is one of {string.Join(", ", known)}"));
+
     public T? Enum<T>(string name)
         where T : struct, Enum => Read<T?>(name, text => EnumOf<T>(text));
 
@@ -153,6 +157,9 @@ internal sealed partial class QueryReader(IQueryCollection query)
 
     public CallerId? CallerId(string name) => Read<CallerId?>(name, text =>
         Domain.Callers.CallerId.TryParse(text, out var id) ? id : throw new FormatException("is not a caller's id: 32 hexadecimal digits in lower case"));
+
+    public CallSid? CallSid(string name) => Read<CallSid?>(name, text =>
+        Domain.Calls.CallSid.TryParse(text, out var sid) ? sid : throw new FormatException("is not a call SID"));
 
     public TextQuery? Words(string name) => Read<TextQuery?>(name, TextQuery.Parse);
 

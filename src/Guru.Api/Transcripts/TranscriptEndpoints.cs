@@ -58,7 +58,7 @@ internal static class TranscriptEndpoints
             Language = query.Name("language"),
             Interrupted = query.Flag("interrupted"),
             CallerId = await query.OneCallerAsync(callers, cancellationToken),
-            CallSid = query.Read<CallSid?>("callSid", text => CallSid.TryParse(text, out var sid) ? sid : throw new FormatException("is not a call SID")),
+            CallSid = query.CallSid("callSid"),
             At = query.Times("at"),
         };
         return words is null ? null : search;

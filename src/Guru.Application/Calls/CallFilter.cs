@@ -11,6 +11,11 @@ public sealed record CallFilter
 
     public TimeRange StartedAt { get; init; }
 
+    /// <summary>A call that goes on is not found by it.</summary>
+    public TimeRange EndedAt { get; init; }
+
+    public CallSid? CallSid { get; init; }
+
     public IReadOnlyList<CallChannel> Channels { get; init; } = [];
 
     public IReadOnlyList<CallDirection> Directions { get; init; } = [];
@@ -47,6 +52,18 @@ public sealed record CallFilter
 
     /// <summary>Something was said in the call that this finds.</summary>
     public TextQuery? Text { get; init; }
+}
+
+/// <summary>Which events of a call are meant. What is empty or not given leaves all of them.</summary>
+public sealed record EventFilter
+{
+    public static EventFilter All { get; } = new();
+
+    /// <summary>Names such as CallStarted, one of which has to fit.</summary>
+    public IReadOnlyList<string> Types { get; init; } = [];
+
+    /// <summary>When it happened.</summary>
+    public TimeRange At { get; init; }
 }
 
 /// <param name="From">Inclusive.</param>

@@ -18,8 +18,8 @@ public interface ICallQueries
     /// <summary>What was said, ordered by when it began.</summary>
     Task<Transcript?> TranscriptAsync(CallSid callSid, CancellationToken cancellationToken);
 
-    /// <summary>The call's events in order, with personal data readable.</summary>
-    Task<Page<EventView>?> EventsAsync(CallSid callSid, int limit, string? cursor, CancellationToken cancellationToken);
+    /// <summary>The call's events in order, with personal data readable; null where there are none.</summary>
+    Task<Page<EventView>?> EventsAsync(CallSid callSid, EventFilter filter, int limit, string? cursor, CancellationToken cancellationToken);
 }
 
 /// <param name="Agent">The last one that took the call.</param>

@@ -18,7 +18,7 @@ public interface IConversationQueries
 
     /// <summary>Everything written, spoken and heard with a caller, oldest first.</summary>
     /// <exception cref="FormatException">The cursor is not one of ours.</exception>
-    Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, int limit, string? cursor, CancellationToken cancellationToken);
+    Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken);
 
     /// <summary>What an agent should know: the newest entries in order, and what came before in short.</summary>
     /// <param name="most">How many entries at the most.</param>
@@ -43,6 +43,25 @@ public sealed record ConversationFilter
     public IReadOnlyList<string?> Languages { get; init; } = [];
 
     public TimeRange LastActivityAt { get; init; }
+}
+
+/// <summary>Which entries of a timeline are meant. What is empty or null leaves all of them; within a list one of its values has to fit.</summary>
+public sealed record TimelineFilter
+{
+    public static TimelineFilter All { get; } = new();
+
+    public IReadOnlyList<TimelineChannel> Channels { get; init; } = [];
+
+    public Speaker? Speaker { get; init; }
+
+    /// <summary>Null stands for none.</summary>
+    public IReadOnlyList<string?> Agents { get; init; } = [];
+
+    public CallSid? CallSid { get; init; }
+
+    public string? MessageSid { get; init; }
+
+    public TimeRange At { get; init; }
 }
 
 /// <param name="PhoneNumberMasked">The caller's number or business-scoped id, but for a few signs.</param>

@@ -14,6 +14,8 @@ internal static class CallConditions
     {
         query.AndWithin("c.started_at", new TimeRange(window?.From, To: null));
         query.AndWithin("c.started_at", filter.StartedAt);
+        query.AndWithin("c.ended_at", filter.EndedAt);
+        query.AndOneOf("c.call_sid", filter.CallSid is { } callSid ? [callSid.Value] : []);
         query.AndOneOf("c.channel", filter.Channels.Select(EnumText.Of));
         query.AndOneOf("c.direction", filter.Directions.Select(EnumText.Of));
         query.AndOneOf("c.status", filter.Statuses.Select(EnumText.Of));

@@ -156,11 +156,12 @@ internal sealed class CallQueries(
         return new Transcript(call.CallSid, call.Status, lines);
     }
 
-    public async Task<Page<EventView>?> EventsAsync(CallSid callSid, int limit, string? cursor, CancellationToken cancellationToken)
+    public async Task<Page<EventView>?> EventsAsync(
+        CallSid callSid, EventFilter filter, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var from = cursor is null ? 1 : EventCursor.Parse(cursor);
-        var events = await store.ReadAsync(Call.StreamId(callSid), from, limit + 1, cancellationToken);
+        var events = await store.ReadAsync(Call.StreamId(callSid), from, limit + 1, filter, cancellationToken);
         if (events.Count == 0 && cursor is null)
         {
             return null;

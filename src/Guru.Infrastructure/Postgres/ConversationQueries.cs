@@ -13,8 +13,9 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
 
     private const string Summaries = "select caller_id, language, agent, last_activity_at, address_masked from guru.conversations";
 
-    private const string Entries =
-        "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages where caller_id = $1";
+    private const string AllEntries = "select at, channel, speaker, text, agent, call_sid, message_sid, delivery, failure, source_id from guru.messages";
+
+    private const string Entries = $"{AllEntries} where caller_id = $1";
 
     /// <summary>What was never sent is for analysts; nobody said or heard it.</summary>
     internal const string WasSaid = "not (speaker = 'agent' and failure is not null)";
@@ -47,9 +48,8 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
             query.And($"(last_activity_at, caller_id) < ({query.Time(at)}, {query.Text(id)})");
         }
 
-        await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
         await using var command = query.On(
-            connection, $"{Summaries} {query.Where} order by last_activity_at desc, caller_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}");
+            dataSource, $"{Summaries} {query.Where} order by last_activity_at desc, caller_id desc limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}");
         var conversations = await ConversationsAsync(command, cancellationToken);
         return Page.Of(conversations, limit, last => TimeCursor.Of(last.LastActivityAt, last.CallerId));
     }
@@ -61,15 +61,26 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         return (await ConversationsAsync(command, cancellationToken)).SingleOrDefault();
     }
 
-    public async Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, int limit, string? cursor, CancellationToken cancellationToken)
+    public async Task<Page<TimelineEntry>> TimelineAsync(
+        CallerId callerId, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
-        var after = cursor is null ? default : TimeCursor.Parse(cursor);
-        await using var command = dataSource.CreateCommand(
-            $"{Entries} {(cursor is null ? "" : "and (at, source_id) > ($3, $4)")} order by at, source_id limit $2");
-        command.Parameters.Add(new() { Value = callerId.Value });
-        command.Parameters.Add(new() { Value = limit + 1 });
-        AddCursor(command.Parameters, cursor, after);
+        var query = new SqlQuery();
+        query.And($"caller_id = {query.Text(callerId.Value)}");
+        query.AndOneOf("channel", filter.Channels.Select(EnumText.Of));
+        query.AndOneOf("speaker", filter.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
+        query.AndOneOf("agent", filter.Agents);
+        query.AndOneOf("call_sid", filter.CallSid is { } callSid ? [callSid.Value] : []);
+        query.AndOneOf("message_sid", filter.MessageSid is { } messageSid ? [messageSid] : []);
+        query.AndWithin("at", filter.At);
+        if (cursor is not null)
+        {
+            var (at, id) = TimeCursor.Parse(cursor);
+            query.And($"(at, source_id) > ({query.Time(at)}, {query.Text(id)})");
+        }
+
+        await using var command = query.On(
+            dataSource, $"{AllEntries} {query.Where} order by at, source_id limit {query.Parameter(limit + 1, NpgsqlDbType.Integer)}");
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var entries = new List<(TimelineEntry Entry, string SourceId)>();
         while (await reader.ReadAsync(cancellationToken))
@@ -119,15 +130,6 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
         }
 
         return memory with { Entries = found };
-    }
-
-    private static void AddCursor(NpgsqlParameterCollection parameters, string? cursor, (DateTimeOffset At, string Id) after)
-    {
-        if (cursor is not null)
-        {
-            parameters.Add(new() { Value = after.At });
-            parameters.Add(new() { Value = after.Id });
-        }
     }
 
     private static async Task<List<ConversationSummary>> ConversationsAsync(NpgsqlCommand command, CancellationToken cancellationToken)

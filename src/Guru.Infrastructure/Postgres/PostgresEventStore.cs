@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Guru.Application;
+using Guru.Application.Calls;
 using Guru.Domain.Callers;
 using Npgsql;
 using NpgsqlTypes;
@@ -124,6 +125,24 @@ public sealed class PostgresEventStore : IEventStore
         command.Parameters.Add(new() { Value = streamId, NpgsqlDbType = NpgsqlDbType.Varchar });
         command.Parameters.Add(new() { Value = fromVersion });
         command.Parameters.Add(new() { Value = limit });
+        return await ReadAsync(command, cancellationToken);
+    }
+
+    /// <summary>The same, of those that a filter leaves.</summary>
+    internal async Task<IReadOnlyList<StoredEvent>> ReadAsync(
+        string streamId, long fromVersion, int limit, EventFilter filter, CancellationToken cancellationToken)
+    {
+        var query = new SqlQuery();
+        query.And($"stream_id = {query.Parameter(streamId, NpgsqlDbType.Varchar)}");
+        query.And($"version >= {query.Parameter(fromVersion, NpgsqlDbType.Bigint)}");
+        query.AndOneOf("type", filter.Types.Select(name => _serializer.Types.All.FirstOrDefault(type => type.Name == name)?.StoredName ?? name));
+        query.AndWithin("(data ->> 'at')::timestamptz", filter.At);
+        await using var command = query.On(
+            _dataSource,
+            $"""
+            select seq_id, stream_id, version, "timestamp", type, data from events.mt_events
+            {query.Where} order by version limit {query.Parameter(limit, NpgsqlDbType.Integer)}
+            """);
         return await ReadAsync(command, cancellationToken);
     }
 

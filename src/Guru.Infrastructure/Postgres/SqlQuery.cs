@@ -76,6 +76,8 @@ internal sealed class SqlQuery
 
     public NpgsqlCommand On(NpgsqlConnection connection, string sql) => Filled(new NpgsqlCommand(sql, connection));
 
+    public NpgsqlCommand On(NpgsqlDataSource dataSource, string sql) => Filled(dataSource.CreateCommand(sql));
+
     /// <summary>
     /// Planned for the very values that it has, each time: what is the best way for a rare word is the worst for a frequent one.
     /// </summary>

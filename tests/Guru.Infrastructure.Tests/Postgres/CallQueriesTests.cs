@@ -136,7 +136,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
     {
         (await FindAsync()).ShouldBeNull();
         (await _database.Queries.TranscriptAsync(Sid, default)).ShouldBeNull();
-        (await _database.Queries.EventsAsync(Sid, 10, cursor: null, default)).ShouldBeNull();
+        (await _database.Queries.EventsAsync(Sid, EventFilter.All, 10, cursor: null, default)).ShouldBeNull();
         (await _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 10, cursor: null, default)).Items.ShouldBeEmpty();
     }
 
@@ -174,7 +174,7 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
         await AppendAsync(Started());
 
         await Should.ThrowAsync<FormatException>(() => _database.Queries.ListAsync(CallFilter.All, CallOrder.NewestFirst, 10, cursor, default));
-        await Should.ThrowAsync<FormatException>(() => _database.Queries.EventsAsync(Sid, 10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Queries.EventsAsync(Sid, EventFilter.All, 10, cursor, default));
     }
 
     [Fact]
@@ -204,8 +204,8 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
     {
         await AppendAsync(Started(), Said("a", 1), new CallEnded(CallEndReason.MaxDuration, At(60)));
 
-        var first = (await _database.Queries.EventsAsync(Sid, 2, cursor: null, default))!;
-        var second = (await _database.Queries.EventsAsync(Sid, 2, first.Next, default))!;
+        var first = (await _database.Queries.EventsAsync(Sid, EventFilter.All, 2, cursor: null, default))!;
+        var second = (await _database.Queries.EventsAsync(Sid, EventFilter.All, 2, first.Next, default))!;
 
         first.Items.Select(e => (e.Version, e.Type)).ShouldBe([(1, "CallStarted"), (2, "UtteranceTranscribed")]);
         first.Items[1].Data.GetProperty("said").GetString().ShouldBe("said a");
@@ -217,11 +217,38 @@ public sealed class CallQueriesTests(PostgresFixture postgres) : OnADatabase(pos
     }
 
     [Fact]
+    public async Task Events_are_narrowed_down_by_what_they_are_and_when_they_happened_page_by_page()
+    {
+        await AppendAsync(Started(), Said("a", 1), Said("b", 2), Status(CallStatus.InProgress, 30), new CallEnded(CallEndReason.MaxDuration, At(60)));
+
+        (await ShownAsync(new EventFilter { Types = ["UtteranceTranscribed", "CallEnded"] })).ShouldBe([2, 3, 5]);
+        (await ShownAsync(new EventFilter { At = new TimeRange(At(30), To: null) })).ShouldBe([4, 5]);
+        (await ShownAsync(new EventFilter { At = new TimeRange(From: null, At(60)) })).ShouldBe([1, 2, 3, 4]);
+        (await ShownAsync(new EventFilter { Types = ["CallEnded"], At = new TimeRange(From: null, At(60)) })).ShouldBeEmpty();
+        (await ShownAsync(new EventFilter { Types = ["NothingOfTheKind"] })).ShouldBeEmpty();
+
+        async Task<List<long>> ShownAsync(EventFilter filter)
+        {
+            var shown = new List<long>();
+            string? cursor = null;
+            do
+            {
+                var page = await _database.Queries.EventsAsync(Sid, filter, 2, cursor, default);
+                shown.AddRange(page?.Items.Select(e => e.Version) ?? []);
+                cursor = page?.Next;
+            }
+            while (cursor is not null);
+
+            return shown;
+        }
+    }
+
+    [Fact]
     public async Task Events_show_how_a_person_can_be_reached_masked_and_what_they_are_kept_as_stays()
     {
         await AppendAsync(Started());
 
-        var shown = (await _database.Queries.EventsAsync(Sid, 10, cursor: null, default))!.Items.ShouldHaveSingleItem();
+        var shown = (await _database.Queries.EventsAsync(Sid, EventFilter.All, 10, cursor: null, default))!.Items.ShouldHaveSingleItem();
 
         shown.Data.GetProperty("address").GetString().ShouldBe("+1***01");
         shown.Data.GetRawText().ShouldNotContain("555");

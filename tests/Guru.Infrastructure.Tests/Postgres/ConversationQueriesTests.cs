@@ -312,13 +312,43 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
         string? cursor = null;
         do
         {
-            var page = await _database.Conversations.TimelineAsync(Maria, 4, cursor, default);
+            var page = await _database.Conversations.TimelineAsync(Maria, TimelineFilter.All, 4, cursor, default);
             texts.AddRange(page.Items.Select(entry => entry.Text));
             cursor = page.Next;
         }
         while (cursor is not null);
 
         texts.ShouldBe(Enumerable.Range(0, 10).Select(number => $"{number}"));
+    }
+
+    [Fact]
+    public async Task A_timeline_is_narrowed_down_by_what_its_entries_are_page_by_page()
+    {
+        await WriteAsync(
+            Message("SM1", 0, "1"), Reply(1, "2", "SM2"), Message("SM3", 2, "") with { Kind = MessageKind.VoiceNote }, new VoiceNoteTranscribed("SM3", Maria, "3", "es", Understood: true, At(3)));
+        await SpeakAsync(Started(), Connected(10), Said("a", 0) with { Heard = "4" }, Said("b", 1_000) with { Heard = "5", Speaker = Speaker.Agent });
+
+        (await TextsAsync(TimelineFilter.All)).ShouldBe("12345");
+        (await TextsAsync(new() { Channels = [TimelineChannel.Call, TimelineChannel.VoiceNote] })).ShouldBe("345");
+        (await TextsAsync(new() { Speaker = Speaker.Agent })).ShouldBe("25");
+        (await TextsAsync(new() { Agents = ["financial", null] })).ShouldBe("123");
+        (await TextsAsync(new() { CallSid = Sid })).ShouldBe("45");
+        (await TextsAsync(new() { MessageSid = "SM2" })).ShouldBe("2");
+        (await TextsAsync(new() { At = new(At(1), At(11)) })).ShouldBe("234");
+        (await TextsAsync(new() { Speaker = Speaker.Caller, Channels = [TimelineChannel.Call] })).ShouldBe("4");
+
+        async Task<string> TextsAsync(TimelineFilter filter)
+        {
+            var (texts, cursor) = ("", default(string));
+            do
+            {
+                var page = await _database.Conversations.TimelineAsync(Maria, filter, 2, cursor, default);
+                (texts, cursor) = (texts + string.Concat(page.Items.Select(entry => entry.Text)), page.Next);
+            }
+            while (cursor is not null);
+
+            return texts;
+        }
     }
 
     [Theory]
@@ -329,7 +359,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     {
         await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(ConversationFilter.All, 10, cursor, default));
         await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(OfMaria, 10, cursor, default));
-        await Should.ThrowAsync<FormatException>(() => _database.Conversations.TimelineAsync(Maria, 10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Conversations.TimelineAsync(Maria, TimelineFilter.All, 10, cursor, default));
     }
 
     [Fact]
@@ -419,7 +449,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     private Task<ConversationSummary?> FindAsync() => _database.Conversations.FindAsync(Maria, default);
 
     private async Task<IReadOnlyList<TimelineEntry>> TimelineAsync() =>
-        (await _database.Conversations.TimelineAsync(Maria, 100, cursor: null, default)).Items;
+        (await _database.Conversations.TimelineAsync(Maria, TimelineFilter.All, 100, cursor: null, default)).Items;
 
     private async Task<string> DeliveryAsync() => (await TimelineAsync()).Single(entry => entry.Speaker == Speaker.Agent).Delivery ?? "";
 

@@ -148,7 +148,7 @@ public sealed class ListingCallsTests(PostgresFixture postgres, SampleDatabase s
     private (CallFilter Filter, Func<CallSummary, bool> Holds) Condition(CallFilter filter, Random random)
     {
         var example = Pick(random, sample.Calls);
-        switch (random.Next(13))
+        switch (random.Next(16))
         {
             case 0 when filter.StartedAt.From is null:
                 return (filter with { StartedAt = new TimeRange(example.StartedAt, filter.StartedAt.To) }, call => call.StartedAt >= example.StartedAt);
@@ -175,6 +175,12 @@ public sealed class ListingCallsTests(PostgresFixture postgres, SampleDatabase s
                 return (filter with { AgentsInvolved = [example.Agents[0]] }, call => call.Agents.Contains(example.Agents[0]));
             case 11 when filter.Statuses.Count == 0:
                 return (filter with { Statuses = [example.Status], Directions = [example.Direction], Channels = [example.Channel] }, call => call.Status == example.Status);
+            case 13 when filter.EndedAt.From is null && example.EndedAt is { } earliest:
+                return (filter with { EndedAt = filter.EndedAt with { From = earliest } }, call => call.EndedAt >= earliest);
+            case 14 when filter.EndedAt.To is null && example.EndedAt is { } end:
+                return (filter with { EndedAt = filter.EndedAt with { To = end } }, call => call.EndedAt < end);
+            case 15 when filter.CallSid is null:
+                return (filter with { CallSid = CallSid.Parse(example.CallSid) }, call => call.CallSid == example.CallSid);
             case 12 when filter.Turns.Min is null:
                 return (filter with { Turns = filter.Turns with { Min = example.Turns } }, call => call.Turns >= example.Turns);
             default:
