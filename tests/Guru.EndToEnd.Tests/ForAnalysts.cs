@@ -41,6 +41,10 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
         var paths = document.GetProperty("paths");
         document.GetProperty("servers").EnumerateArray().ShouldHaveSingleItem().GetProperty("url").GetString().ShouldBe(World.PublicAddress);
         document.GetProperty("components").GetProperty("schemas").GetProperty("PermissionBody").TryGetProperty("required", out _).ShouldBeFalse();
+        var times = document.GetProperty("components").GetProperty("schemas").GetProperty("CallSummary").GetProperty("properties");
+        times.GetProperty("startedAt").GetProperty("type").GetString().ShouldBe("string");
+        times.GetProperty("endedAt").GetProperty("type").EnumerateArray().Select(type => type.GetString()).ShouldBe(["null", "string"], ignoreOrder: true);
+        (times.GetProperty("startedAt").GetProperty("format").GetString(), times.GetProperty("endedAt").GetProperty("format").GetString()).ShouldBe(("date-time", "date-time"));
         paths.GetProperty("/api/voice-agent/calls").GetProperty("post").GetProperty("requestBody").GetProperty("content").EnumerateObject()
             .Select(type => type.Name).ShouldBe(["application/sdp"]);
         var operations = paths.EnumerateObject().SelectMany(path => path.Value.EnumerateObject(), (path, method) => (Name: $"{method.Name} {path.Name}", Told: method.Value.GetProperty("responses"))).ToList();
@@ -217,6 +221,27 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
 
         lines.ShouldBe(listed.GetProperty("items").EnumerateArray().Select(item => item.GetRawText()));
         lines.ShouldNotBeEmpty();
+    }
+
+    [Fact]
+    public async Task Times_end_in_Z_wherever_they_are_told()
+    {
+        var (call, caller) = ($"/api/calls/{world.Calls[0].CallSid}", $"/api/conversations/{world.Calls[0].CallerId}");
+        var told = new Dictionary<string, string>(StringComparer.Ordinal) { ["/api/live"] = string.Join('\n', (await FollowAsync("0", most: 9)).Select(message => message.Data)) };
+        foreach (var path in (string[])
+            [
+                "/api/calls?limit=3", call, $"{call}/events", "/api/conversations?limit=3", caller, $"{caller}/messages", $"{caller}/sessions", $"{caller}/routing",
+                "/api/transcripts/search?q=bill", "/api/analytics/summary", "/api/analytics/timeseries?startedAt.from=2026-03-01", "/api/export/calls", "/api/export/utterances",
+            ])
+        {
+            told[path] = await world.Analyst.GetStringAsync(path);
+        }
+
+        foreach (var (path, text) in told)
+        {
+            text.ShouldMatch("[0-9]T[0-9:.]+Z\"", path);
+            text.ShouldNotMatch("[0-9]T[0-9:.]+[+-][0-9]", path);
+        }
     }
 
     [Fact]

@@ -156,7 +156,7 @@ internal static class ExportEndpoints
                     json.WriteBooleanValue(truth);
                     break;
                 case DateTimeOffset time:
-                    json.WriteStringValue(time);
+                    json.WriteStringValue(time.UtcDateTime);
                     break;
                 case var other:
                     JsonSerializer.Serialize(json, other, other.GetType(), options);

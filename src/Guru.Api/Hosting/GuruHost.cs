@@ -16,6 +16,7 @@ using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Application.Voice;
+using Guru.Infrastructure;
 using Guru.Infrastructure.Journal;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Postgres;
@@ -184,7 +185,10 @@ internal sealed class GuruHost : IAsyncDisposable
         builder.Services.AddVoiceAgent(settings.Webapp);
         builder.Services.AddDashboard();
         builder.Services.ConfigureHttpJsonOptions(json =>
-            json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase)));
+        {
+            json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+            json.SerializerOptions.Converters.Add(new UtcConverter());
+        });
         builder.Services.AddProblemDetails();
         builder.Services.AddExceptionHandler<Refusals>();
         builder.Services.AddOpenApi(GuruOpenApi.Configure);

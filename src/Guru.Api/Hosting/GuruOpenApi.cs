@@ -15,6 +15,17 @@ internal static class GuruOpenApi
             operation.RequestBody?.Content?.Remove(TypesOfBodies.Any);
             return Task.CompletedTask;
         });
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            // What a converter of our own writes is not known by itself.
+            var type = context.JsonTypeInfo.Type;
+            if (type == typeof(DateTimeOffset) || type == typeof(DateTimeOffset?))
+            {
+                (schema.Type, schema.Format) = (type == typeof(DateTimeOffset) ? JsonSchemaType.String : JsonSchemaType.String | JsonSchemaType.Null, "date-time");
+            }
+
+            return Task.CompletedTask;
+        });
         options.AddDocumentTransformer((document, context, _) =>
         {
             document.Servers = [new OpenApiServer { Url = context.ApplicationServices.GetRequiredService<PublicAddress>().BaseUrl }];
