@@ -85,6 +85,6 @@ public sealed class TwilioRequestTests : ILogger<TwilioRequest>
         context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget = Path;
         var filter = new TwilioRequest(new TwilioSignature(["a token"], "https://guru.example.org"), this);
         var answer = await filter.InvokeAsync(EndpointFilterInvocationContext.Create(context), _ => throw new InvalidOperationException("It was let through."));
-        return answer.ShouldBeOfType<StatusCodeHttpResult>().StatusCode;
+        return answer.ShouldBeOfType<ProblemHttpResult>().StatusCode;
     }
 }

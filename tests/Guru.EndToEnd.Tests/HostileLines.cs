@@ -107,7 +107,7 @@ public sealed class HostileLines(PatientWorld world) : IClassFixture<PatientWorl
     [InlineData("/api/whatsapp/voice/webhook")]
     [InlineData("/api/whatsapp/voice/status")]
     [InlineData("/api/whatsapp/voice/continue")]
-    public async Task What_Twilio_has_not_signed_is_refused_with_an_empty_403(string path)
+    public async Task What_Twilio_has_not_signed_is_refused_with_a_problem(string path)
     {
         using var form = new FormUrlEncodedContent([KeyValuePair.Create("CallSid", "CA00000000000000000000000000000002")]);
         form.Headers.Add("X-Twilio-Signature", "YLiE2Q4vY6RQ7URDuA9og+XsubI=");
@@ -115,7 +115,7 @@ public sealed class HostileLines(PatientWorld world) : IClassFixture<PatientWorl
         using var response = await world.Analyst.PostAsync(path, form);
 
         response.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
-        (await response.Content.ReadAsStringAsync()).ShouldBeEmpty();
+        response.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");
     }
 
     [Fact]

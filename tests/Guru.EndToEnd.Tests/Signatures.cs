@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using System.Xml.Linq;
 using Guru.Sandbox.Twilio;
 
@@ -42,6 +43,19 @@ public sealed class Signatures(World world) : IClassFixture<World>
         {
             await ShouldBeRefusedAsync(response);
         }
+    }
+
+    [Fact]
+    public async Task So_is_an_upgrade_to_a_WebSocket()
+    {
+        using var upgrade = new HttpRequestMessage(HttpMethod.Get, "/api/whatsapp/voice/stream")
+        {
+            Headers = { { "Connection", "Upgrade" }, { "Upgrade", "websocket" }, { "Sec-WebSocket-Version", "13" }, { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" } },
+        };
+
+        using var response = await world.Analyst.SendAsync(upgrade);
+
+        await ShouldBeRefusedAsync(response);
     }
 
     [Fact]
@@ -162,7 +176,9 @@ public sealed class Signatures(World world) : IClassFixture<World>
     private static async Task ShouldBeRefusedAsync(HttpResponseMessage response)
     {
         response.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
-        (await response.Content.ReadAsStringAsync()).ShouldBeEmpty();
+        response.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");
+        var problem = JsonElement.Parse(await response.Content.ReadAsStringAsync());
+        (problem.GetProperty("status").GetInt32(), problem.GetProperty("title").GetString()).ShouldBe((403, "The request is not signed for this address."));
     }
 
     private string SignatureOf(string path, params KeyValuePair<string, string>[] fields) =>

@@ -1,6 +1,5 @@
 using System.Text;
 using Guru.Infrastructure.Twilio;
-using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Extensions.Primitives;
@@ -9,7 +8,7 @@ using Microsoft.Net.Http.Headers;
 namespace Guru.Api.Security;
 
 /// <summary>
-/// Refuses what Twilio has not signed, the upgrade to a WebSocket included: 403 with an empty body. An endpoint behind it reads
+/// Refuses what Twilio has not signed, the upgrade to a WebSocket included: 403, without saying what was expected. An endpoint behind it reads
 /// <see cref="HttpRequest.Form"/>; a parameter bound from the form would be read, and refused for its shape, before anybody asks who sent it.
 /// </summary>
 internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<TwilioRequest> logger) : IEndpointFilter
@@ -38,12 +37,7 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
                 LogUnreadable(path, unreadable);
             }
 
-            if (context.HttpContext.Features.Get<IStatusCodePagesFeature>() is { } pages)
-            {
-                pages.Enabled = false;
-            }
-
-            return Results.StatusCode(StatusCodes.Status403Forbidden);
+            return TypedResults.Problem(statusCode: StatusCodes.Status403Forbidden, title: "The request is not signed for this address.");
         }
 
         request.Form = form;
