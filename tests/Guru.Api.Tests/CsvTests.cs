@@ -1,5 +1,7 @@
 using System.Text;
-using Guru.Api.Analytics;
+using System.Text.Json;
+using Guru.Api.Reading;
+using Guru.Domain.Calls;
 using Shouldly;
 
 namespace Guru.Api.Tests;
@@ -37,6 +39,9 @@ public sealed class CsvTests
         Row(true).ShouldBe("true\r\n");
         Row(null).ShouldBe("\r\n");
         Row(new DateTimeOffset(2026, 3, 4, 13, 0, 0, TimeSpan.FromHours(1))).ShouldBe("2026-03-04T12:00:00.000000Z\r\n");
+        Row(new DateOnly(2026, 3, 4)).ShouldBe("2026-03-04\r\n");
+        Row(CallEndReason.CallerHungUp).ShouldBe("callerHungUp\r\n");
+        Row(JsonElement.Parse("""{"said":"no"}""")).ShouldBe("\"{\"\"said\"\":\"\"no\"\"}\"\r\n");
         Row(new[] { "general", "legal" }).ShouldBe("general legal\r\n");
     }
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Guru.Application;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
@@ -90,6 +91,7 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
     [InlineData("/api/calls?callSid=me")]
     [InlineData("/api/calls/{callSid}/events?type=CallStarted,MessageReceived")]
     [InlineData("/api/calls/{callSid}/events?at.from=yesterday")]
+    [InlineData("/api/calls/{callSid}/events?format=xml")]
     [InlineData("/api/conversations/{callerId}/messages?channel=pigeon")]
     [InlineData("/api/conversations/{callerId}/messages?colour=red")]
     [InlineData("/api/calls?cost.min=2&cost.max=1")]
@@ -111,8 +113,7 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
     [InlineData("/api/live?lastEventId=-1")]
     public async Task What_cannot_be_answered_is_refused(string path)
     {
-        using var response = await world.Analyst.GetAsync(
-            path.Replace("{callSid}", world.Calls[0].CallSid.Value, StringComparison.Ordinal).Replace("{callerId}", world.Calls[0].CallerId.Value, StringComparison.Ordinal));
+        using var response = await world.Analyst.GetAsync(AddressOf(path));
 
         response.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
         response.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");
@@ -213,6 +214,59 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
         rows.ShouldBe(export.TrimEnd().Split("\r\n"));
     }
 
+    [Theory]
+    [InlineData("/api/conversations?lastActivityAt.from=2020-01-01")]
+    [InlineData("/api/conversations/{callerId}/messages?speaker=agent")]
+    [InlineData("/api/calls/{callSid}/events?type=CallStarted,UtteranceTranscribed,UsageRecorded")]
+    [InlineData("/api/transcripts/search?q=bill")]
+    public async Task So_is_every_other_list_with_the_members_as_columns(string path)
+    {
+        var items = (await world.GetAsync($"{AddressOf(path)}&limit=200")).GetProperty("items").EnumerateArray().ToList();
+        var rows = new List<string>();
+        for (var next = $"{AddressOf(path)}&limit=3&format=csv"; next is not null;)
+        {
+            using var response = await world.Analyst.GetAsync(next);
+            response.Content.Headers.ContentType!.ToString().ShouldBe("text/csv; charset=utf-8");
+            var page = RowsOf(await response.Content.ReadAsStringAsync());
+            page.Count.ShouldBeLessThan(5);
+            page[0].ShouldBe(string.Join(" | ", items[0].EnumerateObject().Select(member => member.Name)));
+            rows.AddRange(page.Skip(1));
+            next = response.Headers.TryGetValues("Link", out var links) ? links.Single().Split('<', '>')[1] : null;
+        }
+
+        rows.Count.ShouldBeGreaterThan(3);
+        rows.ShouldBe(items.Select(item => string.Join(" | ", item.EnumerateObject().Select(member => CellOf(member.Value)))));
+
+        static string CellOf(JsonElement value) => value switch
+        {
+            { ValueKind: JsonValueKind.Null } => "",
+            { ValueKind: JsonValueKind.Object } => JsonSerializer.Serialize(value),
+            { ValueKind: JsonValueKind.String } when value.TryGetDateTimeOffset(out var at) => $"{at.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'}",
+            { ValueKind: JsonValueKind.String } => value.GetString() is { } text && text.StartsWith('+') ? $"'{text}" : value.GetString()!,
+            _ => value.GetRawText(),
+        };
+    }
+
+    [Theory]
+    [InlineData("summary?", "asOf | pricesDated | calls | active | ", 1)]
+    [InlineData("timeseries?startedAt.from=2026-03-01&startedAt.to=2026-04-01", "from | calls | active | ", 31)]
+    [InlineData("breakdown?by=direction", "key | calls | active | ", 1)]
+    [InlineData("latency?", "of | count | meanMs | ", 4)]
+    public async Task So_are_figures(string path, string columns, int count)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/analytics/{path}") { Headers = { Accept = { new MediaTypeWithQualityHeaderValue("text/csv") } } };
+        using var response = await world.Analyst.SendAsync(request);
+
+        response.Content.Headers.ContentType!.ToString().ShouldBe("text/csv; charset=utf-8");
+        var rows = RowsOf(await response.Content.ReadAsStringAsync());
+        rows[0].ShouldStartWith(columns);
+        rows.Count.ShouldBe(1 + count);
+        if (path.StartsWith("timeseries", StringComparison.Ordinal))
+        {
+            rows.Skip(1).Sum(row => int.Parse(row.Split(" | ")[1], CultureInfo.InvariantCulture)).ShouldBe(world.Calls.Count);
+        }
+    }
+
     [Fact]
     public async Task An_export_as_JSON_Lines_has_the_same_rows_as_the_list()
     {
@@ -290,6 +344,27 @@ public sealed class ForAnalysts(ForAnalysts.SampleWorld world) : IClassFixture<F
         var data = JsonDocument.Parse(messages.Current.Data).RootElement;
         data.GetProperty("streamId").GetString().ShouldBe(Call.StreamId(sid));
         data.GetProperty("data").GetProperty("address").GetString().ShouldBe("+1***01");
+    }
+
+    private string AddressOf(string path) =>
+        path.Replace("{callSid}", world.Calls[0].CallSid.Value, StringComparison.Ordinal).Replace("{callerId}", world.Calls[0].CallerId.Value, StringComparison.Ordinal);
+
+    /// <summary>The rows of a CSV file, with a bar between their cells; JSON as it is written plainly.</summary>
+    private static List<string> RowsOf(string csv)
+    {
+        var (rows, cells) = (new List<string>(), new List<string>());
+        foreach (Match cell in Regex.Matches(csv, """(?<text>"([^"]|"")*"|[^,\r\n]*)(?<end>,|\r\n)""", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5)))
+        {
+            var text = cell.Groups["text"].Value is ['"', .. var quoted, '"'] ? quoted.Replace("\"\"", "\"", StringComparison.Ordinal) : cell.Groups["text"].Value;
+            cells.Add(text.StartsWith('{') ? JsonSerializer.Serialize(JsonElement.Parse(text)) : text);
+            if (cell.Groups["end"].Value != ",")
+            {
+                rows.Add(string.Join(" | ", cells));
+                cells.Clear();
+            }
+        }
+
+        return rows;
     }
 
     private async Task<List<SseItem<string>>> FollowAsync(string lastEventId, int most)

@@ -1,4 +1,3 @@
-using System.Text;
 using Guru.Api.Analytics;
 using Guru.Api.Reading;
 using Guru.Api.Security;
@@ -18,8 +17,6 @@ internal static class CallEndpoints
     private static readonly QueryParameter Sort = QueryParameter.Text(
         "sort", $"{string.Join(", ", EnumNames.All<CallSort>())}; with a hyphen before it from the largest down. -startedAt where it is not given.");
 
-    private static readonly QueryParameter Format = QueryParameter.Text("format", "json or csv; without it the Accept header decides, and JSON is the default.");
-
     /// <summary>Of what happens in calls.</summary>
     private static readonly string[] EventNames =
         [.. EventTypes.Shipped.All.Where(type => type.ClrType.IsAssignableTo(typeof(CallEvent))).Select(type => type.Name)];
@@ -36,8 +33,7 @@ internal static class CallEndpoints
         var all = app.MapGroup("/api/calls").WithTags("Calls")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
         var calls = all.MapGroup("").RequireAuthorization(Roles.Analyst);
-        calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithQuery([.. CallFilterQuery.Parameters, Sort, Format, .. Paging.Parameters])
-            .Produces<Page<CallSummary>>(StatusCodes.Status200OK, "application/json", Csv.Type).ProducesValidationProblem();
+        calls.MapGet("/", ListAsync).WithSummary("Calls, newest first, or in another order.").WithPages<Page<CallSummary>>([.. CallFilterQuery.Parameters, Sort]);
         calls.MapGet("/{callSid}", FindAsync).WithSummary("One call, with what it used and cost, and which agents were chosen and why.")
             .ProducesProblem(StatusCodes.Status404NotFound);
         all.MapGet("/{callSid}/transcript", TranscriptAsync).RequireAuthorization(Roles.Download)
@@ -48,7 +44,7 @@ internal static class CallEndpoints
             .WithSummary("The call's sound as WAV: the caller left, the agent right, as it was heard. It begins at 0 on the call's clock; Range is understood.")
             .Produces(StatusCodes.Status200OK, contentType: "audio/wav").Produces(StatusCodes.Status206PartialContent, contentType: "audio/wav")
             .ProducesProblem(StatusCodes.Status404NotFound);
-        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithQuery([.. EventFilterParameters, .. Paging.Parameters])
+        calls.MapGet("/{callSid}/events", EventsAsync).WithSummary("The call's events, in order.").WithPages<Page<EventView>>(EventFilterParameters)
             .ProducesProblem(StatusCodes.Status404NotFound);
     }
 
@@ -57,31 +53,7 @@ internal static class CallEndpoints
         var query = new QueryReader(context.Request.Query);
         var filter = await query.CallFilterAsync(callers, cancellationToken);
         var order = query.Read<CallOrder?>("sort", OrderOf) ?? CallOrder.NewestFirst;
-        var format = query.Read<string?>("format", text => text is "csv" or "json" ? text : throw new FormatException("is csv or json"));
-        var page = await query.PageAsync((limit, cursor) => calls.ListAsync(filter, order, limit, cursor, cancellationToken));
-        return (format is null ? Csv.IsAskedFor(context.Request) : format == "csv") && page.Result is Ok<Page<CallSummary>> { Value: { } found }
-            ? Table(context, found)
-            : page;
-    }
-
-    /// <summary>A page as CSV, which has no room for the address of the next: that is in the header Link (RFC 8288).</summary>
-    private static ContentHttpResult Table(HttpContext context, Page<CallSummary> page)
-    {
-        if (page.Next is { } next)
-        {
-            var request = context.Request;
-            var query = request.Query.Where(given => !given.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase)).Append(new("cursor", next));
-            context.Response.Headers.Link = $"<{request.PathBase}{request.Path}{QueryString.Create(query)}>; rel=\"next\"";
-        }
-
-        var text = new StringBuilder();
-        Csv.WriteHeader(text, ExportEndpoints.CallColumns);
-        foreach (var call in page.Items)
-        {
-            Csv.WriteRow(text, ExportEndpoints.CallColumns, call);
-        }
-
-        return TypedResults.Text(text.ToString(), $"{Csv.Type}; charset=utf-8");
+        return await query.PageAsync(context, (limit, cursor) => calls.ListAsync(filter, order, limit, cursor, cancellationToken), ExportEndpoints.CallColumns);
     }
 
     private static async Task<Results<Ok<CallDetail>, ProblemHttpResult>> FindAsync(
@@ -139,17 +111,16 @@ internal static class CallEndpoints
         return TypedResults.Stream(recording.Sound, "audio/wav", lastModified: recording.StoredAt, enableRangeProcessing: true);
     }
 
-    private static async Task<Results<Ok<Page<EventView>>, ValidationProblem, ProblemHttpResult>> EventsAsync(
-        ICallQueries calls, string callSid, HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> EventsAsync(ICallQueries calls, string callSid, HttpContext context, CancellationToken cancellationToken)
     {
         if (!CallSid.TryParse(callSid, out var sid) || await calls.FindAsync(sid, cancellationToken) is null)
         {
             return UnknownCall();
         }
 
-        var query = new QueryReader(request.Query);
+        var query = new QueryReader(context.Request.Query);
         var filter = new EventFilter { Types = query.Among("type", EventNames), At = query.Times("at") };
-        return await query.PageAsync(async (limit, cursor) =>
+        return await query.PageAsync(context, async (limit, cursor) =>
             await calls.EventsAsync(sid, filter, limit, cursor, cancellationToken) ?? new Page<EventView>([], Next: null));
     }
 

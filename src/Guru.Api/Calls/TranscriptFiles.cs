@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Guru.Api.Analytics;
+using Guru.Api.Reading;
 using Guru.Application.Analytics;
 using Guru.Application.Calls;
 using Guru.Domain.Calls;

@@ -41,19 +41,18 @@ internal static class ConversationEndpoints
     {
         var conversations = app.MapGroup("/api/conversations").RequireAuthorization(Roles.Analyst).WithTags("Conversations")
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden);
-        conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first.").WithQuery([.. Filter, .. Paging.Parameters]);
+        conversations.MapGet("/", ListAsync).WithSummary("Conversations, newest activity first.").WithPages<Page<ConversationSummary>>(Filter);
         var one = conversations.MapGroup("/{callerId}").ProducesProblem(StatusCodes.Status404NotFound);
         one.MapGet("", FindAsync).WithSummary("One conversation.");
-        one.MapGet("/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithQuery([.. TimelineFilterParameters, .. Paging.Parameters]);
+        one.MapGet("/messages", TimelineAsync).WithSummary("Everything written, spoken and heard, oldest first.").WithPages<Page<TimelineEntry>>(TimelineFilterParameters);
         one.MapGet("/sessions", SessionsAsync).WithSummary("Runs of activity with no gap of an hour or more, newest first.");
         one.MapGet("/routing", RoutingAsync).WithSummary("Which agents were chosen, and why, oldest first.");
         one.MapGet("/consent", ConsentAsync).WithSummary("The consent ledger: whether the person may be called, and everything that led to it.");
     }
 
-    private static async Task<Results<Ok<Page<ConversationSummary>>, ValidationProblem, ProblemHttpResult>> ListAsync(
-        IConversationQueries conversations, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> ListAsync(IConversationQueries conversations, CallerNames callers, HttpContext context, CancellationToken cancellationToken)
     {
-        var query = new QueryReader(request.Query);
+        var query = new QueryReader(context.Request.Query);
         var filter = new ConversationFilter
         {
             CallerId = await query.OneCallerAsync(callers, cancellationToken),
@@ -61,22 +60,21 @@ internal static class ConversationEndpoints
             Languages = query.NamesOrNone("language"),
             LastActivityAt = query.Times("lastActivityAt"),
         };
-        return await query.PageAsync((limit, cursor) => conversations.ListAsync(filter, limit, cursor, cancellationToken));
+        return await query.PageAsync(context, (limit, cursor) => conversations.ListAsync(filter, limit, cursor, cancellationToken));
     }
 
     private static async Task<Results<Ok<ConversationSummary>, ProblemHttpResult>> FindAsync(
         IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
         await KnownAsync(conversations, callerId, cancellationToken) is { } found ? TypedResults.Ok(found) : Unknown();
 
-    private static async Task<Results<Ok<Page<TimelineEntry>>, ValidationProblem, ProblemHttpResult>> TimelineAsync(
-        IConversationQueries conversations, string callerId, HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> TimelineAsync(IConversationQueries conversations, string callerId, HttpContext context, CancellationToken cancellationToken)
     {
         if (await KnownAsync(conversations, callerId, cancellationToken) is null)
         {
             return Unknown();
         }
 
-        var query = new QueryReader(request.Query);
+        var query = new QueryReader(context.Request.Query);
         var filter = new TimelineFilter
         {
             Channels = query.Enums<TimelineChannel>("channel"),
@@ -86,7 +84,7 @@ internal static class ConversationEndpoints
             MessageSid = query.Name("messageSid"),
             At = query.Times("at"),
         };
-        return await query.PageAsync((limit, cursor) => conversations.TimelineAsync(CallerId.Parse(callerId), filter, limit, cursor, cancellationToken));
+        return await query.PageAsync(context, (limit, cursor) => conversations.TimelineAsync(CallerId.Parse(callerId), filter, limit, cursor, cancellationToken));
     }
 
     private static async Task<Results<Ok<ConsentLedger>, ProblemHttpResult>> ConsentAsync(

@@ -1,10 +1,10 @@
 using Guru.Api.Calls;
 using Guru.Api.Reading;
 using Guru.Api.Security;
+using Guru.Application;
 using Guru.Application.Callers;
 using Guru.Application.Transcripts;
 using Guru.Domain.Calls;
-using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Guru.Api.Transcripts;
 
@@ -24,7 +24,6 @@ internal static class TranscriptEndpoints
         QueryParameter.Text("callSid", "In this call."),
         QueryParameter.Time("at.from", "Recorded at this time or later."),
         QueryParameter.Time("at.to", "Recorded before this time."),
-        .. Paging.Parameters,
     ];
 
     public static void MapTranscripts(this WebApplication app) =>
@@ -32,20 +31,21 @@ internal static class TranscriptEndpoints
             .ProducesProblem(StatusCodes.Status401Unauthorized).ProducesProblem(StatusCodes.Status403Forbidden)
             .MapGet("/search", SearchAsync)
             .WithSummary($"Utterances that hold what is searched for, the best of the newest {ITranscriptQueries.MostHits} first; snippet is safe HTML.")
-            .WithQuery(Parameters);
+            .WithPages<SearchPage>(Parameters);
 
-    private static async Task<Results<Ok<SearchPage>, ValidationProblem, ProblemHttpResult>> SearchAsync(
-        ITranscriptQueries transcripts, CallerNames callers, HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<IResult> SearchAsync(ITranscriptQueries transcripts, CallerNames callers, HttpContext context, CancellationToken cancellationToken)
     {
-        var query = new QueryReader(request.Query);
+        var query = new QueryReader(context.Request.Query);
         var search = await query.SearchOfAsync(callers, cancellationToken);
-        if (search is null && !request.Query.ContainsKey("q"))
+        if (search is null && !context.Request.Query.ContainsKey("q"))
         {
             query.Refuse("q", "is missing");
         }
 
-        return await query.PageAsync((limit, cursor) => transcripts.SearchAsync(search!, limit, cursor, cancellationToken));
+        return await query.PageAsync(
+            context, (limit, cursor) => transcripts.SearchAsync(search!, limit, cursor, cancellationToken), page => new Page<SearchHit>(page.Items, page.Next), Csv.MembersOf<SearchHit>());
     }
+
     /// <summary>What the query asks to find; null where it names nothing that can be found.</summary>
     public static async Task<TranscriptSearch?> SearchOfAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {

@@ -1,11 +1,14 @@
 using System.Buffers;
 using System.Globalization;
+using System.Reflection;
 using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
 
-namespace Guru.Api.Analytics;
+namespace Guru.Api.Reading;
 
 /// <summary>A column of a CSV file.</summary>
-/// <param name="Value">Text, a number, a time, a truth value, a list of texts, an enum as in the contract, or null for an empty cell.</param>
+/// <param name="Value">Text, a number, a time, a truth value, a list of texts, an enum, JSON, or null for an empty cell.</param>
 internal sealed record CsvColumn<T>(string Name, Func<T, object?> Value);
 
 /// <summary>
@@ -21,6 +24,21 @@ internal static class Csv
     public static bool IsAskedFor(HttpRequest request) => request.GetTypedHeaders().Accept
         .OrderByDescending(type => type.Quality ?? 1).Select(type => type.MediaType.Value)
         .FirstOrDefault(type => type is Type or "application/jsonl" or "application/x-ndjson" or "application/json" or "*/*") == Type;
+
+    /// <summary>A column for each member, named as in JSON.</summary>
+    public static IReadOnlyList<CsvColumn<T>> MembersOf<T>() => Members<T>.Columns;
+
+    public static ContentHttpResult Table<T>(IEnumerable<T> rows, IReadOnlyList<CsvColumn<T>> columns)
+    {
+        var text = new StringBuilder();
+        WriteHeader(text, columns);
+        foreach (var row in rows)
+        {
+            WriteRow(text, columns, row);
+        }
+
+        return TypedResults.Text(text.ToString(), $"{Type}; charset=utf-8");
+    }
 
     public static void WriteHeader<T>(StringBuilder row, IReadOnlyList<CsvColumn<T>> columns) =>
         row.AppendJoin(',', columns.Select(column => column.Name)).Append("\r\n");
@@ -67,8 +85,17 @@ internal static class Csv
             case DateTimeOffset time:
                 row.Append(time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture));
                 break;
+            case DateOnly day:
+                row.Append(day.ToString("O", CultureInfo.InvariantCulture));
+                break;
             case string text:
                 WriteText(row, text);
+                break;
+            case Enum name:
+                row.Append(JsonNamingPolicy.CamelCase.ConvertName($"{name}"));
+                break;
+            case JsonElement json:
+                WriteText(row, json.GetRawText());
                 break;
             case IEnumerable<string> texts:
                 WriteText(row, string.Join(' ', texts));
@@ -93,5 +120,14 @@ internal static class Csv
         {
             row.Append('"').Append(guarded.Replace("\"", "\"\"", StringComparison.Ordinal)).Append('"');
         }
+    }
+
+    private static class Members<T>
+    {
+        public static readonly CsvColumn<T>[] Columns =
+        [
+            .. typeof(T).GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                .Select(member => new CsvColumn<T>(JsonNamingPolicy.CamelCase.ConvertName(member.Name), item => member.GetValue(item))),
+        ];
     }
 }
