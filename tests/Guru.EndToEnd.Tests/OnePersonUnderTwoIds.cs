@@ -39,6 +39,24 @@ public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixtu
         }
 
         (await RowsAsync($"select count(*) from events.mt_events where type = 'caller_aliased' and stream_id = 'conversation-{callerId}'")).ShouldBe(["1"]);
+        await ShouldBeReadByAsync((await AliasesAsync(callerId)).Single(), callerId, Number);
+    }
+
+    /// <summary>An analyst may have the alias from anywhere, say from before the two ids were known to be one person's.</summary>
+    private async Task ShouldBeReadByAsync(string alias, string callerId, string number)
+    {
+        foreach (var resource in (string[])["", "/messages", "/sessions", "/routing", "/consent"])
+        {
+            (await world.GetAsync($"/api/conversations/{alias}{resource}")).GetRawText().ShouldBe((await world.GetAsync($"/api/conversations/{callerId}{resource}")).GetRawText(), resource);
+        }
+
+        foreach (var list in (string[])["/api/calls?", "/api/conversations?", "/api/transcripts/search?q=help&"])
+        {
+            var found = await world.GetAsync($"{list}callerId={callerId}");
+            found.GetProperty("items").GetArrayLength().ShouldBeGreaterThan(0, list);
+            (await world.GetAsync($"{list}callerId={alias}")).GetRawText().ShouldBe(found.GetRawText(), list);
+            (await world.GetAsync($"{list}callerId={alias}&phoneNumber={Uri.EscapeDataString(number)}")).GetRawText().ShouldBe(found.GetRawText(), list);
+        }
     }
 
     [Fact]
@@ -84,7 +102,11 @@ public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixtu
         var (first, second) = (await RowsAsync("select alias_id from guru.caller_aliases order by at desc limit 1"), await CallerIdOfAsync(Number));
         var database = world.Guru.App.Services.GetRequiredService<NpgsqlDataSource>();
         (await marks.InTablesAsync(database)).ShouldContain("guru.messages");
-        (await TextsAsync(second)).ShouldBe(["My name is Popocatepetl.", "My name is Nebuchadnezzar."]);
+        foreach (var id in (string[])[second, first[0]])
+        {
+            (await TextsAsync(id)).ShouldBe(["My name is Popocatepetl.", "My name is Quetzalcoatl.", "My name is Nebuchadnezzar."]);
+        }
+
 
         using var erased = await world.Operator.DeleteAsync($"/api/callers/{Uri.EscapeDataString(Id)}");
 
@@ -115,6 +137,8 @@ public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixtu
     private async Task<string> CallerIdOfAsync(string address) =>
         (await world.GetAsync($"/api/conversations?phoneNumber={Uri.EscapeDataString(address)}")).GetProperty("items").EnumerateArray().ShouldHaveSingleItem()
             .GetProperty("callerId").GetString()!;
+
+    private Task<IReadOnlyList<string>> AliasesAsync(string callerId) => RowsAsync($"select alias_id from guru.caller_aliases where caller_id = '{callerId}'");
 
     /// <summary>What the person wrote.</summary>
     private async Task<IEnumerable<string>> TextsAsync(string callerId) =>

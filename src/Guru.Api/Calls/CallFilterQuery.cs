@@ -37,7 +37,7 @@ internal static class CallFilterQuery
 
     public static async Task<CallFilter> CallFilterAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {
-        var callerId = await query.OneCallerAsync(callers, cancellationToken);
+        var callerIds = await query.OneCallerAsync(callers, cancellationToken);
         return new CallFilter
         {
             StartedAt = query.Times("startedAt"),
@@ -57,21 +57,24 @@ internal static class CallFilterQuery
             Turns = query.Numbers("turns"),
             BargeIns = query.Numbers("bargeIns"),
             Interrupted = query.Flag("interrupted"),
-            CallerId = callerId,
+            CallerIds = callerIds,
             Text = query.Words("text"),
         };
     }
 
-    /// <summary>The caller of <c>callerId</c> or <c>phoneNumber</c>, which are to be the same where both are given.</summary>
-    public static async Task<CallerId?> OneCallerAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
+    /// <summary>
+    /// All ids of the caller of <c>callerId</c> or <c>phoneNumber</c>, who are to be the same where both are given; the one that they are known by first.
+    /// </summary>
+    public static async Task<IReadOnlyList<CallerId>?> OneCallerAsync(this QueryReader query, CallerNames callers, CancellationToken cancellationToken)
     {
         var (callerId, ofNumber) = (query.CallerId("callerId"), await query.CallerOfAsync("phoneNumber", callers, cancellationToken));
+        callerId = callerId is { } given ? await callers.OfAsync(given, cancellationToken) : null;
         if (callerId is not null && ofNumber is not null && callerId != ofNumber)
         {
             query.Refuse("phoneNumber", "is another caller's than callerId");
         }
 
-        return callerId ?? ofNumber;
+        return (callerId ?? ofNumber) is { } owner ? await callers.IdsOfAsync(owner, cancellationToken) : null;
     }
 
     /// <summary>The caller who has a number. A plus sign that was not encoded arrives as a space.</summary>

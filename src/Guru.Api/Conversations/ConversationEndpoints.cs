@@ -55,7 +55,7 @@ internal static class ConversationEndpoints
         var query = new QueryReader(context.Request.Query);
         var filter = new ConversationFilter
         {
-            CallerId = await query.OneCallerAsync(callers, cancellationToken),
+            CallerId = (await query.OneCallerAsync(callers, cancellationToken))?[0],
             Agents = query.NamesOrNone("agent"),
             Languages = query.NamesOrNone("language"),
             LastActivityAt = query.Times("lastActivityAt"),
@@ -64,12 +64,14 @@ internal static class ConversationEndpoints
     }
 
     private static async Task<Results<Ok<ConversationSummary>, ProblemHttpResult>> FindAsync(
-        IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
-        await KnownAsync(conversations, callerId, cancellationToken) is { } found ? TypedResults.Ok(found) : Unknown();
+        IConversationQueries conversations, CallerNames callers, string callerId, CancellationToken cancellationToken) =>
+        await conversations.KnownAsync(await IdsOfAsync(callers, callerId, cancellationToken), cancellationToken) is { } found ? TypedResults.Ok(found) : Unknown();
 
-    private static async Task<IResult> TimelineAsync(IConversationQueries conversations, string callerId, HttpContext context, CancellationToken cancellationToken)
+    private static async Task<IResult> TimelineAsync(
+        IConversationQueries conversations, CallerNames callers, string callerId, HttpContext context, CancellationToken cancellationToken)
     {
-        if (await KnownAsync(conversations, callerId, cancellationToken) is null)
+        var ids = await IdsOfAsync(callers, callerId, cancellationToken);
+        if (await conversations.KnownAsync(ids, cancellationToken) is null)
         {
             return Unknown();
         }
@@ -84,30 +86,50 @@ internal static class ConversationEndpoints
             MessageSid = query.Name("messageSid"),
             At = query.Times("at"),
         };
-        return await query.PageAsync(context, (limit, cursor) => conversations.TimelineAsync(CallerId.Parse(callerId), filter, limit, cursor, cancellationToken));
+        return await query.PageAsync(context, (limit, cursor) => conversations.TimelineAsync(ids, filter, limit, cursor, cancellationToken));
     }
 
     private static async Task<Results<Ok<ConsentLedger>, ProblemHttpResult>> ConsentAsync(
-        IConsentQueries consent, IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
-        !CallerId.TryParse(callerId, out var id) ? Unknown()
-        : await consent.FindAsync(id, cancellationToken) is { } ledger ? TypedResults.Ok(ledger)
-        : await conversations.FindAsync(id, cancellationToken) is not null ? TypedResults.Ok(new ConsentLedger(callerId, "none", GrantId: null, ExpiresAt: null, []))
-        : Unknown();
+        IConsentQueries consent, IConversationQueries conversations, CallerNames callers, string callerId, CancellationToken cancellationToken)
+    {
+        var ids = await IdsOfAsync(callers, callerId, cancellationToken);
+        return ids.Count == 0 ? Unknown()
+            : await consent.FindAsync(ids, cancellationToken) is { } ledger ? TypedResults.Ok(ledger)
+            : await conversations.KnownAsync(ids, cancellationToken) is not null ? TypedResults.Ok(new ConsentLedger(ids[0].Value, "none", GrantId: null, ExpiresAt: null, []))
+            : Unknown();
+    }
 
     private static async Task<Results<Ok<IReadOnlyList<ConversationSession>>, ProblemHttpResult>> SessionsAsync(
-        IConversationQueries conversations, IAnalyticsQueries analytics, string callerId, CancellationToken cancellationToken) =>
-        await KnownAsync(conversations, callerId, cancellationToken) is not null
-            ? TypedResults.Ok(await analytics.SessionsAsync(CallerId.Parse(callerId), cancellationToken))
-            : Unknown();
+        IConversationQueries conversations, IAnalyticsQueries analytics, CallerNames callers, string callerId, CancellationToken cancellationToken)
+    {
+        var ids = await IdsOfAsync(callers, callerId, cancellationToken);
+        return await conversations.KnownAsync(ids, cancellationToken) is not null ? TypedResults.Ok(await analytics.SessionsAsync(ids, cancellationToken)) : Unknown();
+    }
 
     private static async Task<Results<Ok<IReadOnlyList<AgentChoice>>, ProblemHttpResult>> RoutingAsync(
-        IConversationQueries conversations, IAnalyticsQueries analytics, string callerId, CancellationToken cancellationToken) =>
-        await KnownAsync(conversations, callerId, cancellationToken) is not null
-            ? TypedResults.Ok(await analytics.RoutingAsync(CallerId.Parse(callerId), cancellationToken))
-            : Unknown();
+        IConversationQueries conversations, IAnalyticsQueries analytics, CallerNames callers, string callerId, CancellationToken cancellationToken)
+    {
+        var ids = await IdsOfAsync(callers, callerId, cancellationToken);
+        return await conversations.KnownAsync(ids, cancellationToken) is not null ? TypedResults.Ok(await analytics.RoutingAsync(ids, cancellationToken)) : Unknown();
+    }
 
-    private static async Task<ConversationSummary?> KnownAsync(IConversationQueries conversations, string callerId, CancellationToken cancellationToken) =>
-        CallerId.TryParse(callerId, out var id) ? await conversations.FindAsync(id, cancellationToken) : null;
+    /// <summary>All ids of whom an id stands for, the one that they are known by first; none where it is no id.</summary>
+    private static async Task<IReadOnlyList<CallerId>> IdsOfAsync(CallerNames callers, string callerId, CancellationToken cancellationToken) =>
+        CallerId.TryParse(callerId, out var id) ? await callers.IdsOfAsync(await callers.OfAsync(id, cancellationToken), cancellationToken) : [];
+
+    /// <summary>Under the first of the ids that something was written or spoken under; null: there is nothing.</summary>
+    private static async Task<ConversationSummary?> KnownAsync(this IConversationQueries conversations, IReadOnlyList<CallerId> ids, CancellationToken cancellationToken)
+    {
+        foreach (var id in ids)
+        {
+            if (await conversations.FindAsync(id, cancellationToken) is { } known)
+            {
+                return known;
+            }
+        }
+
+        return null;
+    }
 
     private static ProblemHttpResult Unknown() => TypedResults.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such conversation.");
 }

@@ -57,7 +57,7 @@ internal static class TranscriptEndpoints
             Agent = query.Name("agent"),
             Language = query.Name("language"),
             Interrupted = query.Flag("interrupted"),
-            CallerId = await query.OneCallerAsync(callers, cancellationToken),
+            CallerIds = await query.OneCallerAsync(callers, cancellationToken),
             CallSid = query.CallSid("callSid"),
             At = query.Times("at"),
         };

@@ -21,10 +21,12 @@ public interface IAnalyticsQueries
     Task<LatencyReport> LatencyAsync(CallFilter filter, CancellationToken cancellationToken);
 
     /// <summary>The caller's sessions, newest first: runs of activity with no gap of an hour or more.</summary>
-    Task<IReadOnlyList<ConversationSession>> SessionsAsync(CallerId callerId, CancellationToken cancellationToken);
+    /// <param name="callerIds">All their ids.</param>
+    Task<IReadOnlyList<ConversationSession>> SessionsAsync(IReadOnlyList<CallerId> callerIds, CancellationToken cancellationToken);
 
     /// <summary>Which agents were chosen for the caller's messages and calls, and why; oldest first.</summary>
-    Task<IReadOnlyList<AgentChoice>> RoutingAsync(CallerId callerId, CancellationToken cancellationToken);
+    /// <param name="callerIds">All their ids.</param>
+    Task<IReadOnlyList<AgentChoice>> RoutingAsync(IReadOnlyList<CallerId> callerIds, CancellationToken cancellationToken);
 }
 
 /// <summary>No such time zone.</summary>

@@ -14,6 +14,11 @@ public sealed class CallerNames(IEventStore store, ICallerAliases aliases, Serve
 
     public Task<CallerId> OfAsync(CallerId id, CancellationToken cancellationToken) => aliases.OwnerOfAsync(id, cancellationToken);
 
+    /// <summary>All ids of a person, the one that they are known by first.</summary>
+    /// <param name="owner">That one, as of <see cref="OfAsync(CallerId, CancellationToken)"/>.</param>
+    public async Task<IReadOnlyList<CallerId>> IdsOfAsync(CallerId owner, CancellationToken cancellationToken) =>
+        [owner, .. await aliases.AliasesOfAsync(owner, cancellationToken)];
+
     /// <summary>Of somebody who shows a phone number and a business-scoped user id; from then on each stands for the same person.</summary>
     /// <param name="at">When they did.</param>
     /// <returns>Null where they were erased since under what would stand for them: nothing of theirs from before may be put on record.</returns>

@@ -25,7 +25,7 @@ internal sealed partial class ShowNumberHandler(IEventStore store, ICallQueries 
     /// <summary>Who has only ever called has written nothing that would tell it.</summary>
     private async Task<string?> OfLatestCallAsync(CallerId callerId, CancellationToken cancellationToken)
     {
-        var latest = await calls.ListAsync(CallFilter.All with { CallerId = callerId }, CallOrder.NewestFirst, limit: 1, cursor: null, cancellationToken);
+        var latest = await calls.ListAsync(CallFilter.All with { CallerIds = [callerId] }, CallOrder.NewestFirst, limit: 1, cursor: null, cancellationToken);
         if (latest.Items is not [var call])
         {
             return null;

@@ -6,7 +6,8 @@ namespace Guru.Application.Calling;
 public interface IConsentQueries
 {
     /// <summary>Null for somebody of whom there is nothing.</summary>
-    Task<ConsentLedger?> FindAsync(CallerId callerId, CancellationToken cancellationToken);
+    /// <param name="callerIds">All their ids, the one that they are known by first: what was permitted under it stands.</param>
+    Task<ConsentLedger?> FindAsync(IReadOnlyList<CallerId> callerIds, CancellationToken cancellationToken);
 }
 
 /// <param name="Permission">none, granted, expired, declined or revoked; erased for who is forgotten.</param>

@@ -48,7 +48,8 @@ public sealed record CallFilter
 
     public bool? Interrupted { get; init; }
 
-    public CallerId? CallerId { get; init; }
+    /// <summary>All ids of one caller.</summary>
+    public IReadOnlyList<CallerId>? CallerIds { get; init; }
 
     /// <summary>Something was said in the call that this finds.</summary>
     public TextQuery? Text { get; init; }

@@ -17,8 +17,9 @@ public interface IConversationQueries
     Task<CallerId?> CallerOfMessageAsync(string messageSid, CancellationToken cancellationToken);
 
     /// <summary>Everything written, spoken and heard with a caller, oldest first.</summary>
+    /// <param name="callerIds">All their ids.</param>
     /// <exception cref="FormatException">The cursor is not one of ours.</exception>
-    Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken);
+    Task<Page<TimelineEntry>> TimelineAsync(IReadOnlyList<CallerId> callerIds, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken);
 
     /// <summary>What an agent should know: the newest entries in order, and what came before in short.</summary>
     /// <param name="most">How many entries at the most.</param>

@@ -30,7 +30,8 @@ public sealed record TranscriptSearch(TextQuery Query)
 
     public bool? Interrupted { get; init; }
 
-    public CallerId? CallerId { get; init; }
+    /// <summary>All ids of one caller.</summary>
+    public IReadOnlyList<CallerId>? CallerIds { get; init; }
 
     public CallSid? CallSid { get; init; }
 

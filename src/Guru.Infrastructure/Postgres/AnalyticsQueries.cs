@@ -120,7 +120,7 @@ internal sealed class AnalyticsQueries(
             Definition, Precision.Exact, ReadLatency(reader, 0), ReadLatency(reader, 5), ReadLatency(reader, 10), ReadLatency(reader, 15));
     }
 
-    public async Task<IReadOnlyList<ConversationSession>> SessionsAsync(CallerId callerId, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ConversationSession>> SessionsAsync(IReadOnlyList<CallerId> callerIds, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(
             $"""
@@ -130,10 +130,10 @@ internal sealed class AnalyticsQueries(
                 select m.*, sum(begins) over (order by at, source_id) as session
                 from (
                     select m.*, case when at - lag(at) over (order by at, source_id) < interval '1 hour' then 0 else 1 end as begins
-                    from guru.messages m where caller_id = $1 and {ConversationQueries.WasSaid}) m) m
+                    from guru.messages m where caller_id = any ($1) and {ConversationQueries.WasSaid}) m) m
             group by session order by session desc limit {MostSessions}
             """);
-        command.Parameters.Add(new() { Value = callerId.Value });
+        command.Parameters.Add(new() { Value = callerIds.Select(id => id.Value).ToArray() });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         var sessions = new List<ConversationSession>();
         while (await reader.ReadAsync(cancellationToken))
@@ -150,8 +150,8 @@ internal sealed class AnalyticsQueries(
         return sessions;
     }
 
-    public async Task<IReadOnlyList<AgentChoice>> RoutingAsync(CallerId callerId, CancellationToken cancellationToken) =>
-        await CallQueries.RoutingAsync(dataSource, "caller_id = $1", callerId.Value, cancellationToken);
+    public async Task<IReadOnlyList<AgentChoice>> RoutingAsync(IReadOnlyList<CallerId> callerIds, CancellationToken cancellationToken) =>
+        await CallQueries.RoutingAsync(dataSource, "caller_id = any ($1)", callerIds.Select(id => id.Value).ToArray(), cancellationToken);
 
     private static Figures Nothing { get; } = new(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, null, 0, 0, 0, 0, 0, 0, 0);
 

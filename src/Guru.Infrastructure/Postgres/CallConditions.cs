@@ -38,9 +38,9 @@ internal static class CallConditions
             query.And(interrupted ? "c.barge_ins > 0" : "c.barge_ins = 0");
         }
 
-        if (filter.CallerId is { } callerId)
+        if (filter.CallerIds is { } callerIds)
         {
-            query.And($"c.caller_id = {query.Text(callerId.Value)}");
+            query.And(query.Of("c.caller_id", callerIds));
         }
 
         if (filter.Text is { } text)

@@ -46,7 +46,7 @@ internal sealed class CallQueries(
         limit = Math.Clamp(limit, 1, MostRows);
         var after = cursor is null ? default((string Value, string CallSid)?) : CallCursor.Parse(cursor, order);
         await using var connection = await dataSource.OpenConnectionAsync(cancellationToken);
-        var window = filter is { Text: not null, CallerId: null } && order == CallOrder.NewestFirst
+        var window = filter is { Text: not null, CallerIds: null } && order == CallOrder.NewestFirst
             ? await SearchWindow.ReadAsync(connection, filter.StartedAt, CallCursor.TimeOf(after), fewUtterances, cancellationToken)
             : SearchWindow.Everything;
         List<(CallSummary Call, decimal Value)> rows;
@@ -217,7 +217,7 @@ internal sealed class CallQueries(
 
     /// <param name="condition">On $1, which is the key.</param>
     internal static async Task<List<AgentChoice>> RoutingAsync(
-        NpgsqlDataSource dataSource, string condition, string key, CancellationToken cancellationToken)
+        NpgsqlDataSource dataSource, string condition, object key, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(
             $"""

@@ -9,29 +9,35 @@ internal sealed class ConsentQueries(NpgsqlDataSource dataSource, TimeProvider t
 {
     private const int MostEntries = 1000;
 
-    public async Task<ConsentLedger?> FindAsync(CallerId callerId, CancellationToken cancellationToken)
+    public async Task<ConsentLedger?> FindAsync(IReadOnlyList<CallerId> callerIds, CancellationToken cancellationToken)
     {
         await using var command = dataSource.CreateCommand(
             """
-            select at, type, request_id, grant_id, message_sid, call_sid, expires_at, due_at, reasons, outcome, error_code, note
-            from guru.consent where caller_id = $1 order by at desc, entry_id desc limit $2
+            select at, type, request_id, grant_id, message_sid, call_sid, expires_at, due_at, reasons, outcome, error_code, note, caller_id
+            from guru.consent where caller_id = any ($1) order by at desc, entry_id desc limit $2
             """);
-        command.Parameters.Add(new() { Value = callerId.Value });
+        command.Parameters.Add(new() { Value = callerIds.Select(id => id.Value).ToArray() });
         command.Parameters.Add(new() { Value = MostEntries });
-        var entries = new List<ConsentEntry>();
+        var (entries, own) = (new List<ConsentEntry>(), new List<ConsentEntry>());
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         while (await reader.ReadAsync(cancellationToken))
         {
-            entries.Add(Entry(reader));
+            var entry = Entry(reader);
+            entries.Add(entry);
+            if (reader.GetString(12) == callerIds[0].Value)
+            {
+                own.Add(entry);
+            }
         }
 
         entries.Reverse();
-        return entries.Count == 0 ? null : Ledger(callerId, entries);
+        return entries.Count == 0 ? null : Ledger(callerIds[0], entries, own);
     }
 
-    private ConsentLedger Ledger(CallerId callerId, List<ConsentEntry> entries)
+    /// <param name="own">Of the id that the person is known by, newest first.</param>
+    private ConsentLedger Ledger(CallerId callerId, List<ConsentEntry> entries, List<ConsentEntry> own)
     {
-        var last = entries.FindLast(entry => entry.Type is nameof(CallPermissionGranted) or nameof(CallPermissionDeclined) or nameof(CallPermissionRevoked) or nameof(CallerErased));
+        var last = own.Find(entry => entry.Type is nameof(CallPermissionGranted) or nameof(CallPermissionDeclined) or nameof(CallPermissionRevoked) or nameof(CallerErased));
         var permission = last?.Type switch
         {
             nameof(CallPermissionGranted) => last.ExpiresAt <= time.GetUtcNow() ? "expired" : "granted",

@@ -62,11 +62,11 @@ internal sealed class ConversationQueries(NpgsqlDataSource dataSource) : IConver
     }
 
     public async Task<Page<TimelineEntry>> TimelineAsync(
-        CallerId callerId, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken)
+        IReadOnlyList<CallerId> callerIds, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken)
     {
         limit = Math.Clamp(limit, 1, MostRows);
         var query = new SqlQuery();
-        query.And($"caller_id = {query.Text(callerId.Value)}");
+        query.And(query.Of("caller_id", callerIds));
         query.AndOneOf("channel", filter.Channels.Select(EnumText.Of));
         query.AndOneOf("speaker", filter.Speaker is { } speaker ? [EnumText.Of(speaker)] : []);
         query.AndOneOf("agent", filter.Agents);

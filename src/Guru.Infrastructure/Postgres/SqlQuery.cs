@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Guru.Domain.Callers;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -21,6 +22,11 @@ internal sealed class SqlQuery
     }
 
     public void And(string condition) => _conditions.Add(condition);
+
+    /// <summary>One of the ids. One alone is asked for as itself, so that an index gives the order, too.</summary>
+    public string Of(string expression, IReadOnlyList<CallerId> ids) => ids is [var one]
+        ? $"{expression} = {Text(one.Value)}"
+        : $"{expression} = any ({Parameter(ids.Select(id => id.Value).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Text)})";
 
     /// <summary>One of the values; null stands for none.</summary>
     public void AndOneOf(string expression, IEnumerable<string?> values)

@@ -65,7 +65,7 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         }
     }
 
-    private static bool HasWindow(TranscriptSearch search) => search.CallSid is null && search.CallerId is null;
+    private static bool HasWindow(TranscriptSearch search) => search.CallSid is null && search.CallerIds is null;
 
     private static TranscriptSearch Everywhen(TranscriptSearch search) => search with { At = default };
 
@@ -124,9 +124,9 @@ internal sealed class TranscriptQueries(NpgsqlDataSource dataSource, int fewUtte
         AddConditions(query, search);
         query.AndOneOf("u.call_sid", search.CallSid is { } callSid ? [callSid.Value] : []);
         query.AndWithin("u.at", search.At);
-        if (search.CallerId is { } callerId)
+        if (search.CallerIds is { } callerIds)
         {
-            query.And($"u.call_sid in (select c.call_sid from guru.calls c where c.caller_id = {query.Text(callerId.Value)})");
+            query.And($"u.call_sid in (select c.call_sid from guru.calls c where {query.Of("c.caller_id", callerIds)})");
         }
 
         if (after is not null)

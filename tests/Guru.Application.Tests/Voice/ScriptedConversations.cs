@@ -30,6 +30,6 @@ internal sealed class ScriptedConversations : IConversationQueries
 
     public Task<ConversationSummary?> FindAsync(CallerId callerId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public Task<Page<TimelineEntry>> TimelineAsync(CallerId callerId, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken) =>
+    public Task<Page<TimelineEntry>> TimelineAsync(IReadOnlyList<CallerId> callerIds, TimelineFilter filter, int limit, string? cursor, CancellationToken cancellationToken) =>
         throw new NotSupportedException();
 }

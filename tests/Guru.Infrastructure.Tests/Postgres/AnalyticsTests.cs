@@ -172,7 +172,7 @@ public sealed class AnalyticsTests(PostgresFixture postgres, SampleDatabase samp
     {
         var call = sample.Calls.First(call => call.Turns > 3);
 
-        var sessions = await Analytics.SessionsAsync(CallerId.Parse(call.CallerId!), default);
+        var sessions = await Analytics.SessionsAsync([CallerId.Parse(call.CallerId!)], default);
 
         sessions.Sum(session => session.Calls).ShouldBeGreaterThanOrEqualTo(1);
         sessions.ShouldAllBe(session => session.EndedAt >= session.StartedAt);
@@ -187,7 +187,7 @@ public sealed class AnalyticsTests(PostgresFixture postgres, SampleDatabase samp
         var choice = (await sample.Database.Queries.DetailAsync(CallSid.Parse(call.CallSid), default))!.Routing.ShouldHaveSingleItem();
 
         (choice.Agent, choice.Reason).ShouldBe((call.Agent, "Sample data: invented, nobody called."));
-        (await Analytics.RoutingAsync(CallerId.Parse(call.CallerId!), default)).ShouldContain(one => one.CallSid == call.CallSid);
+        (await Analytics.RoutingAsync([CallerId.Parse(call.CallerId!)], default)).ShouldContain(one => one.CallSid == call.CallSid);
     }
 
     private static async Task<string> ShownAsync(TestDatabase database, DateTimeOffset? asOf)

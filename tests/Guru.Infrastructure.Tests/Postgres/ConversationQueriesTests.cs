@@ -312,7 +312,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
         string? cursor = null;
         do
         {
-            var page = await _database.Conversations.TimelineAsync(Maria, TimelineFilter.All, 4, cursor, default);
+            var page = await _database.Conversations.TimelineAsync([Maria], TimelineFilter.All, 4, cursor, default);
             texts.AddRange(page.Items.Select(entry => entry.Text));
             cursor = page.Next;
         }
@@ -342,7 +342,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
             var (texts, cursor) = ("", default(string));
             do
             {
-                var page = await _database.Conversations.TimelineAsync(Maria, filter, 2, cursor, default);
+                var page = await _database.Conversations.TimelineAsync([Maria], filter, 2, cursor, default);
                 (texts, cursor) = (texts + string.Concat(page.Items.Select(entry => entry.Text)), page.Next);
             }
             while (cursor is not null);
@@ -359,7 +359,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     {
         await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(ConversationFilter.All, 10, cursor, default));
         await Should.ThrowAsync<FormatException>(() => _database.Conversations.ListAsync(OfMaria, 10, cursor, default));
-        await Should.ThrowAsync<FormatException>(() => _database.Conversations.TimelineAsync(Maria, TimelineFilter.All, 10, cursor, default));
+        await Should.ThrowAsync<FormatException>(() => _database.Conversations.TimelineAsync([Maria], TimelineFilter.All, 10, cursor, default));
     }
 
     [Fact]
@@ -449,7 +449,7 @@ public sealed class ConversationQueriesTests(PostgresFixture postgres) : OnAData
     private Task<ConversationSummary?> FindAsync() => _database.Conversations.FindAsync(Maria, default);
 
     private async Task<IReadOnlyList<TimelineEntry>> TimelineAsync() =>
-        (await _database.Conversations.TimelineAsync(Maria, TimelineFilter.All, 100, cursor: null, default)).Items;
+        (await _database.Conversations.TimelineAsync([Maria], TimelineFilter.All, 100, cursor: null, default)).Items;
 
     private async Task<string> DeliveryAsync() => (await TimelineAsync()).Single(entry => entry.Speaker == Speaker.Agent).Delivery ?? "";
 

@@ -169,8 +169,8 @@ public sealed class ListingCallsTests(PostgresFixture postgres, SampleDatabase s
                 return (filter with { LatencyP95Ms = filter.LatencyP95Ms with { Min = limit } }, call => call.LatencyP95Ms is { } ms && (decimal)ms >= limit);
             case 8 when filter.Interrupted is null:
                 return (filter with { Interrupted = example.Interrupted }, call => call.Interrupted == example.Interrupted);
-            case 9 when filter.CallerId is null:
-                return (filter with { CallerId = CallerId.Parse(example.CallerId!) }, call => call.CallerId == example.CallerId);
+            case 9 when filter.CallerIds is null:
+                return (filter with { CallerIds = [CallerId.Parse(example.CallerId!)] }, call => call.CallerId == example.CallerId);
             case 10 when filter.AgentsInvolved.Count == 0:
                 return (filter with { AgentsInvolved = [example.Agents[0]] }, call => call.Agents.Contains(example.Agents[0]));
             case 11 when filter.Statuses.Count == 0:
