@@ -71,7 +71,7 @@ public static class Routing
                 {
                     Confidence = double.IsFinite(answer.Confidence) ? Math.Clamp(answer.Confidence, 0, 1) : 0,
                     Reason = answer.Reason ?? "",
-                    Language = answer.Language is { Length: 2 } language && language.All(char.IsAsciiLetter) ? language.ToLowerInvariant() : null,
+                    Language = LanguageCode.Of(answer.Language),
                 }
                 : null;
         }

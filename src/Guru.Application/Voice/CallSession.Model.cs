@@ -1,3 +1,4 @@
+using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 
 namespace Guru.Application.Voice;
@@ -170,7 +171,7 @@ public sealed partial class CallSession
         if (_callerTurns.Remove(itemId, out var turn))
         {
             _unanswered.Remove(turn);
-            (text, language) = (text.Trim(), CallerLanguage.Code(language));
+            (text, language) = (text.Trim(), LanguageCode.Of(language));
             RecordCaller(turn, text, language, outcome);
             if (text.Length > 0 && language is not null && _language.Hear(language))
             {

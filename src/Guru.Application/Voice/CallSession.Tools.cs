@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Guru.Application.VoiceSessions;
+using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 
 namespace Guru.Application.Voice;
@@ -63,7 +64,7 @@ public sealed partial class CallSession
 
     private void OnSetLanguage(ToolCalled e)
     {
-        if (CallerLanguage.Code(VoiceTools.Argument(e.Arguments, "language")) is not { } language)
+        if (LanguageCode.Of(VoiceTools.Argument(e.Arguments, "language")) is not { } language)
         {
             Tell(new AnswerTool(e.ToolCallId, """{"error":"language is an ISO 639-1 code of two letters."}"""));
             GoOn();

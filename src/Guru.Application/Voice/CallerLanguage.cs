@@ -11,13 +11,6 @@ internal sealed class CallerLanguage(string? known)
     /// <summary>What to speak; null while nothing tells.</summary>
     public string? Current { get; private set; } = known;
 
-    /// <returns>The ISO 639-1 code in a text such as es or pt-BR; null where there is none.</returns>
-    public static string? Code(string? text) =>
-        text is { Length: >= 2 and <= 35 } && text.AsSpan(0, 2) is var code && char.IsAsciiLetter(code[0]) && char.IsAsciiLetter(code[1])
-        && (text.Length == 2 || text[2] is '-' or '_')
-            ? code.ToString().ToLowerInvariant()
-            : null;
-
     /// <summary>Notes what an utterance was in. What the caller has asked for stays, whatever they speak.</summary>
     /// <returns>True if that confirms a language that was not known.</returns>
     public bool Hear(string? language)

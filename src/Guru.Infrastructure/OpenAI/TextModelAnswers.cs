@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Guru.Application.Conversations;
+using Guru.Domain.Callers;
 
 namespace Guru.Infrastructure.OpenAI;
 
@@ -87,11 +88,8 @@ internal static class TextModelAnswers
     }
 
     /// <summary>The first is the one spoken most; a region behind it is left out.</summary>
-    private static string? LanguageOf(JsonElement answer)
-    {
-        var code = Items(answer.At("languages")).Select(language => language.Text("code")).FirstOrDefault()?.Split('-', '_')[0];
-        return code is { Length: 2 or 3 } && code.All(char.IsAsciiLetter) ? code.ToLowerInvariant() : null;
-    }
+    private static string? LanguageOf(JsonElement answer) =>
+        LanguageCode.Of(Items(answer.At("languages")).Select(language => language.Text("code")).FirstOrDefault());
 
     private static JsonElement.ArrayEnumerator Items(JsonElement list) =>
         list.ValueKind == JsonValueKind.Array ? list.EnumerateArray() : default;

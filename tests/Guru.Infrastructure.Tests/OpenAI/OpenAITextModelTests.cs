@@ -381,6 +381,8 @@ public sealed class WritingDownAVoiceNote
         "Bonjour ...", "fr", null, 14, 45)]
     [InlineData("""{"text":"Alo, kijan ou ye?","languages":[{"code":"ht"},{"code":"en"}],"usage":{"type":"duration","seconds":3.25}}""",
         "Alo, kijan ou ye?", "ht", 3.25, 0, 0)]
+    [InlineData("""{"text":"Alo","languages":[{"code":"hat"}]}""", "Alo", "ht", null, 0, 0)]
+    [InlineData("""{"text":"Nyob zoo","languages":[{"code":"hmn"}]}""", "Nyob zoo", null, null, 0, 0)]
     [InlineData("""{"text":"Olá","languages":[{"code":"pt-BR"}],"usage":{"type":"duration","seconds":3}}""", "Olá", "pt", 3.0, 0, 0)]
     [InlineData("""{"text":"Hm","languages":[],"usage":null}""", "Hm", null, null, 0, 0)]
     [InlineData("""{"text":"Hm","languages":[{"code":"unknown"}]}""", "Hm", null, null, 0, 0)]
