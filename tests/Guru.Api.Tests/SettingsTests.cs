@@ -73,6 +73,15 @@ public sealed class SettingsTests : IDisposable
     }
 
     [Fact]
+    public void A_directory_that_cannot_be_written_in_is_refused_beside_a_database_too_with_whatever_else_is_wrong()
+    {
+        var elsewhere = new (string, string?)[] { ("DATABASE_URL", "postgres://guru@db/guru"), ("GURU_SECRET", "0123456789abcdef"), ("GURU_DATA_DIR", "/proc/guru") };
+
+        Should.Throw<SettingsException>(() => Read([.. elsewhere, ("PORT", "70000")])).Mistakes.Select(mistake => mistake.Split(' ')[0]).ShouldBe(["PORT", "GURU_DATA_DIR:"]);
+        GuruSettings.Read(Environment(elsewhere), serving: false).Database.DataDirectory.ShouldBe("/proc/guru"); // A command that keeps nothing there.
+    }
+
+    [Fact]
     public async Task A_port_that_is_taken_is_refused_before_anything_is_started()
     {
         using var other = new TcpListener(IPAddress.Any, 0);

@@ -152,7 +152,8 @@ internal sealed record GuruSettings(
             mistakes.Add(error.Message);
         }
 
-        if (database.Url is null && WhyNotIn(database.DataDirectory) is { } why)
+        // Also beside a database of its own: the journal, the erasure list and recordings are there.
+        if ((serving || database.Url is null) && WhyNotIn(database.DataDirectory) is { } why)
         {
             mistakes.Add($"GURU_DATA_DIR: {why} Name a directory that the user {Environment.UserName} may write to.");
         }
