@@ -14,7 +14,10 @@ public interface ICallJournal
     /// <summary>Keeps what would be facts of a call, were the process gone now, in place of what was kept so of it before.</summary>
     void KeepUnfinished(CallSid callSid, IReadOnlyList<CallCommand> facts);
 
-    /// <summary>What processes left that are gone, and what was set aside; each is this process's until it is disposed.</summary>
+    /// <summary>
+    /// What processes left that are gone, and what was set aside; each is this process's until it is disposed. What cannot be read now comes when it can, and with it what
+    /// the same process left, since one thing follows from another.
+    /// </summary>
     IReadOnlyList<ILeftJournal> TakeOver();
 }
 

@@ -5,28 +5,36 @@ using Microsoft.Extensions.Logging;
 namespace Guru.Application.Calls;
 
 /// <summary>
-/// Stores, at the start, what earlier processes on this machine knew of calls and had not stored when they died. Facts that were stored
-/// all the same cause nothing: a call knows what it has been told.
+/// Stores what earlier processes on this machine knew of calls and had not stored when they ended: at the start, and then what could not be read at first, and what another
+/// process leaves that ends later. Facts that were stored all the same cause nothing: a call knows what it has been told.
 /// </summary>
-internal sealed partial class JournalRecovery(ICallJournal journal, Switchboard switchboard, ILogger<JournalRecovery> logger) : BackgroundService
+internal sealed partial class JournalRecovery(ICallJournal journal, Switchboard switchboard, TimeProvider time, ILogger<JournalRecovery> logger) : BackgroundService
 {
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromSeconds(15);
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        try
+        using var clock = new PeriodicTimer(BetweenLooks, time);
+        do
         {
-            await RecoverAsync(stoppingToken);
+            try
+            {
+                await RecoverAsync(stoppingToken);
+            }
+            catch (Exception error)
+            {
+                LogFailed(error); // The files stay; the host, which has calls, goes on.
+            }
         }
-        catch (Exception error)
-        {
-            LogFailed(error); // The files stay for the next start; the host, which has calls, goes on.
-        }
+        while (await clock.WaitForNextTickAsync(stoppingToken));
     }
 
     private async Task RecoverAsync(CancellationToken stoppingToken)
     {
-        foreach (var left in journal.TakeOver())
+        var journals = journal.TakeOver();
+        try
         {
-            using (left)
+            foreach (var left in journals)
             {
                 var calls = left.Facts.GroupBy(kept => kept.CallSid, kept => kept.Fact).ToList();
                 if (calls.Count > 0)
@@ -45,11 +53,18 @@ internal sealed partial class JournalRecovery(ICallJournal journal, Switchboard 
                 left.Delete();
             }
         }
+        finally
+        {
+            foreach (var left in journals)
+            {
+                left.Dispose();
+            }
+        }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The journal has {Facts} facts of {Calls} calls that may not be stored; they are now")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "The journal has {Facts} facts of {Calls} calls that may not be on record: what is not is stored now")]
     private partial void LogRecovering(int facts, int calls);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "What the journal has cannot be stored now: it stays until the next start")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "What the journal has cannot be stored now: it stays, and is tried again")]
     private partial void LogFailed(Exception error);
 }

@@ -11,10 +11,13 @@ public interface IMessageJournal
     /// <summary>What waits for the database, in the order in which it came, to this process or to those that it took over from.</summary>
     IReadOnlyList<ReceiveWhatsAppMessage> Waiting { get; }
 
-    /// <summary>Whether a message of a <see cref="ReceiveWhatsAppMessage.Person"/> waits.</summary>
-    bool HasOf(string person);
+    /// <summary>
+    /// Whether a message of a <see cref="ReceiveWhatsAppMessage.Person"/> waits, so that what they write next waits, too. Not for what is theirs altogether: what was set aside
+    /// holds up nobody, and is to be erased with them all the same (<see cref="Privacy.IPersonalStore.HasOf"/>).
+    /// </summary>
+    bool HasWaiting(string person);
 
-    /// <summary>Takes over what other processes on this machine have left since the last look.</summary>
+    /// <summary>Takes over what other processes on this machine have left since the last look, as far as it can be read now.</summary>
     void TakeOver();
 
     /// <summary>Keeps a message; it is on the disk before this returns.</summary>
@@ -51,11 +54,29 @@ internal sealed partial class LateMessages(IMessageJournal journal, MessageRecep
 
     private async Task StoreAsync(CancellationToken cancellationToken)
     {
+        journal.TakeOver();
+        var outcomes = new List<ReceptionOutcome>();
+        try
+        {
+            await StoreAsync(outcomes, cancellationToken);
+        }
+        finally
+        {
+            if (outcomes.Count > 0)
+            {
+                LogSettled(
+                    outcomes.Count, outcomes.Count(outcome => outcome == ReceptionOutcome.Stored), outcomes.Count(outcome => outcome == ReceptionOutcome.Known),
+                    outcomes.Count(outcome => outcome == ReceptionOutcome.Erased));
+            }
+        }
+    }
+
+    private async Task StoreAsync(List<ReceptionOutcome> outcomes, CancellationToken cancellationToken)
+    {
         var failures = 0;
-        TakeOver();
         foreach (var person in journal.Waiting.GroupBy(message => message.Person, StringComparer.Ordinal).OrderBy(person => _failures.GetValueOrDefault(person.Key)).ToList())
         {
-            if (await TryStoreAsync(person, cancellationToken))
+            if (await TryStoreAsync(person, outcomes, cancellationToken))
             {
                 failures = 0;
                 _failures.Remove(person.Key);
@@ -70,28 +91,15 @@ internal sealed partial class LateMessages(IMessageJournal journal, MessageRecep
         }
     }
 
-    private void TakeOver()
-    {
-        try
-        {
-            journal.TakeOver();
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            LogNotTakenOver(error.GetType().Name);
-        }
-    }
-
     /// <returns>False: what is left of them is tried again.</returns>
-    private async Task<bool> TryStoreAsync(IEnumerable<ReceiveWhatsAppMessage> messages, CancellationToken cancellationToken)
+    private async Task<bool> TryStoreAsync(IEnumerable<ReceiveWhatsAppMessage> messages, List<ReceptionOutcome> outcomes, CancellationToken cancellationToken)
     {
         foreach (var message in messages)
         {
             try
             {
-                await reception.StoreAsync(message, cancellationToken);
+                outcomes.Add(await reception.StoreAsync(message, cancellationToken));
                 journal.Stored(message);
-                LogStored(message.MessageSid!);
             }
             catch (Exception error) when (error is EventsRefusedException or RuleException)
             {
@@ -109,11 +117,10 @@ internal sealed partial class LateMessages(IMessageJournal journal, MessageRecep
         return true;
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The message {MessageSid} waited in the journal, and is stored")]
-    private partial void LogStored(string messageSid);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What other processes have left in the journal cannot be looked for ({Error}); it is tried again")]
-    private partial void LogNotTakenOver(string error);
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "{Messages} messages wait in the journal no more: {Stored} are stored, {Known} were on record already, and {Erased} are dropped, since who wrote them was erased")]
+    private partial void LogSettled(int messages, int stored, int known, int erased);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The message {MessageSid} is not stored yet ({Error}); it is tried again")]
     private partial void LogRetry(string messageSid, string error);

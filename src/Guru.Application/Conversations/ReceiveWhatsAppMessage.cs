@@ -79,7 +79,7 @@ internal sealed partial class ReceiveWhatsAppMessageHandler(
         var message = request with { ReceivedAt = request.ReceivedAt ?? time.GetUtcNow() };
         var came = time.GetTimestamp();
         using var turn = await _turns.TakeAsync(message.Person); // What they wrote before is stored, or waits, within its own limit.
-        if (journal.HasOf(message.Person))
+        if (journal.HasWaiting(message.Person))
         {
             journal.Keep(message); // Behind what the person wrote before.
             return Unit.Value;
@@ -103,18 +103,30 @@ internal sealed partial class ReceiveWhatsAppMessageHandler(
     private partial void LogKept(string messageSid, string error);
 }
 
+/// <summary>What has become of a message.</summary>
+internal enum ReceptionOutcome
+{
+    Stored,
+
+    /// <summary>It was on record already.</summary>
+    Known,
+
+    /// <summary>Who wrote it was erased after they did: it is dropped.</summary>
+    Erased,
+}
+
 /// <summary>Puts messages on record. One that is there already causes nothing.</summary>
 internal sealed class MessageReception(IEventStore store, CallerNames callers, CallingTerms terms, TimeProvider time)
 {
     private const int MostOfAProfileName = 100;
 
-    public async Task<Unit> StoreAsync(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
+    public async Task<ReceptionOutcome> StoreAsync(ReceiveWhatsAppMessage request, CancellationToken cancellationToken)
     {
         var at = request.ReceivedAt ?? time.GetUtcNow();
         var address = CallerAddress.Parse(request.From!);
         if (await CallerOfAsync(address, request.ShownId, at, cancellationToken) is not { } callerId)
         {
-            return Unit.Value; // It waited while they were forgotten.
+            return ReceptionOutcome.Erased; // It waited while they were forgotten.
         }
 
         var mediaType = request.MediaUrl is null ? null : request.MediaType?.Split(';')[0].Trim().ToLowerInvariant();
@@ -133,13 +145,13 @@ internal sealed class MessageReception(IEventStore store, CallerNames callers, C
         if (PermissionAnswer.Read(request) is { } answer)
         {
             // Whatever comes of it, it was not written to anybody, and nobody replies.
-            await log.AppendAsync(
+            var answered = await log.AppendAsync(
                 new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, at), cancellationToken);
-            return Unit.Value;
+            return answered.Count > 0 ? ReceptionOutcome.Stored : ReceptionOutcome.Known;
         }
 
-        await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
-        return Unit.Value;
+        var appended = await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
+        return appended.Count > 0 ? ReceptionOutcome.Stored : at <= log.State.ErasedAt ? ReceptionOutcome.Erased : ReceptionOutcome.Known;
     }
 
     private async Task<CallerId?> CallerOfAsync(CallerAddress address, CallerAddress? id, DateTimeOffset at, CancellationToken cancellationToken) =>

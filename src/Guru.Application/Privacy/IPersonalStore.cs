@@ -15,7 +15,7 @@ public interface IPersonalStore
     /// <summary>Whose time of keeping goes for what it holds; null for what is gone soon by itself.</summary>
     Retained? Retained => null;
 
-    /// <summary>Whether it has something of a person that the database may not have taken yet.</summary>
+    /// <summary>Whether it has something of a person, under whichever of their ids, that the database may not have taken yet, or has refused.</summary>
     bool HasOf(CallerId callerId) => false;
 
     /// <summary>Removes everything about these calls of a caller that this node can reach; asked again, there is nothing left to do.</summary>

@@ -132,6 +132,7 @@ public sealed record Conversation(
             ? []
             : [c.Change],
         DetermineLanguage { Language.Evidence: "text" or "voiceNote" } when conversation.Consent.Erased => [],
+        DetermineLanguage c when c.At <= conversation.ErasedAt => [],
         DetermineLanguage c => conversation.Language == c.Language.Language ? [] : [c.Language],
         RecordSent c when c.At <= conversation.ErasedAt => [],
         RecordSent c => conversation.Settled.Contains((c.Message.Occasion, c.Message.Subject)) ? [] : [c.Message],

@@ -1,6 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Security.Cryptography;
-using System.Text.Json;
 using System.Threading.Channels;
 using Guru.Application;
 using Guru.Application.Calls;
@@ -23,19 +21,18 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
     /// <summary>Apart from the facts, so that one that waits keeps none of these on the disk.</summary>
     private const string Unfinished = ".unfinished";
 
-    /// <summary>Behind the name of a file that is kept, and not looked into any more.</summary>
-    private const string Unreadable = ".unreadable";
-
     private static readonly Counter<int> Unkept = new Meter(CallMeter.Name).CreateCounter<int>(
         "guru.journal.unkept", "{fact}", "What the journal could not keep; it is in memory alone until it is stored.");
 
     private readonly Lock _gate = new();
-    private readonly string _directory;
-    private readonly byte[] _key;
+    private readonly JournalFolder _folder;
     private readonly JournalOptions _options;
     private readonly ILogger _logger;
     private readonly Channel<Action> _work = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<Segment> _segments = [];
+
+    /// <summary>What other processes left, as long as it is being stored.</summary>
+    private readonly List<JournalFile> _takenOver = [];
 
     /// <summary>What is unfinished, by call, until it is written.</summary>
     private readonly Dictionary<CallSid, IReadOnlyList<CallCommand>> _latest = [];
@@ -47,19 +44,17 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
     private int _files;
     private int _setAside;
     private bool _failing;
-    private volatile IReadOnlyList<string> _unread = [];
 
     public CallJournal(string dataDirectory, ServerSecret secret, JournalOptions options, ILogger<CallJournal> logger)
     {
-        _directory = Path.Combine(dataDirectory, "journal");
+        _folder = new JournalFolder(dataDirectory, secret, "guru journal", [Facts, Refused, Unfinished], logger);
         (_options, _logger) = (options, logger);
-        _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, secret.Value.ToArray(), outputLength: 32, info: "guru journal"u8.ToArray());
         _writing = Task.Run(WriteAsync);
     }
 
     string IPersonalStore.Name => "journal";
 
-    public IReadOnlyList<string> Unread => _unread;
+    public IReadOnlyList<string> Unread => _folder.Unread;
 
     public int SetAside => Volatile.Read(ref _setAside);
 
@@ -87,50 +82,32 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
 
     public IReadOnlyList<ILeftJournal> TakeOver()
     {
-        var (facts, unfinished) = (new List<ILeftJournal>(), new List<ILeftJournal>());
-        var told = new HashSet<(string Process, CallSid CallSid)>();
         lock (_gate)
         {
-            foreach (var path in Files("*" + JournalFile.Beside))
-            {
-                Try(path, () => JournalFile.TryOpen(path, _key)?.Delete());
-            }
-
-            foreach (var path in Left())
-            {
-                Try(path, () => (Path.GetExtension(path) == Unfinished ? unfinished : facts).AddRange(TakeOver(path, told) is { } left ? [left] : []));
-            }
+            var left = _folder.Look().Where(path => Held(path) is null).GroupBy(path => Path.GetFileName(path).Split('-')[0], StringComparer.Ordinal).SelectMany(TakeOver);
+            return [.. left.OrderBy(journal => IsUnfinished(journal.Path)).ThenBy(journal => journal.Path, StringComparer.Ordinal)]; // What later ones have superseded goes first.
         }
-
-        return [.. facts, .. unfinished.AsEnumerable().Reverse()]; // What later ones have superseded goes first.
     }
 
-    /// <returns>Null if another process has it.</returns>
-    private LeftJournal? TakeOver(string path, HashSet<(string Process, CallSid CallSid)> told)
+    /// <summary>
+    /// All that one process left, or nothing yet. Without what cannot be had now, an utterance might go on record as far as it had come, and the whole of it would change nothing then.
+    /// </summary>
+    private List<LeftJournal> TakeOver(IEnumerable<string> paths)
     {
-        if (JournalFile.TryOpen(path, _key) is not { } file)
+        var (left, told) = (new List<LeftJournal>(), new HashSet<CallSid>());
+        foreach (var path in paths.Reverse())
         {
-            return null;
-        }
+            void Take(JournalFile file, IReadOnlyList<byte[]> records) =>
+                left.Add(new LeftJournal(this, file, IsUnfinished(path) ? Latest(records, told) : records.Select(record => JournaledFact.Parse(record))));
 
-        try
-        {
-            return new LeftJournal(
-                file,
-                Path.GetExtension(path) == Unfinished
-                    ? [.. Latest(Read(file), Path.GetFileName(path).Split('-')[0], told)]
-                    : [.. Read(file).Select(record => JournaledFact.Parse(record))]);
-        }
-        catch (Exception error)
-        {
-            file.Dispose();
-            if (error is CryptographicException or JsonException)
+            if (!_folder.TryTakeOver(path, Take))
             {
-                File.Move(path, path + Unreadable, overwrite: true);
+                left.ForEach(journal => journal.Dispose());
+                return [];
             }
-
-            throw;
         }
+
+        return left;
     }
 
     public async Task EraseAsync(Erasure erasure, IReadOnlyCollection<string> callSids, CancellationToken cancellationToken)
@@ -248,10 +225,8 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
         var segment = _segments.FindLast(segment => segment.Extension == extension);
         if (segment is null || segment.File.Length >= _options.SegmentBytes)
         {
-            Directory.CreateDirectory(_directory);
-
             // In order of their names, since they are read in that order.
-            segment = new Segment(JournalFile.Create(Path.Combine(_directory, $"{_process:N}-{++_files:D8}{extension}"), _key));
+            segment = new Segment(_folder.Create($"{_process:N}-{++_files:D8}{extension}"));
             _segments.Add(segment);
         }
 
@@ -260,11 +235,13 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
         return segment;
     }
 
+    private static bool IsUnfinished(string path) => path.EndsWith(Unfinished, StringComparison.Ordinal);
+
     /// <summary>The latest of each call, unless a later file of the process has told of it.</summary>
-    private static IEnumerable<JournaledFact> Latest(IReadOnlyList<byte[]> records, string process, HashSet<(string Process, CallSid CallSid)> told) => records
+    private static IEnumerable<JournaledFact> Latest(IReadOnlyList<byte[]> records, HashSet<CallSid> told) => records
         .Reverse()
         .Select(record => JournaledUnfinished.Parse(record))
-        .Where(kept => told.Add((process, kept.CallSid)))
+        .Where(kept => told.Add(kept.CallSid))
         .SelectMany(kept => kept.Facts.Select(fact => new JournaledFact(kept.CallSid, fact)));
 
     private void Release(Segment segment)
@@ -312,47 +289,23 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
     {
         lock (_gate)
         {
-            List<(string Path, Exception? Error)> tried =
-            [
-                .. _segments.Select(segment => (segment.File.Path, Try(segment.File.Path, () => Erase(segment.File, callSids)))),
-                .. Left().Select(path => (path, Try(path, () => EraseLeft(path, callSids)))),
-            ];
-            _unread = [.. Files("*" + Unreadable).Concat(tried.Where(file => file.Error is not null).Select(file => file.Path)).Select(path => Path.GetFileName(path))];
-            if (tried.Find(file => file.Error is IOException) is { Error: { } error })
+            _folder.Erase(path =>
             {
-                throw new IOException(error.Message, error); // It may be otherwise the next time: a disk is full for a while.
-            }
-        }
-    }
-
-    private void EraseLeft(string path, IReadOnlyCollection<string> callSids)
-    {
-        using var file = JournalFile.TryOpen(path, _key);
-        if (file is not null)
-        {
-            Erase(file, callSids);
-        }
-    }
-
-    /// <summary>One file that cannot be read stands in the way of no other.</summary>
-    private Exception? Try(string path, Action use)
-    {
-        try
-        {
-            use();
-            return null;
-        }
-        catch (Exception error)
-        {
-            LogUnreadable(path, error.GetType().Name);
-            return error;
+                var held = Held(path);
+                using var left = held is null ? _folder.TryOpen(path) : null;
+                if ((held ?? left) is { } file)
+                {
+                    Erase(file, callSids); // What is neither is another process's, which does its own part.
+                }
+            });
         }
     }
 
     /// <summary>Along with what is damaged, since nobody can tell whose it was.</summary>
     private void Erase(JournalFile file, IReadOnlyCollection<string> callSids)
     {
-        var records = Read(file);
+        var records = file.Read();
+        _folder.TellLost(file);
         var others = records.Where(record => !callSids.Contains(JournaledFact.CallOf(record).Value)).ToList();
         if (others.Count < records.Count || file.Lost > 0)
         {
@@ -360,28 +313,8 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
         }
     }
 
-    private IReadOnlyList<byte[]> Read(JournalFile file)
-    {
-        var records = file.Read();
-        if (file.Lost > 0)
-        {
-            LogLost(file.Path, file.Lost);
-        }
-
-        return records;
-    }
-
-    /// <summary>
-    /// Files that this process does not write, in their order, what was unfinished behind the others and the latest first; those of a process that lives cannot be opened.
-    /// </summary>
-    private List<string> Left()
-    {
-        var left = Files("*").Where(path => !_segments.Exists(segment => segment.File.Path == path)).Order(StringComparer.Ordinal)
-            .ToLookup(path => Path.GetExtension(path), StringComparer.Ordinal);
-        return [.. left[Facts].Concat(left[Refused]).Order(StringComparer.Ordinal), .. left[Unfinished].Reverse()];
-    }
-
-    private List<string> Files(string named) => Directory.Exists(_directory) ? [.. Directory.EnumerateFiles(_directory, named)] : [];
+    /// <summary>Within the lock: a file that this process has open.</summary>
+    private JournalFile? Held(string path) => _segments.Select(segment => segment.File).Concat(_takenOver).FirstOrDefault(file => file.Path == path);
 
     /// <summary>A file that is written.</summary>
     private sealed class Segment(JournalFile file)
@@ -442,21 +375,36 @@ internal sealed partial class CallJournal : ICallJournal, IPersonalStore, IAsync
         }
     }
 
-    private sealed class LeftJournal(JournalFile file, IReadOnlyList<JournaledFact> facts) : ILeftJournal
+    private sealed class LeftJournal : ILeftJournal
     {
-        public IReadOnlyList<(CallSid CallSid, CallCommand Fact)> Facts { get; } = [.. facts.Select(fact => (fact.CallSid, fact.Fact))];
+        private readonly CallJournal _journal;
+        private readonly JournalFile _file;
 
-        public void Delete() => file.Delete();
+        public LeftJournal(CallJournal journal, JournalFile file, IEnumerable<JournaledFact> facts)
+        {
+            (_journal, _file) = (journal, file);
+            Facts = [.. facts.Select(fact => (fact.CallSid, fact.Fact))];
+            journal._takenOver.Add(file);
+        }
 
-        public void Dispose() => file.Dispose();
+        public string Path => _file.Path;
+
+        public IReadOnlyList<(CallSid CallSid, CallCommand Fact)> Facts { get; }
+
+        public void Delete() => LetGo(_file.Delete);
+
+        public void Dispose() => LetGo(_file.Dispose);
+
+        private void LetGo(Action close)
+        {
+            lock (_journal._gate)
+            {
+                _journal._takenOver.Remove(_file);
+                close();
+            }
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Facts of calls cannot be kept in the journal ({Error}: {Reason}); until they are stored they are in memory alone")]
     private partial void LogFailed(string error, string reason);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} has {Lost} bytes that were half written or are damaged: what stood there is lost, and nothing else")]
-    private partial void LogLost(string path, long lost);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} cannot be read ({Error}): it was written under another GURU_SECRET or by another user, or is damaged; it is kept beside the others")]
-    private partial void LogUnreadable(string path, string error);
 }

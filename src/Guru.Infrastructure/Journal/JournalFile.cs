@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using Guru.Infrastructure.Postgres;
 
 namespace Guru.Infrastructure.Journal;
 
@@ -39,6 +40,9 @@ internal sealed class JournalFile : IDisposable
     /// <summary>Up to the end of the last whole record, where the next one goes.</summary>
     public long Length { get; private set; }
 
+    /// <summary>Whole ones, of which this process knows since it read or wrote them.</summary>
+    public int Records { get; private set; }
+
     /// <summary>How many bytes were no part of a whole record when it was read.</summary>
     public long Lost { get; private set; }
 
@@ -61,13 +65,14 @@ internal sealed class JournalFile : IDisposable
     }
 
     /// <summary>Opens one that was left; null if another process has it, or has deleted it.</summary>
+    /// <exception cref="IOException">It may be had another time.</exception>
     public static JournalFile? TryOpen(string path, byte[] key)
     {
         try
         {
             return new JournalFile(path, key, FileMode.Open);
         }
-        catch (IOException)
+        catch (IOException error) when (error is FileNotFoundException or DirectoryNotFoundException || DirectoryLock.IsHeld(error))
         {
             return null;
         }
@@ -93,6 +98,7 @@ internal sealed class JournalFile : IDisposable
         }
 
         Length += record.Length;
+        Records++;
     }
 
     /// <summary>
@@ -123,13 +129,14 @@ internal sealed class JournalFile : IDisposable
             }
         }
 
+        Records = records.Count;
         return records.Count > 0 || Lost == 0 ? records : throw new CryptographicException("No record can be opened.");
     }
 
     public void Empty()
     {
         _stream.SetLength(0);
-        Length = 0;
+        (Length, Records, Lost) = (0, 0, 0);
     }
 
     /// <summary>Keeps only these, in one step: a kill in between leaves the file as it was.</summary>
@@ -153,7 +160,8 @@ internal sealed class JournalFile : IDisposable
 
         // The lock goes with the open file, which has the name now.
         _replaced?.Dispose();
-        (_replaced, _stream, Length) = (_stream, beside._stream, beside.Length);
+        (_replaced, _stream) = (_stream, beside._stream);
+        (Length, Records, Lost) = (beside.Length, beside.Records, 0);
     }
 
     public void Delete()

@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Security.Cryptography;
 using System.Text.Json;
 using Guru.Application;
 using Guru.Application.Conversations;
@@ -24,31 +23,22 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
     private readonly Lock _gate = new();
     private readonly List<Kept> _kept = [];
     private readonly List<JournalFile> _files = [];
-    private readonly string _directory;
+    private readonly JournalFolder _folder;
     private readonly byte[] _secret;
-    private readonly byte[] _key;
     private readonly JournalOptions _options;
     private readonly ILogger _logger;
-    private readonly List<string> _unreadable = [];
-    private IReadOnlyList<string> _unread = [];
     private JournalFile? _own;
 
     public MessageJournal(string dataDirectory, ServerSecret secret, JournalOptions options, ILogger<MessageJournal> logger)
     {
-        _directory = Path.Combine(dataDirectory, "journal");
+        _folder = new JournalFolder(dataDirectory, secret, "guru messages", [Extension], logger);
         (_secret, _options, _logger) = (secret.Value.ToArray(), options, logger);
-        _key = HKDF.DeriveKey(HashAlgorithmName.SHA256, _secret, outputLength: 32, info: "guru messages"u8.ToArray());
-        if (Directory.Exists(_directory))
-        {
-            _unreadable.AddRange(Directory.EnumerateFiles(_directory, $"*{Extension}.unreadable"));
-            TakeOver();
-            _unread = [.. _unreadable.Select(path => Path.GetFileName(path))];
-        }
+        TakeOver();
     }
 
     string IPersonalStore.Name => "messages";
 
-    public IReadOnlyList<string> Unread => _unread;
+    public IReadOnlyList<string> Unread => _folder.Unread;
 
     public IReadOnlyList<ReceiveWhatsAppMessage> Waiting
     {
@@ -62,7 +52,7 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
         }
     }
 
-    public bool HasOf(string person)
+    public bool HasWaiting(string person)
     {
         lock (_gate)
         {
@@ -75,7 +65,7 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
         lock (_gate)
         {
             TakeOver();
-            return _kept.Exists(kept => IsOf(kept.Message, callerId));
+            return _kept.Exists(kept => IsOf(kept.Message, callerId)); // Also what is set aside, since that is to be erased, too.
         }
     }
 
@@ -83,25 +73,16 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
     {
         lock (_gate)
         {
-            if (!Directory.Exists(_directory))
+            foreach (var path in _folder.Look().Where(path => Held(path) is null))
             {
-                return;
-            }
-
-            foreach (var path in Directory.EnumerateFiles(_directory, "*" + Extension).Order(StringComparer.Ordinal).ToList())
-            {
-                if (!_files.Exists(file => file.Path == path) && !_unreadable.Contains(path, StringComparer.Ordinal)
-                    && Try(path, () => TakeOver(path)) is not null && File.Exists(path))
-                {
-                    _unreadable.Add(path);
-                }
+                _folder.TryTakeOver(path, TakeOver);
             }
         }
     }
 
     public void Keep(ReceiveWhatsAppMessage message)
     {
-        var record = JsonSerializer.SerializeToUtf8Bytes(message);
+        var record = Record(message);
         lock (_gate)
         {
             if (_kept.Exists(kept => kept.Message.MessageSid == message.MessageSid))
@@ -109,15 +90,19 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
                 return; // Delivered twice.
             }
 
-            if (_kept.Count >= _options.MostMessages || _files.Sum(file => file.Length) + record.Length > _options.MaxBytes)
+            if (IsFull(record))
+            {
+                _files.ToList().ForEach(Shrink); // What is stored makes room.
+            }
+
+            if (_kept.Count >= _options.MostMessages || IsFull(record))
             {
                 throw new IOException($"{_kept.Count} messages wait for the database, and the journal takes no more.");
             }
 
             if (_own is null)
             {
-                Directory.CreateDirectory(_directory);
-                _own = JournalFile.Create(Path.Combine(_directory, $"{Guid.CreateVersion7():N}{Extension}"), _key);
+                _own = _folder.Create($"{Guid.CreateVersion7():N}{Extension}");
                 _files.Add(_own);
             }
 
@@ -130,7 +115,8 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
     {
         lock (_gate)
         {
-            Remove(kept => kept.Message.MessageSid == message.MessageSid);
+            Forget(kept => kept.Message.MessageSid == message.MessageSid);
+            Tidy();
         }
     }
 
@@ -148,18 +134,19 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
     {
         lock (_gate)
         {
-            TakeOver();
-            Remove(kept => IsErased(kept.Message, erasure));
-            List<(string Path, Exception? Error)> tried =
-            [
-                // Also what is stored, since a file stays as it is while something in it waits.
-                .. _files.Select(file => (file.Path, Try(file.Path, () => Rewrite(file, message => !IsErased(message, erasure))))),
-            ];
-            _unread = [.. _unreadable.Concat(tried.Where(file => file.Error is not null).Select(file => file.Path)).Distinct().Select(path => Path.GetFileName(path))];
-            if (tried.Find(file => file.Error is IOException) is { Error: { } error })
+            _folder.Erase(path =>
             {
-                throw new IOException(error.Message, error);
-            }
+                if (Held(path) is null)
+                {
+                    _folder.TakeOver(path, TakeOver);
+                }
+
+                if (Held(path) is { } file)
+                {
+                    Forget(kept => kept.File == file && IsErased(kept.Message, erasure));
+                    Shrink(file);
+                }
+            });
         }
 
         return Task.CompletedTask;
@@ -189,70 +176,27 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
         }
     }
 
-    /// <summary>Along with what is damaged, since nobody can tell whose it was.</summary>
-    private static void Rewrite(JournalFile file, Predicate<ReceiveWhatsAppMessage> stays)
-    {
-        var records = file.Read();
-        var others = records.Where(record => stays(Parse(record))).ToList();
-        if (others.Count < records.Count || file.Lost > 0)
-        {
-            file.Rewrite(others);
-        }
-    }
+    private static byte[] Record(ReceiveWhatsAppMessage message) => JsonSerializer.SerializeToUtf8Bytes(message);
 
     private static ReceiveWhatsAppMessage Parse(byte[] record) => JsonSerializer.Deserialize<ReceiveWhatsAppMessage>(record) ?? throw new JsonException("No message.");
 
+    private JournalFile? Held(string path) => _files.Find(file => file.Path == path);
+
+    private bool IsFull(byte[] record) => _files.Sum(file => file.Length) + record.Length > _options.MaxBytes;
+
     /// <summary>What another process left; one that lives has its file.</summary>
-    private void TakeOver(string path)
+    private void TakeOver(JournalFile file, IReadOnlyList<byte[]> records)
     {
-        if (JournalFile.TryOpen(path, _key) is not { } file)
+        var messages = records.Select(Parse).DistinctBy(message => message.MessageSid).ToList();
+        if (messages.Count == 0)
         {
+            file.Delete();
             return;
         }
 
-        var isOurs = false;
-        try
-        {
-            var messages = file.Read().Select(Parse).DistinctBy(message => message.MessageSid).ToList();
-            if (messages.Count == 0)
-            {
-                file.Delete();
-                return;
-            }
-
-            _files.Add(file);
-            isOurs = true;
-            messages.ForEach(message => Add(message, file));
-            LogLeft(messages.Count);
-        }
-        catch (Exception error) when (error is CryptographicException or JsonException)
-        {
-            LogUnreadable(path, error.GetType().Name);
-            File.Move(path, path + ".unreadable", overwrite: true);
-            _unreadable.Add(path + ".unreadable");
-        }
-        finally
-        {
-            if (!isOurs)
-            {
-                file.Dispose();
-            }
-        }
-    }
-
-    /// <summary>One file that cannot be used stands in the way of no other, and of no start.</summary>
-    private Exception? Try(string path, Action use)
-    {
-        try
-        {
-            use();
-            return null;
-        }
-        catch (Exception error)
-        {
-            LogUnreadable(path, error.GetType().Name);
-            return error;
-        }
+        _files.Add(file);
+        messages.ForEach(message => Add(message, file));
+        LogLeft(messages.Count);
     }
 
     private void Add(ReceiveWhatsAppMessage message, JournalFile file)
@@ -261,31 +205,36 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
         Late.Add(1);
     }
 
-    /// <summary>Within the lock.</summary>
-    private void Remove(Predicate<Kept> which)
-    {
-        Late.Add(-_kept.RemoveAll(which));
-        Tidy();
-    }
+    private void Forget(Predicate<Kept> which) => Late.Add(-_kept.RemoveAll(which));
 
     /// <summary>Within the lock: what is stored leaves the disk, once nothing in its file waits.</summary>
     private void Tidy()
     {
         foreach (var file in _files.Where(file => !_kept.Exists(kept => kept.File == file && !kept.IsAside)).ToList())
         {
-            if (_kept.Exists(kept => kept.File == file))
+            _folder.Try(file.Path, () => Shrink(file)); // The message is stored all the same.
+        }
+    }
+
+    /// <summary>Within the lock: only what waits, or is set aside, stays on the disk; what is damaged does not either, since nobody can tell whose it was.</summary>
+    private void Shrink(JournalFile file)
+    {
+        var stays = _kept.FindAll(kept => kept.File == file);
+        if (stays.Count > 0)
+        {
+            if (file.Records > stays.Count || file.Lost > 0)
             {
-                Rewrite(file, message => _kept.Exists(kept => kept.File == file && kept.Message.MessageSid == message.MessageSid));
+                file.Rewrite(stays.Select(kept => Record(kept.Message)));
             }
-            else if (file == _own)
-            {
-                file.Empty();
-            }
-            else
-            {
-                _files.Remove(file);
-                file.Delete();
-            }
+        }
+        else if (file == _own)
+        {
+            file.Empty();
+        }
+        else
+        {
+            _files.Remove(file);
+            file.Delete();
         }
     }
 
@@ -306,9 +255,6 @@ internal sealed partial class MessageJournal : IMessageJournal, IPersonalStore, 
         public bool IsAside { get; set; }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "The journal has {Messages} messages that may not be stored; they are now")]
+    [LoggerMessage(Level = LogLevel.Information, Message = "Another process left {Messages} messages in the journal that may not be on record; they wait here now")]
     private partial void LogLeft(int messages);
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "The journal {Path} cannot be read ({Error}): it was written under another GURU_SECRET, or is damaged; it is kept beside the others")]
-    private partial void LogUnreadable(string path, string error);
 }

@@ -7,6 +7,7 @@ internal sealed class DirectoryLock : IDisposable
 {
     private const int WouldBlockOnLinux = 11;
     private const int WouldBlockOnMac = 35;
+    private const int SharingViolationOnWindows = unchecked((int)0x80070020);
 
     private readonly FileStream _file;
 
@@ -20,7 +21,7 @@ internal sealed class DirectoryLock : IDisposable
             return new DirectoryLock(new FileStream(
                 Path.Combine(directory, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0));
         }
-        catch (IOException e) when (e.HResult is WouldBlockOnLinux or WouldBlockOnMac)
+        catch (IOException e) when (IsHeld(e))
         {
             throw new DataDirectoryInUseException(dataDirectory);
         }
@@ -34,6 +35,9 @@ internal sealed class DirectoryLock : IDisposable
                 $"{directory} belongs to another user: run Guru as that user, or set GURU_DATA_DIR to a directory of your own.", e);
         }
     }
+
+    /// <summary>Whether a file could not be opened since somebody has it open for themselves alone.</summary>
+    public static bool IsHeld(IOException error) => error.HResult is WouldBlockOnLinux or WouldBlockOnMac or SharingViolationOnWindows;
 
     public void Dispose() => _file.Dispose();
 }

@@ -3,6 +3,7 @@ using Guru.Application.Conversations;
 using Guru.Application.Tests.Voice;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 
@@ -16,6 +17,7 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
 
     private readonly House _house = new();
     private readonly MemoryMessages _waiting = new();
+    private readonly KeptLines _log = new();
     private readonly MessageReception _reception;
     private readonly ReceiveWhatsAppMessageHandler _handler;
     private readonly LateMessages _late;
@@ -24,7 +26,7 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
     {
         _reception = new MessageReception(_house.Store, _house.Callers, House.Terms, _house.Time);
         _handler = new ReceiveWhatsAppMessageHandler(_reception, _waiting, _house.Time, NullLogger<ReceiveWhatsAppMessageHandler>.Instance);
-        _late = new LateMessages(_waiting, _reception, _house.Time, NullLogger<LateMessages>.Instance);
+        _late = new LateMessages(_waiting, _reception, _house.Time, _log);
     }
 
     private IEnumerable<string> OnRecord => _house.Store.Of<MessageReceived>().Select(message => message.Text);
@@ -112,6 +114,24 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
         _waiting.Aside.ShouldBe(["first"]);
     }
 
+    [Fact]
+    public async Task What_is_on_record_already_and_what_is_of_somebody_erased_is_not_told_as_stored()
+    {
+        _house.Store.IsDown = true;
+        await WriteAsync(1, One, "first");
+        await WriteAsync(2, Other, "of somebody erased");
+        await WriteAsync(3, Other, "of somebody erased");
+        await WriteAsync(4, "whatsapp:+15550003333", "new");
+        _house.Store.IsDown = false;
+        await _reception.StoreAsync(_waiting.Waiting[0], CancellationToken.None);
+        await EraseAsync(_house.Callers.IdOf(CallerAddress.Parse(Other)));
+
+        await _late.StartAsync(CancellationToken.None);
+        await ManualTime.UntilAsync(() => _log.Lines.Count > 0);
+        _log.Lines.ShouldHaveSingleItem().ShouldStartWith("4 messages wait in the journal no more: 1 are stored, 1 were on record already, and 2 are dropped");
+        OnRecord.ShouldBe(["first", "new"]);
+    }
+
     private Task EraseAsync(CallerId callerId) => _house.Store.AppendAsync(
         Conversation.StreamId(callerId), ExpectedVersion.None, callerId, [new CallerErased(callerId, _house.Time.GetUtcNow())], CancellationToken.None);
 
@@ -121,6 +141,21 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
                 $"SM{number:D32}", from, ProfileName: null, text, "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null, ExternalUserId: id),
             CancellationToken.None);
 
+    private sealed class KeptLines : ILogger<LateMessages>
+    {
+        private volatile ImmutableList<string> _lines = [];
+
+        public IReadOnlyList<string> Lines => _lines;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _lines = _lines.Add(formatter(state, exception));
+    }
+
     private sealed class MemoryMessages : IMessageJournal
     {
         private volatile ImmutableList<ReceiveWhatsAppMessage> _kept = [];
@@ -129,7 +164,7 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
 
         public IReadOnlyList<ReceiveWhatsAppMessage> Waiting => _kept;
 
-        public bool HasOf(string person) => _kept.Exists(message => message.Person == person);
+        public bool HasWaiting(string person) => _kept.Exists(message => message.Person == person);
 
         public void TakeOver()
         {

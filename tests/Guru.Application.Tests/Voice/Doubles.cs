@@ -345,6 +345,7 @@ internal sealed class MemoryJournal : ICallJournal
     private readonly List<Kept> _kept = [];
     private readonly Dictionary<CallSid, IReadOnlyList<CallCommand>> _unfinished = [];
     private int _setAside;
+    private int _looks;
 
     public int SetAside => _setAside;
 
@@ -398,7 +399,16 @@ internal sealed class MemoryJournal : ICallJournal
         }
     }
 
-    public IReadOnlyList<ILeftJournal> TakeOver() => [];
+    /// <summary>What the next look for it finds.</summary>
+    public IReadOnlyList<ILeftJournal> Left { get; set; } = [];
+
+    public int Looks => Volatile.Read(ref _looks);
+
+    public IReadOnlyList<ILeftJournal> TakeOver()
+    {
+        Interlocked.Increment(ref _looks);
+        return Left;
+    }
 
     private sealed class Kept(MemoryJournal journal, CallSid callSid, CallCommand fact) : IKeptFact
     {

@@ -23,6 +23,7 @@ public sealed class ErasedPeople : ConsentSpec
         new RecordSent(new MessageSent("callSummary", "CA1", Caller, ["SMs"], "legal", "words", At(9))),
         new RecordReply(new MessageReplied(["SM0"], Caller, ["SMr"], "legal", "words", At(11))),
         new DetermineLanguage(new LanguageDetermined(Caller, "es", "voiceNote", At(11))),
+        new DetermineLanguage(new LanguageDetermined(Caller, "es", "call", At(9))),
         new RecordDelivery(new MessageDeliveryChanged("SMr", Caller, DeliveryStatus.Read, ErrorCode: null, At(11)))).ThenNothing();
 
     [Fact]

@@ -4,6 +4,7 @@ using Guru.Application.Conversations;
 using Guru.Application.Privacy;
 using Guru.Domain.Callers;
 using Guru.Infrastructure.Journal;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Shouldly;
 
@@ -39,14 +40,14 @@ public sealed class MessagesThatWait : IDisposable
         File.ReadAllBytes(Files().Single()).AsSpan().IndexOf(Encoding.UTF8.GetBytes(written[0].Body!)).ShouldBe(-1);
         using var next = Open();
         next.Waiting.ShouldBe(written);
-        next.HasOf(Id).ShouldBeTrue();
+        next.HasWaiting(Id).ShouldBeTrue();
         using (var third = Open())
         {
             third.Waiting.ShouldBeEmpty(); // They are a living process's.
         }
 
         Array.ForEach(written, next.Stored);
-        next.HasOf(Id).ShouldBeFalse();
+        next.HasWaiting(Id).ShouldBeFalse();
         Files().ShouldBeEmpty();
     }
 
@@ -94,7 +95,7 @@ public sealed class MessagesThatWait : IDisposable
         {
             journal.Keep(Message(1, One));
             journal.SetAside(Message(1, One));
-            journal.HasOf(Id).ShouldBeFalse();
+            journal.HasWaiting(Id).ShouldBeFalse();
             journal.Waiting.ShouldBeEmpty();
         }
 
@@ -153,6 +154,74 @@ public sealed class MessagesThatWait : IDisposable
     }
 
     [Fact]
+    public async Task Are_taken_over_as_soon_as_a_file_can_be_read_that_could_not_for_a_while()
+    {
+        var log = new KeptLog<MessageJournal>();
+        using var next = Open(log: log);
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+        }
+
+        var file = Files().Single();
+        var erasure = new Erasure(CallerId.Of(CallerAddress.Parse(Other), Secret.Value), DateTimeOffset.MaxValue);
+        using (new FileOutOfReach(file))
+        {
+            next.TakeOver();
+            next.Waiting.ShouldBeEmpty();
+            await Should.ThrowAsync<IOException>(async () => await next.EraseAsync(erasure, [], CancellationToken.None));
+            next.Unread.ShouldBe([Path.GetFileName(file)]);
+            log.Lines.ShouldHaveSingleItem().ShouldContain("cannot be used now");
+        }
+
+        next.TakeOver();
+        next.TakeOver();
+        next.Waiting.ShouldBe([Message(1, One)]);
+        await next.EraseAsync(erasure, [], CancellationToken.None);
+        next.Unread.ShouldBeEmpty();
+        log.Lines.Count.ShouldBe(2, string.Join('\n', log.Lines)); // That it was taken over.
+    }
+
+    [Fact]
+    public void Are_told_of_in_the_log_when_one_is_damaged()
+    {
+        using (var journal = Open())
+        {
+            journal.Keep(Message(1, One));
+            journal.Keep(Message(2, One));
+        }
+
+        using (var file = File.OpenWrite(Files().Single()))
+        {
+            file.Write(new byte[100]);
+        }
+
+        var log = new KeptLog<MessageJournal>();
+        using var next = Open(log: log);
+        next.Waiting.ShouldBe([Message(2, One)]);
+        log.Lines.ShouldContain(line => line.Contains("are damaged", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Make_room_when_they_are_stored_though_another_waits_on()
+    {
+        using (var journal = Open(new JournalOptions { MaxBytes = 4096 }))
+        {
+            journal.Keep(Message(1, Other));
+            for (var number = 2; number < 50; number++)
+            {
+                journal.Keep(Message(number, One));
+                journal.Stored(Message(number, One));
+            }
+
+            journal.Waiting.ShouldBe([Message(1, Other)]);
+        }
+
+        using var next = Open();
+        next.Waiting.ShouldContain(Message(1, Other));
+    }
+
+    [Fact]
     public void Are_so_many_at_most()
     {
         using var journal = Open(new JournalOptions { MostMessages = 2 });
@@ -170,7 +239,8 @@ public sealed class MessagesThatWait : IDisposable
         ReceivedAt = new DateTimeOffset(2026, 11, 27, 12, 0, number, TimeSpan.Zero),
     };
 
-    private MessageJournal Open(JournalOptions? options = null) => new(_directory, Secret, options ?? new JournalOptions(), NullLogger<MessageJournal>.Instance);
+    private MessageJournal Open(JournalOptions? options = null, ILogger<MessageJournal>? log = null) =>
+        new(_directory, Secret, options ?? new JournalOptions(), log ?? NullLogger<MessageJournal>.Instance);
 
     private string[] Files() => Directory.GetFiles(Path.Combine(_directory, "journal"));
 }

@@ -286,9 +286,10 @@ public sealed class TheJournal : IDisposable
             journal.Keep(OneCall, Said("item_1"));
         }
 
+        await File.WriteAllTextAsync(Path.Combine(_directory, "journal", "0.messages.unreadable"), "Not of calls.");
         await using var stranger = Open(secret: "another secret of the server");
         await WrittenAsync(stranger);
-        stranger.Unread.ShouldBe([Path.GetFileName(Files().Single())]);
+        stranger.Unread.ShouldBe([Path.GetFileName(Files().Single(file => file.EndsWith(".facts", StringComparison.Ordinal)))]);
         stranger.TakeOver().ShouldBeEmpty();
         await WrittenAsync(stranger);
         stranger.Unread.ShouldHaveSingleItem().ShouldEndWith(".facts.unreadable");
@@ -309,6 +310,56 @@ public sealed class TheJournal : IDisposable
 
         journal.Unread.ShouldBe([Path.GetFileName(damaged)]);
         new FileInfo(Files().Single(file => file != damaged)).Length.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Forgets_somebody_in_what_was_taken_over_and_is_not_stored_yet()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+            journal.Keep(OtherCall, Said("item_2"));
+        }
+
+        await using (var next = Open())
+        {
+            using var left = next.TakeOver().ShouldHaveSingleItem();
+            await next.EraseAsync(new(Somebody, DateTimeOffset.UtcNow), [OneCall.Value], CancellationToken.None);
+        }
+
+        await using var third = Open();
+        third.TakeOver().ShouldHaveSingleItem().Facts.ShouldBe([(OtherCall, Said("item_2"))]);
+    }
+
+    [Fact]
+    public async Task Takes_over_what_cannot_be_read_for_a_while_when_it_can_and_nothing_of_its_process_before()
+    {
+        await using (var journal = Open())
+        {
+            journal.Keep(OneCall, Said("item_1"));
+            journal.KeepUnfinished(OneCall, [Said("item_1", "I got a")]);
+        }
+
+        var log = new KeptLog<CallJournal>();
+        await using var next = Open(log: log);
+        var facts = Files().Single(file => file.EndsWith(".facts", StringComparison.Ordinal));
+        using (new FileOutOfReach(facts))
+        {
+            next.TakeOver().ShouldBeEmpty();
+            next.TakeOver().ShouldBeEmpty();
+            await Should.ThrowAsync<IOException>(WrittenAsync(next));
+            next.Unread.ShouldBe([Path.GetFileName(facts)]);
+        }
+
+        var left = next.TakeOver();
+        left.SelectMany(journal => journal.Facts).ShouldBe([(OneCall, Said("item_1")), (OneCall, Said("item_1", "I got a"))]);
+        foreach (var journal in left)
+        {
+            journal.Delete();
+        }
+
+        next.TakeOver().ShouldBeEmpty();
+        log.Lines.ShouldHaveSingleItem().ShouldContain("cannot be used now");
     }
 
     [Fact]
