@@ -24,7 +24,7 @@ internal static partial class RetryAfter
     /// <returns>Null where it says nothing of the kind.</returns>
     public static TimeSpan? InWords(string? message)
     {
-        if (message is null || Told().Match(message) is not { Success: true } told)
+        if (message is null || Told().Match(message) is not { Success: true } told || !told.Groups.Values.Skip(1).Any(unit => unit.Success))
         {
             return null;
         }
@@ -36,7 +36,7 @@ internal static partial class RetryAfter
     }
 
     [GeneratedRegex(
-        @"try again in (?=\d)((?<hours>\d+)h)?((?<minutes>\d+)m(?!s))?((?<seconds>\d+(\.\d+)?) ?s(econds?)?\b)?((?<milliseconds>\d+(\.\d+)?)ms\b)?",
+        @"try again in (?=\d)((?<hours>\d+)h)?((?<minutes>\d+) ?(minutes?|m(?!s)))?((?<seconds>\d+(\.\d+)?) ?s(econds?)?\b)?((?<milliseconds>\d+(\.\d+)?)ms\b)?",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Told();
 }

@@ -96,6 +96,7 @@ public sealed partial class CallSession
         (_gapFilled, _answerDueAt, _retryAt, _speechEndedAtMs) = (false, null, null, null);
         _mayHaveAgreed = true;
         (_mayOwe, _reprompts, _saidNothing) = (null, 0, 0);
+        (_limits, _limitedSince) = (0, null);
         CancelEnding();
         CutSpeech(startMs);
     }
@@ -529,12 +530,11 @@ public sealed partial class CallSession
         }
     }
 
-    /// <param name="told">For how long the model said to wait: as long as the call may be without it, at most.</param>
+    /// <param name="told">For how long the model said to wait. A call does not last for what is longer than it may be without one: that is no reason not to try.</param>
     private void WaitToRedial(TimeSpan told = default)
     {
         var pause = TimeSpan.FromMilliseconds(Math.Min(LongestRedialMs, FirstRedialMs << Math.Min(_dials - 1, 8)));
-        var left = _goneSince!.Value + rules.ModelGone - _now;
-        _redialAt = _now + (told <= pause ? pause : told < left ? told : left);
+        _redialAt = _now + (told > pause && _now + told < _goneSince + rules.ModelGone ? told : pause);
     }
 
     private void Redial()

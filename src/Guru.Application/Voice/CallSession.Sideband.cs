@@ -20,10 +20,14 @@ public sealed partial class CallSession
     /// <summary>A sideband that is lost sooner is not attached again at once: what ended it may end the next.</summary>
     private static readonly TimeSpan AttendedForGood = TimeSpan.FromSeconds(10);
 
+    /// <summary>After so many in a row nothing tells that the next one will hold.</summary>
+    private const int MostShortSidebands = 8;
+
     private readonly HashSet<string> _playing = new(StringComparer.Ordinal);
     private readonly HashSet<string> _askedFor = new(StringComparer.Ordinal);
     private int _attached;
     private TimeSpan? _attendedSince;
+    private int _shortSidebands;
     private bool _closedInOrder;
     private long _spokenMs;
     private long _spokenCharacters;
@@ -193,18 +197,19 @@ public sealed partial class CallSession
         {
             End(CallEndReason.MaxDuration); // The model's own limit, beyond ours.
         }
-        else if (e.Code is 3000 or 4000)
+        else if (e.Code is 3000 or 4000 || _shortSidebands == MostShortSidebands)
         {
             End(CallEndReason.ModelUnavailable);
         }
         else if (_now - _attendedSince < AttendedForGood)
         {
+            _shortSidebands++;
             (_goneSince, _dialReason) = (_now, "dropped");
             WaitToRedial();
         }
         else
         {
-            _goneSince = _now;
+            (_goneSince, _shortSidebands) = (_now, 0);
             Dial("dropped");
         }
     }

@@ -135,6 +135,20 @@ public sealed class Responses
     }
 
     [Fact]
+    public void That_hit_a_rate_limit_are_waited_for_anew_when_the_caller_has_spoken_meanwhile()
+    {
+        var call = Asked();
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(2));
+        call.Caller.Begins("caller_2");
+        call.Passes(16_000);
+        call.Caller.Stops("caller_2");
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(1));
+
+        call.Passes(1000);
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
     public void That_hit_a_rate_limit_again_and_again_are_given_up_when_a_lost_model_is()
     {
         var call = Asked();

@@ -200,6 +200,26 @@ public sealed class Sideband
         }
     }
 
+    [Fact]
+    public void A_call_whose_sideband_never_holds_is_hung_up()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Passes(10_000);
+        while (_call.Ended.Count == 0)
+        {
+            var dialed = _call.Dialed.Count;
+            _call.Model.Closes();
+            _call.PassesUntil(() => _call.Dialed.Count > dialed || _call.Ended.Count > 0);
+            if (_call.Ended.Count == 0)
+            {
+                _call.Model.IsReady();
+            }
+        }
+
+        _call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+        _call.Dialed.Count.ShouldBe(9);
+    }
+
     [Theory]
     [InlineData(1000, CallEndReason.CallerHungUp)]
     [InlineData(null, CallEndReason.StreamLost)]

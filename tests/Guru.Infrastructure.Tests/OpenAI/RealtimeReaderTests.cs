@@ -138,6 +138,8 @@ public sealed class ReadingTheModel
     [InlineData("Please try again in 1h.", 3_600_000)]
     [InlineData("Try again in 20ms", 20)]
     [InlineData("Please try again in 20 seconds.", 20_000)]
+    [InlineData("Please try again in 2 minutes.", 120_000)]
+    [InlineData("Please try again in 3 days.", null)]
     [InlineData("Please try again later.", null)]
     [InlineData(null, null)]
     public void Tells_when_a_rate_limit_is_over(string? message, int? milliseconds)
