@@ -329,6 +329,10 @@ public sealed partial class CallSession
         {
             Dial("error");
         }
+        else if (_handOver is null)
+        {
+            _dialReason = "error"; // What was dialled for another reason, or waits for its time, takes this one's place now.
+        }
     }
 
     /// <summary>

@@ -417,6 +417,21 @@ public sealed class HandOvers
         call.Ended.ShouldBeEmpty();
     }
 
+    [Fact]
+    public void Of_which_nothing_came_leave_their_session_to_an_agent_that_fails_to_answer()
+    {
+        var call = Asked("legal");
+        call.Model.Finishes("passing");
+        call.PassesUntil(() => call.Asked[^1] == "tool");
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        call.Model.IsReady();
+
+        (call.Count<UseModel>(), call.Count<DropModel>()).ShouldBe((2, 0));
+        call.Decisions.OfType<ConfigureModel>().ShouldHaveSingleItem().ShouldBe(new ConfigureModel("general", Language: null, IsFresh: true));
+        call.Asked[^1].ShouldBe("continue");
+    }
+
     /// <summary>The caller has said what they want, and the general agent hands over; its response is not done yet.</summary>
     private static PhoneCall Asked(
         string to, int passOnMs = 300, bool transcribed = true, string? language = null, Action<CallRules>? rules = null)

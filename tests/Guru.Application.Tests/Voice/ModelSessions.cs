@@ -132,6 +132,35 @@ public sealed class ModelSessions
         call.Asked.ShouldNotContain("continue", "It answers what it hears.");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void That_fail_to_answer_while_their_renewal_is_dialled_or_waits_are_replaced_by_it_which_answers(bool waits)
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Passes(53 * 60_000);
+        call.Caller.Begins("caller_1");
+        if (waits)
+        {
+            call.Model.IsReady();
+        }
+
+        call.Passes(700);
+        call.Caller.Stops("caller_1");
+        call.Caller.IsTranscribed("caller_1", "Are you there?");
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        if (!waits)
+        {
+            call.Model.IsReady();
+        }
+
+        call.Asked[^1].ShouldBe("continue");
+        call.Count<UseModel>().ShouldBe(2);
+        call.Dialed.ShouldBe(["expiring"]);
+        call.Reconnects.ShouldHaveSingleItem().Reason.ShouldBe("error");
+    }
+
     [Fact]
     public void That_answer_without_having_heard_what_was_left_to_them_leave_it_to_nobody()
     {
