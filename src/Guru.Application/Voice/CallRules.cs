@@ -37,7 +37,7 @@ public sealed class CallRules
     [Range(0.2, 120)]
     public double ModelGoneSeconds { get; set; } = 15;
 
-    /// <summary>How long the transcript of the caller's last words is waited for after the hang-up.</summary>
+    /// <summary>How long the transcript of the caller's last words, and what the last response used, are waited for after the hang-up.</summary>
     [Range(0, 30)]
     public double LastWordsSeconds { get; set; } = 3;
 

@@ -181,7 +181,7 @@ public sealed partial class CallSession
         }
     }
 
-    /// <summary>After the hang-up only the caller's last words are waited for.</summary>
+    /// <summary>After the hang-up only the caller's last words are waited for, and what the last response used.</summary>
     private void OnLastWords(ModelEvent @event)
     {
         switch (@event)
@@ -193,7 +193,11 @@ public sealed partial class CallSession
                 OnCommitted(e.ItemId);
                 break;
             case ResponseCreated e:
+                _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
                 Tell(new CancelResponse(e.ResponseId)); // Nobody would hear it.
+                break;
+            case ModelErrored e when IsOfCreation(e):
+                _responses.TakeUnconfirmed();
                 break;
             case ResponseDone e:
                 _responses.Done(e.ResponseId);
@@ -424,11 +428,13 @@ public sealed partial class CallSession
         {
             Dial("error"); // A session that cannot be changed is replaced between turns.
         }
-        else if (e.ClientEventId?.StartsWith("response-", StringComparison.Ordinal) == true && _responses.TakeUnconfirmed() is { } wanted)
+        else if (IsOfCreation(e) && _responses.TakeUnconfirmed() is { } wanted)
         {
             OnFailure(e.Code, wanted, e.RetryAfter);
         }
     }
+
+    private static bool IsOfCreation(ModelErrored e) => e.ClientEventId?.StartsWith("response-", StringComparison.Ordinal) == true;
 
     // --- the model's sessions ---
 

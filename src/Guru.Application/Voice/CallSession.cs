@@ -110,7 +110,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private CallEndReason? _endReason;
     private TimeSpan _lastWordsUntil;
 
-    /// <summary>Only the transcript of the last words is waited for.</summary>
+    /// <summary>Only the transcript of the last words is waited for, and what the last response used.</summary>
     public bool LineIsGone => _lineIsGone;
 
     /// <summary>Nothing more will be decided.</summary>
@@ -302,7 +302,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
             AskAgain();
             CreateWhenFree();
         }
-        else if ((_callerTurns.Count == 0 && _responses.Active is null) || _model is null || _now >= _lastWordsUntil)
+        else if ((_callerTurns.Count == 0 && _responses.IsIdle) || _model is null || _now >= _lastWordsUntil)
         {
             RecordUntranscribed();
             _decisions.Add(new Finish(_endReason));

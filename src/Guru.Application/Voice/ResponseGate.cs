@@ -25,13 +25,16 @@ internal sealed class ResponseGate
 
     public WantedResponse? Wanted { get; private set; }
 
-    public bool IsFree => Active is null && Wanted is null && _inFlight is null;
+    /// <summary>None is active, and none has been asked for.</summary>
+    public bool IsIdle => Active is null && _inFlight is null;
+
+    public bool IsFree => IsIdle && Wanted is null;
 
     /// <summary>When a creation that was never confirmed is given up, or a response that has fallen silent.</summary>
-    public TimeSpan? Limit => _inFlight is not null || Active is not null ? _limit : null;
+    public TimeSpan? Limit => IsIdle ? null : _limit;
 
     /// <summary>When a wish that was refused may be tried again.</summary>
-    public TimeSpan? NotBefore => _inFlight is null && Active is null && Wanted is not null ? _notBefore : null;
+    public TimeSpan? NotBefore => IsIdle && Wanted is not null ? _notBefore : null;
 
     /// <summary>The latest wish stands, but none takes the place of one that does not yield.</summary>
     public void Want(WantedResponse wanted) => Wanted = Wanted is { Yields: false } && wanted.Yields ? Wanted : wanted;
@@ -41,7 +44,7 @@ internal sealed class ResponseGate
     /// <summary>The wish to send now, if nothing stands in its way.</summary>
     public WantedResponse? Take(TimeSpan now)
     {
-        if (Wanted is null || Active is not null || _inFlight is not null || now < _notBefore)
+        if (Wanted is null || !IsIdle || now < _notBefore)
         {
             return null;
         }

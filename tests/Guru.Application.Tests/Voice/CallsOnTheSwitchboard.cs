@@ -281,7 +281,9 @@ public sealed class CallsOnTheSwitchboard
     {
         var house = new House(rules => rules.LastWordsSeconds = 3);
         var (lost, model, first) = await house.OnTheLineAsync();
+        model.Says(new ResponseCreated("r1", "greeting"));
         model.Says(new SpeechStarted("c1", 0));
+        model.Says(new ResponseDone("r1", Purpose: null, "cancelled", Reason: null, ErrorCode: null, Usage: null));
         await ManualTime.UntilAsync(() => KeptUnfinished(house).Count == 1 && house.Store.Of<MediaStreamConnected>().Count == 1);
         lost.Breaks();
         await ManualTime.UntilAsync(() => model.Told.OfType<CommitTurn>().Any());
@@ -294,6 +296,8 @@ public sealed class CallsOnTheSwitchboard
         await ManualTime.UntilAsync(() => house.Dialer.Models.Count == 2 && house.Model.Told.OfType<CreateResponse>().Any());
         house.Model.Told.OfType<AddSystemItem>().ShouldHaveSingleItem().Text.ShouldContain("Caller: And my teeth?");
         line.Stops();
+        house.Model.Says(new ResponseCreated("r1", "continue"));
+        house.Model.Says(new ResponseDone("r1", Purpose: null, "cancelled", Reason: null, ErrorCode: null, Usage: null));
         await second;
     }
 

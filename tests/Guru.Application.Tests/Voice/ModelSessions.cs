@@ -54,6 +54,47 @@ public sealed class ModelSessions
         call.IsOver.ShouldBeTrue();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Are_heard_out_on_what_a_response_used_that_begins_after_the_caller_hung_up(bool askedFor)
+    {
+        var call = askedFor ? PhoneCall.Answered() : PhoneCall.Greeted();
+        if (!askedFor)
+        {
+            call.Caller.Begins("caller_1");
+            call.Passes(700);
+            call.Caller.Stops("caller_1");
+        }
+
+        call.Caller.HangsUp();
+        var response = call.Model.Begins();
+        call.Caller.IsTranscribed("caller_1", "Never mind.");
+        call.IsOver.ShouldBeFalse();
+        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe(response);
+        call.Happens(new ResponseDone(response, Purpose: null, "cancelled", "client_cancelled", ErrorCode: null, new ModelUsage(1, 2, 0, 0, 0, 0)));
+
+        call.Facts.OfType<RecordUsage>().ShouldHaveSingleItem().Usage.UsageId.ShouldBe($"sess_1:{response}");
+        call.IsOver.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Are_not_waited_for_after_the_hang_up_when_they_refuse_what_they_were_asked_nor_for_long()
+    {
+        var refused = PhoneCall.Answered();
+        refused.Caller.HangsUp();
+        refused.IsOver.ShouldBeFalse();
+        refused.Happens(new ModelErrored("invalid_value", "response-1"));
+        refused.IsOver.ShouldBeTrue();
+
+        var silent = PhoneCall.Answered();
+        silent.Caller.HangsUp();
+        silent.Passes(2900);
+        silent.IsOver.ShouldBeFalse();
+        silent.Passes(200);
+        silent.IsOver.ShouldBeTrue();
+    }
+
     [Fact]
     public void That_drop_let_what_was_sent_be_heard_to_its_end()
     {
