@@ -201,6 +201,10 @@ public sealed partial class CallSession
         {
             End(CallEndReason.ModelUnavailable);
         }
+        else if (_dialReason is not null || _dialed is not null)
+        {
+            _goneSince = _now; // Another was to take its place anyway.
+        }
         else if (_now - _attendedSince < AttendedForGood)
         {
             _shortSidebands++;

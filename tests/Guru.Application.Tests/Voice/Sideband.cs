@@ -220,6 +220,22 @@ public sealed class Sideband
         _call.Dialed.Count.ShouldBe(9);
     }
 
+    [Fact]
+    public void A_sideband_that_is_lost_while_another_is_attached_in_its_place_is_attached_once()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        for (var times = 1; times <= 2; times++)
+        {
+            _call.Happens(new ModelErrored("invalid_value", "configure-7"));
+            _call.Model.Closes();
+            _call.Passes(1000);
+            _call.Dialed.Count.ShouldBe(times);
+            _call.Model.IsReady();
+        }
+
+        _call.Reconnects.Select(reconnect => reconnect.Reason).ShouldBe(["error", "error"]);
+    }
+
     [Theory]
     [InlineData(1000, CallEndReason.CallerHungUp)]
     [InlineData(null, CallEndReason.StreamLost)]
