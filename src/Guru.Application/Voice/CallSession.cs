@@ -130,9 +130,6 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     /// <summary>How a session with the model is set up for an agent.</summary>
     public VoiceConfiguration Configuration(string agent, string? language) => start.Voice.For(start.Agents, agent, language, At(_now));
 
-    /// <summary>How much of what was sent to the caller has been played since the last clear.</summary>
-    public long PlayedMs(TimeSpan now) => AudioLength.ToMs(_playback.PlayedBytes(now));
-
     /// <summary>The decisions since the last call, in order.</summary>
     public IReadOnlyList<CallDecision> TakeDecisions()
     {
