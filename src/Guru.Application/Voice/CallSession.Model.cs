@@ -268,7 +268,7 @@ public sealed partial class CallSession
         }
         else if (e.Status == "failed")
         {
-            OnFailure(e.ErrorCode, served, e.RetryAfter);
+            OnFailure(e.ErrorCode, e.Lasting, served, e.RetryAfter);
         }
         else if (e.Status != "cancelled")
         {
@@ -310,10 +310,10 @@ public sealed partial class CallSession
         }
     }
 
-    private void OnFailure(string? code, WantedResponse? served, TimeSpan? retryAfter = null)
+    private void OnFailure(string? code, bool lasting, WantedResponse? served, TimeSpan? retryAfter = null)
     {
         _wantedAgain = served;
-        if (FatalCodes.Contains(code, StringComparer.Ordinal))
+        if (lasting)
         {
             End(CallEndReason.ModelUnavailable);
         }
@@ -369,7 +369,7 @@ public sealed partial class CallSession
 
         if (_responses.TakeUnconfirmed() is { } wanted)
         {
-            OnFailure(code: null, wanted);
+            OnFailure(code: null, lasting: false, wanted);
         }
         else if (_responses.Active is { } stalled)
         {
@@ -420,7 +420,7 @@ public sealed partial class CallSession
         {
             _expired = true;
         }
-        else if (FatalCodes.Contains(e.Code, StringComparer.Ordinal))
+        else if (e.Lasting)
         {
             End(CallEndReason.ModelUnavailable);
         }
@@ -430,7 +430,7 @@ public sealed partial class CallSession
         }
         else if (IsOfCreation(e) && _responses.TakeUnconfirmed() is { } wanted)
         {
-            OnFailure(e.Code, wanted, e.RetryAfter);
+            OnFailure(e.Code, e.Lasting, wanted, e.RetryAfter);
         }
     }
 

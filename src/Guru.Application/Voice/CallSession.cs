@@ -46,13 +46,6 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     /// <summary>A deadline met later than this tells of a busy machine, not of a silent line.</summary>
     private static readonly TimeSpan Stall = TimeSpan.FromMilliseconds(150);
 
-    private static readonly string[] FatalCodes =
-    [
-        "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
-        "organization_usage_limit_exceeded", "billing_hard_limit_reached", "account_deactivated", "invalid_api_key", "model_not_found",
-        "beta_api_shape_disabled",
-    ];
-
     private readonly List<CallDecision> _decisions = [];
     private readonly Playback _playback = new();
     private readonly ResponseGate _responses = new();

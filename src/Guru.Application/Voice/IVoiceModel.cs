@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Guru.Application.VoiceSessions;
 
 namespace Guru.Application.Voice;
@@ -102,11 +103,15 @@ public sealed record ToolCalled(string ResponseId, string ItemId, string ToolCal
 /// <param name="Status">completed, cancelled, incomplete or failed.</param>
 /// <param name="ErrorCode">Of a failed response.</param>
 /// <param name="RetryAfter">How long to wait before it is asked for again, where the error says so.</param>
+/// <param name="Lasting">Nothing else that is asked would be answered either: the key, the model or the money is at fault.</param>
 public sealed record ResponseDone(
-    string ResponseId, string? Purpose, string Status, string? Reason, string? ErrorCode, ModelUsage? Usage, TimeSpan? RetryAfter = null) : ModelEvent;
+    string ResponseId, string? Purpose, string Status, string? Reason, string? ErrorCode, ModelUsage? Usage, TimeSpan? RetryAfter = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Lasting = false) : ModelEvent;
 
 /// <inheritdoc cref="ResponseDone"/>
-public sealed record ModelErrored(string? Code, string? ClientEventId, TimeSpan? RetryAfter = null) : ModelEvent;
+public sealed record ModelErrored(
+    string? Code, string? ClientEventId, TimeSpan? RetryAfter = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Lasting = false) : ModelEvent;
 
 /// <summary>The model's own side begins to play a response to the caller: of calls whose audio goes past Guru, like the next five.</summary>
 public sealed record PlaybackStarted(string ResponseId) : ModelEvent;

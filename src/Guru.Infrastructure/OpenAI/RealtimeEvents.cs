@@ -9,7 +9,7 @@ internal static class RealtimeEvents
 {
     private static readonly Dictionary<string, Func<JsonElement, ModelEvent?>> Readers = new(StringComparer.Ordinal)
     {
-        ["error"] = e => new ModelErrored(e.At("error").Code(), e.At("error").Text("event_id"), RetryAfter.InWords(e.At("error").Text("message"))),
+        ["error"] = e => Errored(e.At("error")),
 
         ["input_audio_buffer.speech_started"] = e => new SpeechStarted(e.Id("item_id"), e.Whole("audio_start_ms")),
         ["input_audio_buffer.speech_stopped"] = e => new SpeechStopped(e.Id("item_id"), e.Whole("audio_end_ms")),
@@ -66,17 +66,22 @@ internal static class RealtimeEvents
             : null;
     }
 
+    private static ModelErrored Errored(JsonElement error) =>
+        new(error.Code(), error.Text("event_id"), RetryAfter.InWords(error.Text("message")), RealtimeRefusals.IsOfAll(error));
+
     private static ResponseDone Done(JsonElement response)
     {
         var details = response.At("status_details");
+        var error = details.At("error");
         return new ResponseDone(
             response.Id("id"),
             response.At("metadata").Text("purpose"),
             response.Text("status") ?? "completed",
             details.Text("reason"),
-            details.At("error").Code(),
+            error.Code(),
             ResponseUsage(response.At("usage")),
-            RetryAfter.InWords(details.At("error").Text("message")));
+            RetryAfter.InWords(error.Text("message")),
+            RealtimeRefusals.IsOfAll(error));
     }
 
     /// <summary>The transcript or text of an item; null while it has none.</summary>

@@ -10,12 +10,16 @@ internal static class RealtimeRefusals
 {
     private const int MaxErrorBytes = 16 * 1024;
 
-    private static readonly HashSet<string> Lasting = new(StringComparer.Ordinal)
+    /// <summary>Whatever is asked, it is refused.</summary>
+    private static readonly HashSet<string> OfAll = new(StringComparer.Ordinal)
     {
         "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
         "credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded", "organization_usage_limit_exceeded",
-        "invalid_api_key", "model_not_found", "missing_model", "beta_api_shape_disabled", "unknown_parameter", "missing_required_parameter",
+        "invalid_api_key", "model_not_found", "beta_api_shape_disabled",
     };
+
+    /// <summary>What was asked is at fault.</summary>
+    private static readonly HashSet<string> OfOne = new(StringComparer.Ordinal) { "missing_model", "unknown_parameter", "missing_required_parameter" };
 
     private static readonly HashSet<string> Passing = new(StringComparer.Ordinal) { "server_error", "rate_limit_exceeded", "session_expired" };
 
@@ -67,11 +71,16 @@ internal static class RealtimeRefusals
     public static bool IsLasting(string? code) =>
         IsListed(code) || code?.StartsWith("invalid_", StringComparison.Ordinal) == true;
 
+    /// <summary>Of an error in a session: the next thing asked of it, or of another, is refused as well.</summary>
+    public static bool IsOfAll(JsonElement error) => IsOfAll(error.Text("code")) || IsOfAll(error.Text("type"));
+
     /// <summary>It is the session's configuration that is at fault, and not what came with it.</summary>
     public static bool IsOfSession(string code) => code is "unknown_parameter" or "missing_required_parameter" or "invalid_value" or "model_not_found" or "missing_model";
 
     /// <summary>Asked of the type as well as of the code: a lack of money has many codes, and new ones come.</summary>
-    private static bool IsListed(string? name) => name is not null && Lasting.Contains(name);
+    private static bool IsListed(string? name) => IsOfAll(name) || (name is not null && OfOne.Contains(name));
+
+    private static bool IsOfAll(string? name) => name is not null && OfAll.Contains(name);
 
     private static async Task<(string? Type, string? Code)> ReadErrorAsync(HttpContent content, CancellationToken cancellationToken)
     {

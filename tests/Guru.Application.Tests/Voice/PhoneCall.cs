@@ -341,8 +341,8 @@ internal sealed class ModelSide(PhoneCall call)
         call.Happens(new ItemDone(item, PreviousItemId: null));
     }
 
-    public void Finishes(string response, string status = "completed", string? errorCode = null, TimeSpan? retryAfter = null) =>
-        call.Happens(new ResponseDone(response, Purpose: null, status, Reason: null, errorCode, Usage: null, retryAfter));
+    public void Finishes(string response, string status = "completed", string? errorCode = null, TimeSpan? retryAfter = null, bool lasting = false) =>
+        call.Happens(new ResponseDone(response, Purpose: null, status, Reason: null, errorCode, Usage: null, retryAfter, lasting));
 
     /// <summary>A whole response of one item, generated at once.</summary>
     public string Speaks(string item, int ms, string words)
@@ -354,10 +354,10 @@ internal sealed class ModelSide(PhoneCall call)
         return response;
     }
 
-    public string Fails(string code, TimeSpan? retryAfter = null)
+    public string Fails(string code, TimeSpan? retryAfter = null, bool lasting = false)
     {
         var response = Begins();
-        Finishes(response, "failed", code, retryAfter);
+        Finishes(response, "failed", code, retryAfter, lasting);
         return response;
     }
 
@@ -367,7 +367,7 @@ internal sealed class ModelSide(PhoneCall call)
     public void HandsOff(string response, string to, string toolCall = "call_1") => Uses(
         response, VoiceTools.HandOff, toolCall, $$"""{"agent":"{{to}}","reason":"a visa","request":"May they stay after the visa ends?"}""");
 
-    public void Refuses(string code) => call.Happens(new ModelErrored(code, ClientEventId: null));
+    public void Refuses(string code, bool lasting = false) => call.Happens(new ModelErrored(code, ClientEventId: null, RetryAfter: null, lasting));
 
     public void Closes(int? code = null, string? reason = null) => call.Happens(new ModelClosed(code, reason));
 }

@@ -198,7 +198,11 @@ public sealed class Responses
     public void That_fail_for_good_end_the_call_at_once()
     {
         var call = PhoneCall.Greeted();
-        call.Model.Fails("insufficient_quota");
+        call.Model.Fails("a_limit_of_next_year", lasting: true);
+        call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
+
+        call = PhoneCall.Greeted();
+        call.Model.Refuses("a_limit_of_next_year", lasting: true);
         call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
     }
 

@@ -132,6 +132,23 @@ public sealed class ReadingTheModel
             .ShouldBe(new ResponseDone("resp_1", Purpose: null, status, reason, error, Usage: null));
 
     [Theory]
+    [InlineData("insufficient_quota", "insufficient_quota", true)]
+    [InlineData("insufficient_quota", "a_code_of_next_year", true)]
+    [InlineData("invalid_request_error", "billing_not_active", true)]
+    [InlineData("invalid_request_error", "model_not_found", true)]
+    [InlineData("invalid_request_error", "unknown_parameter", false)]
+    [InlineData("requests", "rate_limit_exceeded", false)]
+    [InlineData("server_error", null, false)]
+    public void Tells_which_errors_stand_in_the_way_of_all_that_is_asked(string type, string? code, bool lasting)
+    {
+        var error = System.Text.Json.JsonSerializer.Serialize(new { type, code });
+
+        Event($$$$"""{"type":"response.done","response":{"id":"resp_1","status":"failed","status_details":{"type":"failed","error":{{{{error}}}}}}}""")
+            .ShouldBeOfType<ResponseDone>().Lasting.ShouldBe(lasting);
+        Event($$"""{"type":"error","error":{{error}}}""").ShouldBeOfType<ModelErrored>().Lasting.ShouldBe(lasting);
+    }
+
+    [Theory]
     [InlineData("Rate limit reached for gpt-realtime-2.1 on tokens per min (TPM): Limit 40000. Please try again in 6.2s. Visit the limits page.", 6200)]
     [InlineData("Please try again in 1m2.5s.", 62_500)]
     [InlineData("Please try again in 6m0s", 360_000)]
