@@ -471,6 +471,8 @@ public sealed partial class CallSession
             _unheard.Add(turn);
         }
 
+        _unheard.Sort((one, other) => one.StartMs.CompareTo(other.StartMs)); // As the next model hears them.
+
         if (_unheard.Count > 0)
         {
             _answerOwed = false;

@@ -231,6 +231,34 @@ public sealed class ModelSessions
         return call;
     }
 
+    [Fact]
+    public void That_drop_leave_turns_to_be_heard_in_the_order_in_which_they_were_said()
+    {
+        var call = PhoneCall.Greeted();
+        var from = call.AppendedMs + 1000 - 300;
+        Says("caller_1");
+        Says("caller_2");
+        call.Caller.IsTranscribed("caller_1", "Hello?");
+        Says("caller_3");
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Session.Appended((int)(call.NowMs - from) * 8, from); // As the tape has it.
+        Hears(call, "again_2", 0, 800);
+        Hears(call, "again_3", 1000, 1800);
+        call.Caller.HangsUp();
+
+        call.Utterances.Where(utterance => utterance.Speaker == Speaker.Caller).Select(utterance => utterance.UtteranceId).ShouldBe(["sess_1:caller_1", "sess_2:again_2", "sess_2:again_3"]);
+        (call.Utterance("again_2").SaidMs, call.Utterance("again_3").SaidMs).ShouldSatisfyAllConditions(
+            said => said.Item1.ShouldBeInRange(100, 800), said => said.Item2.ShouldBeInRange(100, 800));
+
+        void Says(string item)
+        {
+            call.Caller.Begins(item);
+            call.Passes(1000);
+            call.Caller.Stops(item);
+        }
+    }
+
     /// <summary>Tells of a turn in what was heard again.</summary>
     private static void Hears(PhoneCall call, string item, long beginMs, long endMs)
     {
