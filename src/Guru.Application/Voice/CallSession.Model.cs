@@ -218,7 +218,7 @@ public sealed partial class CallSession
     private void OnResponseCreated(ResponseCreated e)
     {
         var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
-        (_answerDueAt, _mayOwe, _toolUsedBy) = (null, null, null);
+        (_answerDueAt, _retryAt, _wantedAgain, _mayOwe, _toolUsedBy) = (null, null, null, null, null);
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
@@ -395,9 +395,9 @@ public sealed partial class CallSession
 
     /// <summary>
     /// The model answers a turn by itself: a wish sent in between would be refused, or talk over that answer. And it is to know what came of all its tools
-    /// before it goes on.
+    /// before it goes on. While a limit passes, nothing is asked of it.
     /// </summary>
-    private bool MayCreate => _open is null && _answerDueAt is null && _handOver is null && !_arranging.ContainsValue(_epoch);
+    private bool MayCreate => _open is null && _answerDueAt is null && _retryAt is null && _handOver is null && !_arranging.ContainsValue(_epoch);
 
     private void CreateWhenFree()
     {

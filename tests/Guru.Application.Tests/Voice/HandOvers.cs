@@ -269,6 +269,24 @@ public sealed class HandOvers
     }
 
     [Fact]
+    public void That_find_nobody_while_a_rate_limit_passes_are_followed_by_one_answer_when_it_has_passed()
+    {
+        var call = Asked("legal");
+        call.Model.Finishes("passing");
+        call.Caller.Speaks("caller_2", 800, "Hello?");
+        var limited = call.NowMs;
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(10));
+        call.Passes(2000);
+        call.Model.CannotBeReached();
+        call.PassesUntil(() => call.Asked.Count > 1);
+        (call.NowMs - limited).ShouldBeInRange(10_000, 10_020);
+
+        call.Model.Speaks("present", 500, "I help you myself.");
+        call.Passes(5000);
+        call.Asked.ShouldBe(["greeting", "tool"]);
+    }
+
+    [Fact]
     public void Wait_for_the_other_session_only_so_long_and_drop_one_that_comes_later()
     {
         var call = Asked("legal");

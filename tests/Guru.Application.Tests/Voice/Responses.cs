@@ -149,6 +149,18 @@ public sealed class Responses
     }
 
     [Fact]
+    public void That_hit_a_rate_limit_are_not_asked_for_where_the_model_has_answered_meanwhile()
+    {
+        var call = Asked();
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(10));
+        call.Passes(2000);
+        call.Model.Speaks("answer", 500, "Here I am.");
+        call.Passes(12_000);
+
+        call.Asked.ShouldBe(["greeting"]);
+    }
+
+    [Fact]
     public void That_hit_a_rate_limit_again_and_again_are_given_up_when_a_lost_model_is()
     {
         var call = Asked();
