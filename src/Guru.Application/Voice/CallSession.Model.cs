@@ -296,11 +296,13 @@ public sealed partial class CallSession
 
     /// <summary>
     /// The caller waits, and the response is over without a word: the model's filter or limit cut it off, or it is empty. It is asked for once
-    /// more. Cut off again, it is for the model to say that it has no answer; empty again, it is taken for meant.
+    /// more. Cut off again, it is for the model to say that it has no answer, or once more what was not asked by the caller, such as the greeting; empty
+    /// again, it is taken for meant.
     /// </summary>
     private void OnNothingSaid(string status, WantedResponse? served)
     {
-        if (++_saidNothing == 1)
+        var isAnswer = served is null or { Purpose: Answer or AfterTool };
+        if (++_saidNothing == 1 || (_saidNothing == 2 && status == "incomplete" && !isAnswer))
         {
             (_retryAt, _wantedAgain) = (_now, served);
         }

@@ -250,6 +250,17 @@ public sealed class Responses
     }
 
     [Fact]
+    public void That_are_cut_off_before_their_first_word_again_are_asked_for_as_they_were_where_the_caller_has_asked_nothing()
+    {
+        var call = PhoneCall.Answered();
+        Times(3, () => call.Model.Finishes(call.Model.Begins(), "incomplete"));
+        call.Passes(5000);
+
+        call.Asked.ShouldBe(["greeting", "greeting", "greeting"]);
+        call.Told.OfType<CreateResponse>().ShouldAllBe(asked => asked.Instructions == PhoneCall.Greeting);
+    }
+
+    [Fact]
     public void That_are_empty_once_more_are_taken_for_meant()
     {
         var call = Asked();
