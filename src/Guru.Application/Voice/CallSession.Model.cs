@@ -218,7 +218,8 @@ public sealed partial class CallSession
     private void OnResponseCreated(ResponseCreated e)
     {
         var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
-        (_answerDueAt, _retryAt, _wantedAgain, _mayOwe, _toolUsedBy) = (null, null, null, null, null);
+        (_answerDueAt, _retryAt, _wantedAgain, _toolUsedBy) = (null, null, null, null);
+        (_mayOwe, _keyCrosses) = (_keyCrosses ? _mayOwe : null, false);
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
@@ -290,6 +291,11 @@ public sealed partial class CallSession
         if (status == "completed")
         {
             _unanswered.RemoveAll(turn => turn != _open);
+            if (_mayOwe is null)
+            {
+                _keys.Clear();
+            }
+
             RecordUnheard();
         }
     }
@@ -405,6 +411,7 @@ public sealed partial class CallSession
     {
         if (_model is not null && MayCreate && _responses.Take(_now) is { } wanted)
         {
+            _keyCrosses = false;
             Tell(new CreateResponse(wanted.Purpose, InFull(wanted.Instructions), wanted.ToolsAllowed));
         }
     }
@@ -636,6 +643,7 @@ public sealed partial class CallSession
         var soFar = SoFar();
         if (!start.Resumed && (first || soFar.Count == 0))
         {
+            _keys.ForEach(Tell);
             Greet();
             return;
         }
@@ -651,6 +659,7 @@ public sealed partial class CallSession
             Tell(new AddSystemItem(CallPrompts.BeforeTheHandOver(from, _agent, handOver.Request)));
         }
 
+        _keys.ForEach(Tell);
         if (handOver is not null && _unheard.Count == 0)
         {
             WantTakeOver(from, handOver);

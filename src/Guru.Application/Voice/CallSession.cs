@@ -96,6 +96,8 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
 
     private TimeSpan? _quietSince;
     private string? _mayOwe; // What a moment's silence tells is awaited: an answer to keys, or the rest of what the agent said as it used a tool.
+    private readonly List<AddSystemItem> _keys = []; // Those pressed since the caller was answered; a session that comes in between is told of them.
+    private bool _keyCrosses; // A key was pressed after a response was asked for, which may begin without knowing of it.
     private int _reprompts;
     private TimeSpan? _drainAt;
     private Ending? _ending;
@@ -242,8 +244,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
                 OnDialFailed(e);
                 break;
             case DigitPressed { Digit: var digit }:
-                Tell(new AddSystemItem($"The caller pressed the key {digit}."));
-                (_mayOwe, _quietSince, _reprompts) = (Answer, null, 0); // Once no further key is pressed.
+                OnKey(digit);
                 break;
             case CallerHungUp:
                 LoseLine(CallEndReason.CallerHungUp);
@@ -269,6 +270,15 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
         }
 
         Settle();
+    }
+
+    private void OnKey(char digit)
+    {
+        var key = new AddSystemItem($"The caller pressed the key {digit}.");
+        _keys.Add(key);
+        Tell(key);
+        (_mayOwe, _quietSince, _reprompts) = (Answer, null, 0); // Once no further key is pressed.
+        _keyCrosses = _responses.IsAsked;
     }
 
     /// <summary>Does what has become possible or due; after every input.</summary>

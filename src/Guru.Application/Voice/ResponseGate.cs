@@ -30,6 +30,9 @@ internal sealed class ResponseGate
 
     public bool IsFree => IsIdle && Wanted is null;
 
+    /// <summary>One was asked for that has not begun.</summary>
+    public bool IsAsked => _inFlight is not null;
+
     /// <summary>When a creation that was never confirmed is given up, or a response that has fallen silent.</summary>
     public TimeSpan? Limit => IsIdle ? null : _limit;
 

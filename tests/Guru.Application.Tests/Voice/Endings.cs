@@ -206,6 +206,46 @@ public sealed class Endings
         call.Asked.ShouldBe(["greeting"]);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_key_that_a_lost_model_has_not_answered_is_told_to_the_next_one(bool before)
+    {
+        var call = PhoneCall.Greeted();
+        if (before)
+        {
+            call.Happens(new DigitPressed('7'));
+        }
+
+        call.Model.Closes();
+        if (!before)
+        {
+            call.Happens(new DigitPressed('7'));
+        }
+
+        call.Passes(300);
+        call.Model.IsReady();
+        call.Told[^1].ShouldBe(new AddSystemItem("The caller pressed the key 7."));
+        call.PassesUntil(() => call.Asked[^1] == "answer", atMostMs: 3500);
+
+        call.Model.Speaks("answer", 500, "Seven it is.");
+        call.Passes(1000);
+        call.Model.Closes();
+        call.Model.IsReady();
+        call.Told.Count(command => command is AddSystemItem { Text: "The caller pressed the key 7." }).ShouldBe(before ? 2 : 1, "It was answered.");
+    }
+
+    [Fact]
+    public void A_key_that_crosses_a_response_on_the_wire_is_answered_after_it()
+    {
+        var call = PhoneCall.Answered();
+        call.Happens(new DigitPressed('7'));
+        call.Model.Speaks("greeting", 500, "Hello, this is Guru.");
+        call.Passes(4000);
+
+        call.Asked.ShouldBe(["greeting", "answer"]);
+    }
+
     [Fact]
     public void A_model_that_never_answers_anything_does_not_keep_the_caller_in_silence()
     {
