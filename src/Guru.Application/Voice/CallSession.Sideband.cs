@@ -59,6 +59,11 @@ public sealed partial class CallSession
                 break;
             case ItemDone e:
                 AskForMissed(e.PreviousItemId);
+                if (_agentTurns.Exists(turn => turn.Played.ItemId == e.ItemId && turn.IsRetrieved))
+                {
+                    AskFor(e.ItemId); // More may have been said of it since.
+                }
+
                 break;
             case ItemRetrieved e:
                 OnRetrieved(e);
@@ -225,7 +230,7 @@ public sealed partial class CallSession
         _decisions.Add(new UseModel());
         RecordReconnect();
         (_dialed, _dialReason, _goneSince, _attendedSince) = (null, null, null, _now);
-        foreach (var itemId in _callerTurns.Keys.Concat(_agentTurns.Where(turn => !turn.IsTranscribed).Select(turn => turn.Played.ItemId)))
+        foreach (var itemId in _callerTurns.Keys.Concat(_agentTurns.Where(turn => !turn.HasAllWords).Select(turn => turn.Played.ItemId)))
         {
             AskFor(itemId);
         }
@@ -277,7 +282,7 @@ public sealed partial class CallSession
         }
         else if (e.Role == "assistant" && TurnOf(e.ItemId, responseId: "") is { } agent)
         {
-            agent.Transcribe(e.Text);
+            agent.Retrieve(e.Text);
             if (!_playing.Contains(agent.Played.ResponseId))
             {
                 EndHearing(agent);

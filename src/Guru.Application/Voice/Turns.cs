@@ -46,6 +46,12 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
     /// <summary>Until then more may be told of how it was heard.</summary>
     public TimeSpan? HeldUntil { get; set; }
 
+    /// <summary>No more words will come of any part.</summary>
+    public bool HasAllWords => _wordsEnded;
+
+    /// <summary>Its words are those of the item as it was asked for, and no event adds to them.</summary>
+    public bool IsRetrieved { get; private set; }
+
     public bool IsTranscribed => _wordsEnded || _words.Exists(part => part.Said is not null);
 
     /// <summary>The caller cut it off, by speaking or by hanging up.</summary>
@@ -62,15 +68,28 @@ internal sealed class AgentTurn(string key, string agent, string itemId, string 
 
     public void Hear(string delta, int contentIndex)
     {
-        if (!_wordsEnded && WordsOf(contentIndex) is { Said: null } part)
+        if (!_wordsEnded && !IsRetrieved && WordsOf(contentIndex) is { Said: null } part)
         {
             part.Deltas.Append(delta);
         }
     }
 
-    public void Transcribe(string text, int contentIndex = 0) => WordsOf(contentIndex).Said = text;
+    public void Transcribe(string text, int contentIndex)
+    {
+        if (!IsRetrieved)
+        {
+            WordsOf(contentIndex).Said = text;
+        }
+    }
 
-    /// <summary>No more words will come of any part.</summary>
+    /// <param name="text">The words of all parts.</param>
+    public void Retrieve(string text)
+    {
+        _words.Clear();
+        WordsOf(0).Said = text;
+        IsRetrieved = true;
+    }
+
     public void EndWords() => _wordsEnded = true;
 
     /// <summary>What is sent of it from now on is another part's.</summary>

@@ -176,6 +176,29 @@ public sealed class Sideband
     }
 
     [Fact]
+    public void An_item_of_several_parts_has_each_word_once_however_far_it_had_come_when_the_sideband_was_lost()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        var response = Speaks("answer", "You can stay.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(new AgentTranscriptDelta(response, "answer", "You ", ContentIndex: 1));
+        _call.Model.Closes();
+        _call.Model.IsReady();
+        _call.Told[^1].ShouldBe(new RetrieveItem("answer"));
+        _call.Happens(new ItemRetrieved("answer", "assistant", "You can stay. You need"));
+        _call.Happens(new AgentTranscriptDelta(response, "answer", " a form.", ContentIndex: 1));
+        _call.Happens(new AgentTranscriptDone(response, "answer", "You need a form.", ContentIndex: 1));
+        _call.Happens(new ItemDone("answer", PreviousItemId: null));
+        _call.Told.OfType<RetrieveItem>().Count().ShouldBe(2);
+        _call.Happens(new ItemRetrieved("answer", "assistant", "You can stay. You need a form."));
+        _call.Happens(Done(response));
+        _call.Passes(1400);
+        _call.Happens(new PlaybackStopped(response));
+
+        _call.Utterance("answer").Said.ShouldBe("You can stay. You need a form.");
+    }
+
+    [Fact]
     public void A_sideband_that_is_lost_again_and_again_is_attached_less_and_less_often_and_at_once_when_it_has_held()
     {
         Heard("greeting", "Hello, this is Guru.", ms: 1300);
