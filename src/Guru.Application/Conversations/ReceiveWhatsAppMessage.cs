@@ -142,15 +142,12 @@ internal sealed class MessageReception(IEventStore store, CallerNames callers, C
             mediaType,
             at);
         var log = new ConversationLog(store, callerId);
-        if (PermissionAnswer.Read(request) is { } answer)
-        {
-            // Whatever comes of it, it was not written to anybody, and nobody replies.
-            var answered = await log.AppendAsync(
-                new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, at), cancellationToken);
-            return answered.Count > 0 ? ReceptionOutcome.Stored : ReceptionOutcome.Known;
-        }
 
-        var appended = await log.AppendAsync(new ReceiveMessage(received), cancellationToken);
+        // Whatever comes of an answer, it was not written to anybody, and nobody replies.
+        ConversationCommand command = PermissionAnswer.Read(request) is { } answer
+            ? new AnswerPermission(request.MessageSid!, callerId, address.Value, answer.Accepted, answer.Permanent, terms.Rules, at)
+            : new ReceiveMessage(received);
+        var appended = await log.AppendAsync(command, cancellationToken);
         return appended.Count > 0 ? ReceptionOutcome.Stored : at <= log.State.ErasedAt ? ReceptionOutcome.Erased : ReceptionOutcome.Known;
     }
 

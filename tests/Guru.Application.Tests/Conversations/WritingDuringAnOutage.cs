@@ -120,7 +120,7 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
         _house.Store.IsDown = true;
         await WriteAsync(1, One, "first");
         await WriteAsync(2, Other, "of somebody erased");
-        await WriteAsync(3, Other, "of somebody erased");
+        await WriteAsync(3, Other, "of somebody erased", callMe: "REJECTED");
         await WriteAsync(4, "whatsapp:+15550003333", "new");
         _house.Store.IsDown = false;
         await _reception.StoreAsync(_waiting.Waiting[0], CancellationToken.None);
@@ -135,10 +135,11 @@ public sealed class WritingDuringAnOutage : IAsyncLifetime
     private Task EraseAsync(CallerId callerId) => _house.Store.AppendAsync(
         Conversation.StreamId(callerId), ExpectedVersion.None, callerId, [new CallerErased(callerId, _house.Time.GetUtcNow())], CancellationToken.None);
 
-    private Task WriteAsync(int number, string from, string text, string? id = null) =>
+    private Task WriteAsync(int number, string from, string text, string? id = null, string? callMe = null) =>
         _handler.Handle(
             new ReceiveWhatsAppMessage(
-                $"SM{number:D32}", from, ProfileName: null, text, "text", ButtonText: null, MediaUrl: null, MediaType: null, Latitude: null, Longitude: null, Place: null, ExternalUserId: id),
+                $"SM{number:D32}", from, ProfileName: null, text, "text", ButtonText: callMe is null ? null : "VOICE_CALL_REQUEST", MediaUrl: null, MediaType: null,
+                Latitude: null, Longitude: null, Place: null, ButtonPayload: callMe, ExternalUserId: id),
             CancellationToken.None);
 
     private sealed class KeptLines : ILogger<LateMessages>
