@@ -5,7 +5,7 @@ using Guru.Sandbox.Twilio;
 namespace Guru.EndToEnd.Tests;
 
 [Collection(InRealTime.Name)]
-public sealed class BargeIns(World world) : IClassFixture<World>
+public sealed class BargeIns(PatientWorld world) : IClassFixture<PatientWorld>
 {
     [Fact]
     public async Task A_hundred_barge_ins_over_twenty_calls_at_once_are_cleared_truncated_and_recorded_in_order()

@@ -5,7 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
-/// <summary>A Guru whose webhooks wait for a database on a busy machine, too: what is wrong here is the line.</summary>
+/// <summary>A Guru whose webhooks wait for a database on a busy machine, too: its tests are of something else.</summary>
 public sealed class PatientWorld : World
 {
     protected override Dictionary<string, string?> Settings => new() { ["Guru:Calls:CommitSeconds"] = "10" };
