@@ -32,7 +32,7 @@ public sealed class ReplayCommandTests : IDisposable
 
         var told = output.ToString().TrimEnd().Split('\n');
         told.Length.ShouldBe(4, output.ToString());
-        told[0].ShouldBe($"{Path.GetFileName(_file)}: 3 inputs in 0.9 s, 4 decisions, and a difference");
+        told[0].ShouldBe($"{Path.GetFileName(_file)}: 3 inputs in 0.9 s, 3 decisions, and a difference");
         told[1].ShouldStartWith("  at       0.030 s, input 2: i 30 {\"is\":\"ModelDialed\"");
         told[2].ShouldStartWith("  expected decides {\"is\":\"DropModel\"");
         told[3].ShouldStartWith("  got      decides {\"is\":\"UseModel\"");
