@@ -1,7 +1,10 @@
 using System.Text;
 using System.Text.Json;
 using Guru.Api.Reading;
+using Guru.Application;
+using Guru.Domain.Callers;
 using Guru.Domain.Calls;
+using Microsoft.AspNetCore.Http;
 using Shouldly;
 
 namespace Guru.Api.Tests;
@@ -31,6 +34,22 @@ public sealed class CsvTests
     [InlineData("", "")]
     [InlineData("您好", "您好")]
     public void Text_is_quoted_where_it_must_be(string text, string cell) => Row(text).ShouldBe($"{cell}\r\n");
+
+    [Fact]
+    public async Task The_address_of_the_next_page_has_the_callers_id_in_place_of_their_number()
+    {
+        var context = new DefaultHttpContext
+        {
+            Request = { Path = "/api/calls", QueryString = new("?phoneNumber=%2B15550100001&limit=1&format=csv&cursor=this&agent=legal") },
+        };
+        var maria = CallerId.Of(CallerAddress.Parse("+15550100001"), Encoding.ASCII.GetBytes("an invented secret"));
+        var query = new QueryReader(context.Request.Query) { Caller = maria };
+        (query.Text("phoneNumber"), query.Text("agent")).ShouldBe(("+15550100001", "legal"));
+
+        await query.PageAsync(context, (_, _) => Task.FromResult(new Page<object?>(["a row"], "next")), One);
+
+        context.Response.Headers.Link.ToString().ShouldBe($"</api/calls?limit=1&format=csv&agent=legal&cursor=next&callerId={maria.Value}>; rel=\"next\"");
+    }
 
     [Fact]
     public void Other_values_are_written_plainly()

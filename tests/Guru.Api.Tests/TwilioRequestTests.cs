@@ -41,6 +41,14 @@ public sealed class TwilioRequestTests : ILogger<TwilioRequest>
         _log.ShouldHaveSingleItem().ShouldStartWith($"{Path} was refused: not signed for this address (signature present: True, 1 fields)");
     }
 
+    [Fact]
+    public async Task A_form_in_an_encoding_that_nobody_reads_any_more_is_refused()
+    {
+        (await AnswerAsync("CallSid=CA1", "application/x-www-form-urlencoded; charset=utf-7")).ShouldBe(StatusCodes.Status403Forbidden);
+
+        _log.ShouldHaveSingleItem().ShouldStartWith($"{Path} was refused: its form cannot be read");
+    }
+
     [Theory]
     [InlineData("B=2&B=1&B=2&A=x&a=y", HttpStatusCode.OK)]
     [InlineData("B=2&B=1&B=2&A=x&A=y", HttpStatusCode.Forbidden)]
@@ -78,14 +86,14 @@ public sealed class TwilioRequestTests : ILogger<TwilioRequest>
     void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
         _log.Add(formatter(state, exception));
 
-    private async Task<int> AnswerAsync(string body)
+    private async Task<int> AnswerAsync(string body, string type = "application/x-www-form-urlencoded")
     {
         var context = new DefaultHttpContext
         {
             Request =
             {
                 Method = HttpMethods.Post,
-                ContentType = "application/x-www-form-urlencoded",
+                ContentType = type,
                 Body = new MemoryStream(Encoding.ASCII.GetBytes(body)),
                 Headers = { ["X-Twilio-Signature"] = "YLiE2Q4vY6RQ7URDuA9og+XsubI=" },
             },

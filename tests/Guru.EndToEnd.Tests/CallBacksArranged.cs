@@ -1,5 +1,11 @@
 using System.Net;
+using Guru.Application;
+using Guru.Application.Callers;
+using Guru.Application.Conversations;
+using Guru.Domain.Callers;
+using Guru.Domain.Conversations;
 using Guru.Sandbox.Twilio;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Guru.EndToEnd.Tests;
 
@@ -112,6 +118,22 @@ public sealed class CallBacksArranged(CallingWorld world)
         Callable.Types(ledger).Count(type => type == "CallBackCancelled").ShouldBe(1);
         Callable.Reasons(Callable.Entry(ledger, "CallBackCancelled")).ShouldBe(["operator"]);
         await world.Twilio.WaitForMessageAsync($"whatsapp:{Person}", message => message.Body.StartsWith("Sorry, we cannot call you at the time", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_operator_can_cancel_a_call_by_the_id_that_the_person_has_been_known_by_since()
+    {
+        const string Person = "+233200000034";
+        var callerId = await world.People.AskedAsync(Person, accepts: true);
+        var (_, later) = await world.People.PostAsync("calls", new { callerId, reason = "the rent", earliest = DateTimeOffset.UtcNow.AddDays(1) });
+        var services = world.Guru.App.Services;
+        var since = services.GetRequiredService<CallerNames>().IdOf(CallerAddress.Parse("US.13491208655300000034"));
+        await new ConversationLog(services.GetRequiredService<IEventStore>(), since).AppendAsync(
+            new AliasCaller(since, CallerId.Parse(callerId), TimeProvider.System.GetUtcNow()), CancellationToken.None);
+
+        (await world.People.CancelAsync(since.Value, later.GetProperty("requestId").GetString()!)).ShouldBe(HttpStatusCode.NoContent);
+
+        Callable.Reasons(Callable.Entry(await world.People.LedgerWithAsync(callerId, "OutboundCallRefused"), "OutboundCallRefused")).ShouldBe(["cancelled"]);
     }
 
     [Fact]

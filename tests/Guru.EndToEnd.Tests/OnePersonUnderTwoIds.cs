@@ -1,6 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Guru.Application;
+using Guru.Application.Callers;
+using Guru.Application.Conversations;
+using Guru.Domain.Callers;
+using Guru.Domain.Conversations;
 using Guru.Sandbox.Twilio;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
@@ -117,6 +122,23 @@ public sealed class OnePersonUnderTwoIds(WorldWithoutPauses world) : IClassFixtu
         (await RowsAsync($"select stream_id from events.mt_events where type = 'caller_erased' and stream_id in ('conversation-{first[0]}', 'conversation-{second}') order by seq_id"))
             .ShouldBe([$"conversation-{first[0]}", $"conversation-{second}"]);
         (await RowsAsync($"select count(*) from guru.caller_aliases where caller_id = '{second}'")).ShouldBe(["0"]);
+    }
+
+    [Fact]
+    public async Task Is_found_by_each_id_where_nothing_was_written_under_the_one_that_they_are_known_by()
+    {
+        const string Number = "+15550600006";
+        const string Id = "US.13491208655300000006";
+        await WriteAsync("I have a letter.", Id);
+        var written = await CallerIdOfAsync(Id);
+        var names = world.Guru.App.Services.GetRequiredService<CallerNames>();
+        var number = names.IdOf(CallerAddress.Parse(Number));
+        var store = world.Guru.App.Services.GetRequiredService<IEventStore>();
+        await new ConversationLog(store, number).AppendAsync(new AliasCaller(number, CallerId.Parse(written), TimeProvider.System.GetUtcNow()), CancellationToken.None);
+
+        (await CallerIdOfAsync(Number)).ShouldBe(written);
+        (await world.GetAsync($"/api/conversations?callerId={written}")).GetProperty("items").GetArrayLength().ShouldBe(1);
+        (await world.GetAsync($"/api/conversations?callerId={number.Value}")).GetProperty("items").GetArrayLength().ShouldBe(1);
     }
 
     /// <summary>Somebody writes, and has their answer.</summary>

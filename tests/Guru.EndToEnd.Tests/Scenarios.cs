@@ -11,7 +11,7 @@ namespace Guru.EndToEnd.Tests;
 [Collection(InRealTime.Name)]
 public sealed class Scenarios
 {
-    private const int AtOnce = 8;
+    private const int AtOnce = 10;
     private const int MostTries = 4;
 
     /// <summary>A machine that was later than this has not shown what the scenario is about; it is played again.</summary>
@@ -41,12 +41,12 @@ public sealed class Scenarios
     }
 
     /// <summary>
-    /// They are long, and light once Guru is up: several run at once, while one at a time starts and the tests wait for each in turn.
+    /// They are long, and light once Guru is up: several run at once, while two at a time start and the tests wait for each in turn.
     /// </summary>
     private static ConcurrentDictionary<string, Task<Played>> Start()
     {
         var gate = new SemaphoreSlim(AtOnce);
-        var starting = new SemaphoreSlim(1);
+        var starting = new SemaphoreSlim(2);
         return new ConcurrentDictionary<string, Task<Played>>(ScenarioFile.All().Select(scenario => KeyValuePair.Create(scenario.Name, Run(scenario))));
 
         async Task<Played> Run(Scenario scenario)

@@ -74,7 +74,8 @@ internal static class CallFilterQuery
             query.Refuse("phoneNumber", "is another caller's than callerId");
         }
 
-        return (callerId ?? ofNumber) is { } owner ? await callers.IdsOfAsync(owner, cancellationToken) : null;
+        query.Caller = callerId ?? ofNumber;
+        return query.Caller is { } owner ? await callers.IdsOfAsync(owner, cancellationToken) : null;
     }
 
     /// <summary>The caller who has a number. A plus sign that was not encoded arrives as a space.</summary>

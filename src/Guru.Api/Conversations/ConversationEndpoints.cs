@@ -53,9 +53,11 @@ internal static class ConversationEndpoints
     private static async Task<IResult> ListAsync(IConversationQueries conversations, CallerNames callers, HttpContext context, CancellationToken cancellationToken)
     {
         var query = new QueryReader(context.Request.Query);
+        var ids = await query.OneCallerAsync(callers, cancellationToken);
+        var known = ids is null ? null : await conversations.KnownAsync(ids, cancellationToken);
         var filter = new ConversationFilter
         {
-            CallerId = (await query.OneCallerAsync(callers, cancellationToken))?[0],
+            CallerId = known is null ? ids?[0] : CallerId.Parse(known.CallerId),
             Agents = query.NamesOrNone("agent"),
             Languages = query.NamesOrNone("language"),
             LastActivityAt = query.Times("lastActivityAt"),

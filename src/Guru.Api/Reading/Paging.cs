@@ -9,6 +9,9 @@ internal static class Paging
     public const int DefaultLimit = 50;
     public const int MostAtOnce = 200;
 
+    /// <summary>What the address of the next page has otherwise, or in other words: no number is part of an address that Guru makes.</summary>
+    private static readonly string[] Replaced = ["cursor", "callerId", "phoneNumber"];
+
     private static readonly QueryParameter[] Parameters =
     [
         QueryParameter.Whole("limit", $"How many items at the most, 1 to {MostAtOnce}; {DefaultLimit} where it is not given."),
@@ -38,7 +41,7 @@ internal static class Paging
         try
         {
             var page = await read(limit, cursor);
-            return asTable ? Table(context, rows(page), columns) : TypedResults.Ok(page);
+            return asTable ? query.Table(context, rows(page), columns) : TypedResults.Ok(page);
         }
         catch (FormatException)
         {
@@ -48,13 +51,14 @@ internal static class Paging
     }
 
     /// <summary>CSV has no room for the address of the next page: that is in the header Link (RFC 8288).</summary>
-    private static ContentHttpResult Table<T>(HttpContext context, Page<T> page, IReadOnlyList<CsvColumn<T>> columns)
+    private static ContentHttpResult Table<T>(this QueryReader query, HttpContext context, Page<T> page, IReadOnlyList<CsvColumn<T>> columns)
     {
         if (page.Next is { } next)
         {
             var request = context.Request;
-            var query = request.Query.Where(given => !given.Key.Equals("cursor", StringComparison.OrdinalIgnoreCase)).Append(new("cursor", next));
-            context.Response.Headers.Link = $"<{request.PathBase}{request.Path}{QueryString.Create(query)}>; rel=\"next\"";
+            var nextQuery = QueryString.Create(request.Query.Where(given => !Replaced.Contains(given.Key, StringComparer.OrdinalIgnoreCase)).Append(new("cursor", next)));
+            nextQuery = query.Caller is { } caller ? nextQuery.Add("callerId", caller.Value) : nextQuery;
+            context.Response.Headers.Link = $"<{request.PathBase}{request.Path}{nextQuery}>; rel=\"next\"";
         }
 
         return Csv.Table(page.Items, columns);

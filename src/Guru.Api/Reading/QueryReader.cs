@@ -24,6 +24,9 @@ internal sealed partial class QueryReader(IQueryCollection query)
     private readonly Dictionary<string, string[]> _mistakes = new(StringComparer.Ordinal);
     private readonly HashSet<string> _known = new(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Whose id or number was given: an address that is made of this query names them by their id.</summary>
+    public CallerId? Caller { get; set; }
+
     /// <summary>Null when everything could be read, and nothing was left over.</summary>
     public ValidationProblem? Problem()
     {

@@ -63,9 +63,9 @@ internal sealed partial class TwilioRequest(TwilioSignature signature, ILogger<T
                 var form = await ReadFormAsync(request, body, type.Encoding ?? Encoding.UTF8, cancellationToken);
                 return (signature.Signs(claimed, path, query, form.SelectMany(f => f.Value, (f, value) => KeyValuePair.Create(f.Key, value ?? ""))), form, Unreadable: null);
             }
-            catch (InvalidDataException error)
+            catch (Exception error) when (error is InvalidDataException or NotSupportedException)
             {
-                return (false, FormCollection.Empty, error.Message); // More fields, or longer ones, than anybody signs, or a NUL in one.
+                return (false, FormCollection.Empty, error.Message); // More fields, or longer ones, than anybody signs, a NUL in one, or in an encoding that is no more.
             }
         }
 

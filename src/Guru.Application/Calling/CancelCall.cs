@@ -1,4 +1,5 @@
 using FluentValidation;
+using Guru.Application.Callers;
 using Guru.Application.Conversations;
 using Guru.Domain.Callers;
 using Guru.Domain.Conversations;
@@ -21,23 +22,27 @@ internal sealed class CancelCallValidator : AbstractValidator<CancelCall>
     }
 }
 
-internal sealed class CancelCallHandler(IEventStore store, TimeProvider time) : IRequestHandler<CancelCall>
+internal sealed class CancelCallHandler(IEventStore store, CallerNames callers, TimeProvider time) : IRequestHandler<CancelCall>
 {
     /// <exception cref="UnknownRequestException">Nobody asked for such a call.</exception>
     /// <exception cref="Domain.RuleException">It was placed.</exception>
     public async Task<Unit> Handle(CancelCall request, CancellationToken cancellationToken)
     {
-        var callerId = CallerId.Parse(request.CallerId);
-        var log = new ConversationLog(store, callerId);
-        await log.ReadAsync(cancellationToken);
-        var consent = log.State.Consent;
-        if (!consent.Calls.ContainsKey(request.RequestId) && !consent.CallBacks.ContainsKey(request.RequestId))
+        // It waits under the id by which the person was known when it was asked for.
+        var owner = await callers.OfAsync(CallerId.Parse(request.CallerId), cancellationToken);
+        foreach (var callerId in await callers.IdsOfAsync(owner, cancellationToken))
         {
-            throw new UnknownRequestException();
+            var log = new ConversationLog(store, callerId);
+            await log.ReadAsync(cancellationToken);
+            var consent = log.State.Consent;
+            if (consent.Calls.ContainsKey(request.RequestId) || consent.CallBacks.ContainsKey(request.RequestId))
+            {
+                await log.AppendAsync(new CancelOutboundCall(request.RequestId, callerId, time.GetUtcNow()), cancellationToken);
+                return Unit.Value;
+            }
         }
 
-        await log.AppendAsync(new CancelOutboundCall(request.RequestId, callerId, time.GetUtcNow()), cancellationToken);
-        return Unit.Value;
+        throw new UnknownRequestException();
     }
 }
 

@@ -10,10 +10,11 @@ public sealed partial class CallSession
 
     /// <summary>The call is to end once the last words have been heard.</summary>
     /// <param name="Limit">When it ends whether or not they were.</param>
+    /// <param name="Goodbye">What the model was asked to say for it.</param>
     /// <param name="ResponseId">The response that holds the goodbye.</param>
     /// <param name="ToolCallId">The agent's wish to end the call, while unanswered.</param>
     private sealed record Ending(
-        CallEndReason Reason, TimeSpan Limit, bool AwaitsGoodbye, string? ResponseId, string? ToolCallId, bool IsSaid)
+        CallEndReason Reason, TimeSpan Limit, bool AwaitsGoodbye, string? Goodbye, string? ResponseId, string? ToolCallId, bool IsSaid)
     {
         /// <summary>The caller may go on speaking, and the call with them.</summary>
         public bool YieldsToCaller => Reason is CallEndReason.AgentEnded or CallEndReason.Silence;
@@ -44,12 +45,12 @@ public sealed partial class CallSession
             return;
         }
 
-        SayGoodbye(new Ending(reason, _now + rules.Goodbye, AwaitsGoodbye: true, ResponseId: null, ToolCallId: null, IsSaid: false), goodbye);
+        SayGoodbye(new Ending(reason, _now + rules.Goodbye, AwaitsGoodbye: true, goodbye, ResponseId: null, ToolCallId: null, IsSaid: false), goodbye);
     }
 
     private void SayGoodbye(Ending ending, string goodbye)
     {
-        _ending = ending with { AwaitsGoodbye = true, ResponseId = null };
+        _ending = ending with { AwaitsGoodbye = true, Goodbye = goodbye, ResponseId = null };
         (_answerDueAt, _retryAt) = (null, null);
         Want(Goodbye, goodbye, tools: false);
     }

@@ -660,7 +660,12 @@ public sealed partial class CallSession
         }
 
         _keys.ForEach(Tell);
-        if (handOver is not null && _unheard.Count == 0)
+        TellOfCallBacks(hasAsked: false);
+        if (_ending is { AwaitsGoodbye: true, Goodbye: { } goodbye })
+        {
+            Want(Goodbye, goodbye, tools: false);
+        }
+        else if (handOver is not null && _unheard.Count == 0)
         {
             WantTakeOver(from, handOver);
         }

@@ -176,7 +176,7 @@ public sealed partial class CallSession
 
     private void LearnPace(AgentTurn turn)
     {
-        if (start.Sideband && turn.Played is { IsOver: true, IsCut: false })
+        if (start.Sideband && turn.Played is { IsOver: true, IsCut: false, Heard: > 0 })
         {
             (_spokenMs, _spokenCharacters) = (_spokenMs + AudioLength.ToMs(turn.Played.Heard), _spokenCharacters + turn.Said.Trim().Length);
         }
@@ -196,13 +196,14 @@ public sealed partial class CallSession
     private void OnSidebandLost(ModelClosed e)
     {
         _closedInOrder = e.Code == 1000;
+        _shortSidebands = _now - _attendedSince < AttendedForGood ? _shortSidebands + 1 : 0;
         (_model, _open, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null);
         _responses.Reset();
         if (_expired)
         {
             End(CallEndReason.MaxDuration); // The model's own limit, beyond ours.
         }
-        else if (e.Code is 3000 or 4000 || _shortSidebands == MostShortSidebands)
+        else if (e.Code is 3000 or 4000 || _shortSidebands > MostShortSidebands)
         {
             End(CallEndReason.ModelUnavailable);
         }
@@ -210,15 +211,14 @@ public sealed partial class CallSession
         {
             _goneSince = _now; // Another was to take its place anyway.
         }
-        else if (_now - _attendedSince < AttendedForGood)
+        else if (_shortSidebands > 0)
         {
-            _shortSidebands++;
             (_goneSince, _dialReason) = (_now, "dropped");
             WaitToRedial();
         }
         else
         {
-            (_goneSince, _shortSidebands) = (_now, 0);
+            _goneSince = _now;
             Dial("dropped");
         }
     }
@@ -229,7 +229,8 @@ public sealed partial class CallSession
         _model = dialed.SessionId;
         _decisions.Add(new UseModel());
         RecordReconnect();
-        (_dialed, _dialReason, _goneSince, _attendedSince) = (null, null, null, _now);
+        (_dialed, _dialReason, _goneSince, _attendedSince, _renewAt) = (null, null, null, _now, null);
+        TellOfCallBacks(hasAsked: true);
         foreach (var itemId in _callerTurns.Keys.Concat(_agentTurns.Where(turn => !turn.HasAllWords).Select(turn => turn.Played.ItemId)))
         {
             AskFor(itemId);

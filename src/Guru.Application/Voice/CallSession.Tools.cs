@@ -56,7 +56,7 @@ public sealed partial class CallSession
         }
         else
         {
-            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, e.ResponseId, e.ToolCallId, IsSaid: false);
+            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, Goodbye: null, e.ResponseId, e.ToolCallId, IsSaid: false);
         }
     }
 
@@ -123,12 +123,30 @@ public sealed partial class CallSession
             return;
         }
 
-        // A session that did not ask has no place for an answer.
-        Tell(epoch == _epoch ? new AnswerTool(e.ToolCallId, e.Output) : new AddSystemItem($"About the call at a later time: {e.Output}"));
+        if (_model is null)
+        {
+            _untold.Add(e);
+        }
+        else
+        {
+            TellOf(e, hasAsked: epoch == _epoch);
+        }
+
         if (_open is null && _ending is null && _handOver is null && _responses.Wanted is null)
         {
             GoOn();
         }
+    }
+
+    /// <param name="hasAsked">A session that did not ask has no place for an answer.</param>
+    private void TellOf(CallBackAnswered e, bool hasAsked) =>
+        Tell(hasAsked ? new AnswerTool(e.ToolCallId, e.Output) : new AddSystemItem($"About the call at a later time: {e.Output}"));
+
+    /// <summary>To a session that is new, what came while there was none.</summary>
+    private void TellOfCallBacks(bool hasAsked)
+    {
+        _untold.ForEach(answered => TellOf(answered, hasAsked));
+        _untold.Clear();
     }
 
     // --- handing over ---

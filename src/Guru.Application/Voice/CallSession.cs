@@ -66,6 +66,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
     private int _handOffs;
     private bool _mayHaveAgreed; // The caller has spoken since a call-back was proposed.
     private readonly Dictionary<string, int> _arranging = new(StringComparer.Ordinal); // Tool calls about a call-back, and the session that asked.
+    private readonly List<CallBackAnswered> _untold = []; // What came of them while there was no session to tell.
 
     private string? _model;
     private int _epoch;
@@ -288,11 +289,15 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
         RecordWhatWasHeard();
         if (!_lineIsGone)
         {
+            GiveUpWaiting();
+        }
+
+        if (!_lineIsGone)
+        {
             UseDialedModel();
             GiveUpHandOver();
             Redial();
             FillGap();
-            GiveUpWaiting();
             EndWhenDue();
         }
 

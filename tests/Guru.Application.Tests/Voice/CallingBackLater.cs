@@ -105,6 +105,18 @@ public sealed class CallingBackLater
     }
 
     [Fact]
+    public void Is_told_to_the_next_session_where_there_is_none_when_it_is_known()
+    {
+        var call = Wished(out _);
+        call.Model.Closes();
+        call.Happens(new CallBackAnswered("call_1", Proposed));
+        call.Model.IsReady();
+
+        call.Told.OfType<AnswerTool>().ShouldBeEmpty();
+        call.Told.OfType<AddSystemItem>().Count(item => item.Text.Contains(Proposed, StringComparison.Ordinal)).ShouldBe(1);
+    }
+
+    [Fact]
     public void Is_left_to_the_agents_own_answer_where_the_caller_speaks_meanwhile()
     {
         var call = Wished(out var response);

@@ -45,6 +45,21 @@ public sealed class Endings
     }
 
     [Fact]
+    public void A_goodbye_that_a_failing_session_does_not_say_is_said_by_the_next()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.GoodbyeSeconds) = (30, 20));
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+        call.PassesUntil(() => call.Dialed.Count == 1); // Asked twice, and not answered.
+        call.Model.IsReady();
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+    }
+
+    [Fact]
     public void A_goodbye_that_is_longer_than_its_limit_is_heard_to_its_end_all_the_same()
     {
         var call = PhoneCall.Greeted(rules => rules.GoodbyeSeconds = 2);

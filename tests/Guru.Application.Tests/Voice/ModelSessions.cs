@@ -203,6 +203,23 @@ public sealed class ModelSessions
     }
 
     [Fact]
+    public void That_do_not_begin_to_answer_beside_their_renewal_are_replaced_by_it_at_once()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (7200, 6000));
+        call.Passes(53 * 60_000);
+        call.Caller.Begins("caller_1");
+        call.Model.IsReady();
+        call.Passes(700);
+        call.Caller.Stops("caller_1");
+        call.Caller.IsTranscribed("caller_1", "Are you there?");
+        call.Model.Fails("server_error");
+        call.Passes(12_000); // What was asked for again is not begun.
+
+        call.Count<UseModel>().ShouldBe(2);
+        call.Asked[^1].ShouldBe("continue");
+    }
+
+    [Fact]
     public void That_answer_without_having_heard_what_was_left_to_them_leave_it_to_nobody()
     {
         var call = TwoTurnsLeft(out _);

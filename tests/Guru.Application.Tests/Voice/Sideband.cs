@@ -203,14 +203,14 @@ public sealed class Sideband
     {
         Heard("greeting", "Hello, this is Guru.", ms: 1300);
         var waits = new List<double>();
-        for (var i = 0; i < 8; i++)
+        for (var i = 0; i < 9; i++)
         {
             LosesSideband();
         }
 
         _call.Passes(10_000);
         LosesSideband();
-        waits.ShouldBe([0, 200, 400, 800, 1600, 3000, 3000, 3000, 0]);
+        waits.ShouldBe([0, 200, 400, 800, 1600, 3000, 3000, 3000, 3000, 0]);
         _call.Ended.ShouldBeEmpty();
 
         void LosesSideband()
@@ -241,6 +241,40 @@ public sealed class Sideband
 
         _call.Ended.ShouldBe([CallEndReason.ModelUnavailable]);
         _call.Dialed.Count.ShouldBe(9);
+    }
+
+    [Fact]
+    public void A_sideband_that_takes_the_place_of_one_that_could_not_be_changed_is_attached_once()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Happens(new ModelErrored("invalid_value", "configure-7"));
+        _call.Model.CannotBeReached();
+        _call.Passes(15_000);
+        Heard("more", "Anything else?", ms: 900);
+        _call.PassesUntil(() => _call.Dialed.Count == 2);
+        _call.Model.IsReady();
+        _call.Passes(1000);
+
+        _call.Dialed.Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public void A_turn_that_nobody_heard_being_said_tells_nothing_of_how_fast_the_agent_speaks()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300); // 65 ms a character.
+        _call.Model.Closes();
+        _call.Model.IsReady();
+        _call.Happens(new ItemDone("later", "missed"));
+        _call.Happens(new ItemRetrieved("missed", "assistant", new string('a', 400)));
+        var response = Speaks("answer", "One two three four five six seven eight nine ten.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Happens(Done(response));
+        _call.Passes(1000);
+        _call.Caller.Begins("caller_2");
+        _call.Happens(new PlaybackCleared(response));
+        _call.Happens(new ItemTruncated("answer", 975));
+
+        _call.Utterance("answer").Heard.ShouldBe("One two three");
     }
 
     [Fact]
