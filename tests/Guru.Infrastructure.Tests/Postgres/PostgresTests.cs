@@ -7,6 +7,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Shouldly;
 
+[assembly: CollectionBehavior(MaxParallelThreads = 3)] // The two with a server for all their tests, and one at a time of the others.
+
 namespace Guru.Infrastructure.Tests.Postgres;
 
 /// <summary>One PostgreSQL for all tests of a collection, started as Guru starts it, with a migrated database to copy from.</summary>
