@@ -20,19 +20,49 @@ public sealed partial class CallSession
         public bool YieldsToCaller => Reason is CallEndReason.AgentEnded or CallEndReason.Silence;
     }
 
-    /// <summary>The response that was to hold the goodbye is over.</summary>
+    /// <summary>The response that was to hold the goodbye is over. One that ended before a word of it is asked for again, as long as there is time.</summary>
     private void OnLastResponse(ResponseDone e)
     {
-        var spoke = _agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech);
+        var spoke = HasSpoken(e.ResponseId);
         if (!spoke && _ending is { ToolCallId: { } toolCallId })
         {
             Tell(new AnswerTool(toolCallId, """{"ended":true}"""));
             _ending = _ending with { ToolCallId = null };
             SayGoodbye(_ending, CallPrompts.Goodbye(_language.Current));
         }
+        else if (!spoke && _ending is { Goodbye: { } goodbye } && e.Status == "failed")
+        {
+            _ending = _ending with { AwaitsGoodbye = true, ResponseId = null };
+            OnFailure(e.ErrorCode, e.Lasting, Saying(goodbye), e.RetryAfter);
+        }
+        else if (!spoke && _ending is { Goodbye: { } unsaid } && (e.Status == "cancelled" || ++_saidNothing == 1))
+        {
+            SayGoodbye(_ending, unsaid);
+        }
         else
         {
             _ending = _ending! with { IsSaid = true };
+        }
+    }
+
+    /// <summary>The session is gone, and what it said of the goodbye is heard to its end. Of which it had not said a word, the next one says.</summary>
+    private void LeaveGoodbye()
+    {
+        if (_ending is { ResponseId: { } responseId })
+        {
+            _ending = HasSpoken(responseId)
+                ? _ending with { IsSaid = true }
+                : _ending with { AwaitsGoodbye = true, Goodbye = _ending.Goodbye ?? CallPrompts.Goodbye(_language.Current), ResponseId = null, ToolCallId = null };
+        }
+    }
+
+    /// <summary>The caller spoke: a goodbye of which they have not heard a word is said when they are done.</summary>
+    private void SayGoodbyeLater()
+    {
+        if (_ending is { ResponseId: { } responseId, Goodbye: { } goodbye }
+            && (OfResponse(responseId) is { Count: > 0 } turns ? turns.TrueForAll(turn => turn.Played is { IsCut: true, Heard: 0 }) : _responses.Active == responseId))
+        {
+            SayGoodbye(_ending with { IsSaid = false }, goodbye);
         }
     }
 
@@ -51,9 +81,13 @@ public sealed partial class CallSession
     private void SayGoodbye(Ending ending, string goodbye)
     {
         _ending = ending with { AwaitsGoodbye = true, Goodbye = goodbye, ResponseId = null };
-        (_answerDueAt, _retryAt) = (null, null);
-        Want(Goodbye, goodbye, tools: false);
+        (_retryAt, _wantedAgain) = (null, null);
+        _responses.Want(Saying(goodbye));
     }
+
+    private static WantedResponse Saying(string goodbye) => new(Goodbye, goodbye, ToolsAllowed: false, Yields: false);
+
+    private bool HasSpoken(string responseId) => _agentTurns.Exists(turn => turn.Played.ResponseId == responseId && turn.HasSpeech);
 
     private void CancelEnding()
     {
@@ -73,7 +107,7 @@ public sealed partial class CallSession
 
     private void EndWhenDue()
     {
-        if (_ending is null or { YieldsToCaller: true })
+        if (_ending is null)
         {
             if (_now >= rules.MaxDuration)
             {
@@ -91,7 +125,7 @@ public sealed partial class CallSession
         }
 
         var heard = _ending.IsSaid && IsAllHeard;
-        var hopeless = _model is null && !_ending.IsSaid;
+        var hopeless = start.Sideband && _model is null && !_ending.IsSaid; // Who attends again asks for nothing; a line's next session says it.
         var late = _now >= _ending.Limit && (!_ending.IsSaid || _playback.Deadline is null);
         if (heard || hopeless || late)
         {

@@ -99,6 +99,7 @@ public sealed partial class CallSession
         (_limits, _limitedSince) = (0, null);
         CancelEnding();
         CutSpeech(startMs);
+        SayGoodbyeLater();
     }
 
     private void CutSpeech(long atMs)
@@ -501,11 +502,7 @@ public sealed partial class CallSession
             turn.EndWords();
         }
 
-        if (_ending is { ResponseId: not null })
-        {
-            _ending = _ending with { IsSaid = true };
-        }
-
+        LeaveGoodbye();
         RecordUntranscribed();
     }
 
@@ -644,6 +641,7 @@ public sealed partial class CallSession
         if (!start.Resumed && (first || soFar.Count == 0))
         {
             _keys.ForEach(Tell);
+            TellOfCallBacks(hasAsked: false);
             Greet();
             return;
         }
@@ -661,9 +659,14 @@ public sealed partial class CallSession
 
         _keys.ForEach(Tell);
         TellOfCallBacks(hasAsked: false);
+        if (_ending is { IsSaid: true })
+        {
+            return; // The caller hears it to its end.
+        }
+
         if (_ending is { AwaitsGoodbye: true, Goodbye: { } goodbye })
         {
-            Want(Goodbye, goodbye, tools: false);
+            _responses.Want(Saying(goodbye));
         }
         else if (handOver is not null && _unheard.Count == 0)
         {
@@ -693,5 +696,5 @@ public sealed partial class CallSession
     }
 
     private void Want(string purpose, string? instructions, bool tools = true) =>
-        _responses.Want(new WantedResponse(purpose, instructions, tools, Yields: purpose is not Goodbye));
+        _responses.Want(new WantedResponse(purpose, instructions, tools, Yields: true));
 }

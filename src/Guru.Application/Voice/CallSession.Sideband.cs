@@ -52,6 +52,7 @@ public sealed partial class CallSession
             case PlaybackCleared e:
                 _playing.Remove(e.ResponseId);
                 OfResponse(e.ResponseId).ForEach(CutHearing);
+                SayGoodbyeLater();
                 break;
             case ItemTruncated e when _agentTurns.Find(turn => turn.Played.ItemId == e.ItemId) is { } turn:
                 Interrupt(turn, AudioLength.ToBytes(TimeSpan.FromMilliseconds(e.AudioEndMs)));
@@ -199,6 +200,7 @@ public sealed partial class CallSession
         _shortSidebands = _now - _attendedSince < AttendedForGood ? _shortSidebands + 1 : 0;
         (_model, _open, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null);
         _responses.Reset();
+        LeaveGoodbye();
         if (_expired)
         {
             End(CallEndReason.MaxDuration); // The model's own limit, beyond ours.

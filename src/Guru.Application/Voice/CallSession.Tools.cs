@@ -77,7 +77,7 @@ public sealed partial class CallSession
             ChangeLanguage(language, "request");
         }
 
-        if (_agentTurns.Exists(turn => turn.Played.ResponseId == e.ResponseId && turn.HasSpeech))
+        if (HasSpoken(e.ResponseId))
         {
             _mayOwe = AfterTool;
         }

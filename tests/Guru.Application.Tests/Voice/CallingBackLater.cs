@@ -151,6 +151,24 @@ public sealed class CallingBackLater
     }
 
     [Fact]
+    public void Is_told_to_the_next_session_although_the_caller_has_heard_nothing_yet()
+    {
+        var call = PhoneCall.Answered();
+        var greeting = call.Model.Begins();
+        call.Model.Says(greeting, "greeting", 1000, "Hello, this is Guru.");
+        call.Caller.Begins("caller_1");
+        call.Model.Finishes(greeting, "cancelled");
+        call.Passes(900);
+        call.Caller.Stops("caller_1");
+        Uses(call, Propose, "call_1", finishes: false);
+        call.Model.Closes();
+        call.Happens(new CallBackAnswered("call_1", Proposed));
+        call.Model.IsReady();
+
+        call.Told.OfType<AddSystemItem>().ShouldContain(item => item.Text.Contains(Proposed, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Does_not_make_the_agent_ask_whether_the_caller_is_still_there()
     {
         var call = Wished(out var response);

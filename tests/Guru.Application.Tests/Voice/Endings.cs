@@ -59,6 +59,136 @@ public sealed class Endings
         call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
     }
 
+    [Theory]
+    [InlineData("failed", "server_error")]
+    [InlineData("failed", "rate_limit_exceeded")]
+    [InlineData("incomplete", null)]
+    [InlineData("completed", null)]
+    public void A_goodbye_that_ends_before_a_word_is_asked_for_again(string status, string? code)
+    {
+        var call = AtTheLimit();
+        call.Model.Finishes(call.Model.Begins(), status, code);
+        call.PassesUntil(() => call.Asked.Count(asked => asked == "goodbye") == 2, atMostMs: 2000);
+        call.Ended.ShouldBeEmpty();
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+    }
+
+    [Fact]
+    public void A_goodbye_that_begins_and_stalls_is_asked_for_again()
+    {
+        var call = AtTheLimit();
+        call.Model.Begins();
+        call.PassesUntil(() => call.Asked.Count(asked => asked == "goodbye") == 2, atMostMs: 16_000);
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_goodbye_of_which_the_model_never_says_a_word_does_not_keep_the_call()
+    {
+        var call = AtTheLimit();
+        call.Model.Finishes(call.Model.Begins(), "incomplete");
+        call.Model.Finishes(call.Model.Begins(), "incomplete");
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void A_goodbye_that_the_caller_speaks_into_before_a_word_is_said_when_they_are_answered()
+    {
+        var call = AtTheLimit();
+        var response = call.Model.Begins();
+        call.Caller.Begins("caller_1");
+        call.Model.Finishes(response, "cancelled");
+        call.Passes(900);
+        call.Caller.Stops("caller_1");
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(1);
+        call.Ended.ShouldBeEmpty();
+
+        call.Model.Speaks("answer", 1000, "Yes, of course.");
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(2100);
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+    }
+
+    [Fact]
+    public void A_goodbye_that_waited_behind_an_answer_is_said_after_what_cut_them_both()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.Passes(27_000);
+        call.Caller.Speaks("caller_1", 400, "What is a deductible?");
+        call.Model.Speaks("answer", 15_000, "It is a long story that takes a while to tell.");
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+        call.Model.Speaks("unheard", 2000, "Our time is over, goodbye.");
+        call.Passes(3000);
+        call.Caller.Speaks("caller_2", 400, "Wait.");
+        call.Ended.ShouldBeEmpty();
+
+        call.Model.Speaks("own", 1000, "Yes?");
+        call.Model.Speaks("goodbye", 1000, "We have to close, goodbye.");
+        call.Passes(2100);
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("unheard").Heard.ShouldBe("");
+        call.Utterance("goodbye").Heard.ShouldBe("We have to close, goodbye.");
+    }
+
+    [Fact]
+    public void A_goodbye_of_which_the_caller_heard_a_part_is_not_said_again()
+    {
+        var call = AtTheLimit();
+        call.Model.Speaks("goodbye", 2000, "Our time is over, goodbye.");
+        call.Passes(1000);
+        call.Caller.Begins("caller_1");
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(1);
+    }
+
+    [Fact]
+    public void The_models_own_answer_is_not_taken_for_the_goodbye()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.Passes(27_500);
+        call.Caller.Speaks("caller_1", 100, "What is a deductible?");
+        call.PassesUntil(() => call.Now >= TimeSpan.FromSeconds(30.2)); // The model has not told of its answer yet.
+        call.Model.Speaks("answer", 1000, "It is what you pay yourself.");
+        call.Ended.ShouldBeEmpty();
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(2100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_agents_goodbye_is_not_followed_by_another_when_a_limit_passes_meanwhile(bool drains)
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (drains ? 600 : 30, 600));
+        call.Passes(26_500);
+        if (drains)
+        {
+            call.Happens(new DrainBegan(TimeSpan.FromSeconds(2)));
+        }
+
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 4000, "Thank you, goodbye.");
+        call.Model.EndsItem(response, "goodbye", "Thank you, goodbye.");
+        call.Model.Uses(response, VoiceTools.EndCall);
+        call.Model.Finishes(response);
+        call.Passes(4100);
+
+        call.Asked.ShouldBe(["greeting"]);
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
     [Fact]
     public void A_goodbye_that_is_longer_than_its_limit_is_heard_to_its_end_all_the_same()
     {
@@ -360,6 +490,70 @@ public sealed class Endings
     }
 
     [Fact]
+    public void A_session_that_comes_while_a_goodbye_is_heard_is_asked_for_nothing()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 3000, "Thank you, goodbye.");
+        call.Model.Uses(response, VoiceTools.EndCall);
+        call.Model.Closes();
+        call.Passes(800);
+        call.Model.IsReady();
+        call.Passes(2300);
+
+        call.Asked.ShouldBe(["greeting"]);
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_goodbye_of_which_a_lost_session_has_not_said_a_word_is_said_by_the_next(bool began)
+    {
+        var call = AtTheLimit();
+        if (began)
+        {
+            call.Model.Begins();
+        }
+
+        call.Model.Closes();
+        call.Passes(800);
+        call.Ended.ShouldBeEmpty();
+        call.Model.IsReady();
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void A_goodbye_that_no_session_comes_for_is_waited_for_until_its_limit()
+    {
+        var call = AtTheLimit();
+        call.Model.Closes();
+        call.PassesUntil(() => call.Ended.Count > 0);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.NowMs.ShouldBe(50_000, tolerance: 100);
+    }
+
+    [Fact]
+    public void An_agent_that_ended_the_call_without_a_word_and_was_lost_is_spoken_for_by_the_next()
+    {
+        var call = PhoneCall.Greeted();
+        call.Model.Uses(call.Model.Begins("its_own"), VoiceTools.EndCall);
+        call.Model.Closes();
+        call.Ended.ShouldBeEmpty();
+        call.Model.IsReady();
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(1100);
+
+        call.Asked[^1].ShouldBe("goodbye");
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
+    [Fact]
     public void A_caller_who_hangs_up_in_mid_word_heard_less_than_was_said()
     {
         var call = PhoneCall.Greeted();
@@ -492,5 +686,13 @@ public sealed class Endings
 
         call.Utterance("answer").HeardMs.ShouldBeLessThanOrEqualTo(arrivedMs);
         call.Utterance("answer").HeardMs.ShouldBeGreaterThanOrEqualTo(arrivedMs - 250);
+    }
+
+    /// <summary>After 30 s, with the goodbye asked for, and 20 s for it.</summary>
+    private static PhoneCall AtTheLimit()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds, rules.GoodbyeSeconds) = (30, 600, 20));
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+        return call;
     }
 }

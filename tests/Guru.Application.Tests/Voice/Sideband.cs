@@ -244,6 +244,45 @@ public sealed class Sideband
     }
 
     [Fact]
+    public void A_goodbye_that_the_browser_hears_goes_on_when_the_sideband_is_lost()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        var response = Speaks("goodbye", "Thank you for your call, goodbye.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Model.Uses(response, VoiceTools.EndCall);
+        _call.Passes(200);
+        _call.Model.Closes();
+        _call.Ended.ShouldBeEmpty();
+        _call.Model.IsReady();
+        _call.Passes(1000);
+        _call.Ended.ShouldBeEmpty();
+        _call.Happens(new PlaybackStopped(response));
+
+        _call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        _call.Utterance("goodbye").HeardMs.ShouldBe(1200);
+    }
+
+    [Fact]
+    public void A_goodbye_that_is_cleared_before_it_is_heard_is_said_when_the_caller_is_answered()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Happens(new DrainBegan(TimeSpan.FromSeconds(1)));
+        _call.Passes(1000);
+        _call.Asked[^1].ShouldBe("goodbye");
+        var response = Speaks("unheard", "We have to close, goodbye.");
+        _call.Happens(Done(response));
+        _call.Caller.Begins("caller_1");
+        _call.Happens(new PlaybackCleared(response));
+        _call.Passes(400);
+        _call.Ended.ShouldBeEmpty();
+        _call.Caller.Stops("caller_1");
+        _call.Model.Finishes(_call.Model.Begins("own"));
+
+        _call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+        _call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
     public void A_sideband_that_takes_the_place_of_one_that_could_not_be_changed_is_attached_once()
     {
         Heard("greeting", "Hello, this is Guru.", ms: 1300);
