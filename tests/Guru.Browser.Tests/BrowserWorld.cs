@@ -48,9 +48,12 @@ public sealed class BrowserWorld : WebappWorld
         {
             Content = """
                 window.answer = async sdp => {
-                  const connection = window.connection = new RTCPeerConnection();
-                  connection.ondatachannel = e => { window.channel = e.channel.label; };
-                  const tone = new AudioContext(), sound = tone.createOscillator(), out = tone.createMediaStreamDestination();
+                  const connection = window.connection = new RTCPeerConnection(), tone = new AudioContext();
+                  connection.ondatachannel = e => {
+                    window.channel = e.channel.label;
+                    e.channel.onclose = () => { connection.close(); tone.close(); };
+                  };
+                  const sound = tone.createOscillator(), out = tone.createMediaStreamDestination();
                   sound.connect(out);
                   sound.start();
                   connection.addTrack(out.stream.getTracks()[0], out.stream);

@@ -1,4 +1,5 @@
 using Guru.Infrastructure.Postgres;
+using Guru.Infrastructure.Tests.Postgres;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
@@ -11,7 +12,7 @@ namespace Guru.EndToEnd.Tests;
 internal sealed class OwnDatabase : IAsyncDisposable
 {
     private static readonly SemaphoreSlim Turn = new(1);
-    private static string _folder = "";
+    private static TemporaryDirectory? _directory;
     private static EmbeddedPostgres? _server;
     private static int _open;
     private static int _made;
@@ -25,12 +26,15 @@ internal sealed class OwnDatabase : IAsyncDisposable
         await Turn.WaitAsync();
         try
         {
-            _server ??= await StartAsync();
+            if (_server is null)
+            {
+                _server = await StartAsync();
+                await ExecuteAsync("alter system set autovacuum = off"); // Its workers go from database to database, and there will be many.
+                await ExecuteAsync("select pg_reload_conf()");
+            }
+
             var name = $"own_{++_made}";
-            await using var connection = new NpgsqlConnection(UrlOf("postgres", pooling: false));
-            await connection.OpenAsync();
-            await using var create = new NpgsqlCommand($"create database {name} template guru", connection);
-            await create.ExecuteNonQueryAsync();
+            await ExecuteAsync($"create database {name} template guru");
             _open++;
             return new OwnDatabase(UrlOf(name, pooling: true));
         }
@@ -49,7 +53,7 @@ internal sealed class OwnDatabase : IAsyncDisposable
             {
                 await _server!.DisposeAsync();
                 _server = null;
-                World.DeleteCluster(_folder);
+                _directory!.Dispose();
             }
         }
         finally
@@ -60,11 +64,19 @@ internal sealed class OwnDatabase : IAsyncDisposable
 
     private static async Task<EmbeddedPostgres> StartAsync()
     {
-        _folder = Directory.CreateTempSubdirectory("guru-e2e-db-").FullName;
-        var server = await EmbeddedPostgres.StartAsync(_folder, NullLogger.Instance, CancellationToken.None);
-        var options = new DatabaseOptions { Url = server.ConnectionString, DataDirectory = _folder };
+        _directory = new TemporaryDirectory();
+        var server = await EmbeddedPostgres.StartAsync(_directory.Path, NullLogger.Instance, CancellationToken.None);
+        var options = new DatabaseOptions { Url = server.ConnectionString, DataDirectory = _directory.Path };
         await using var migrated = await Database.OpenAsync(options, NullLoggerFactory.Instance, CancellationToken.None);
         return server;
+    }
+
+    private static async Task ExecuteAsync(string sql)
+    {
+        await using var connection = new NpgsqlConnection(UrlOf("postgres", pooling: false));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
     }
 
     private static string UrlOf(string database, bool pooling) =>

@@ -2,6 +2,7 @@ using System.Text;
 using Guru.Application;
 using Guru.Application.Conversations;
 using Guru.Application.Privacy;
+using Guru.Application.Tests;
 using Guru.Domain.Callers;
 using Guru.Infrastructure.Journal;
 using Microsoft.Extensions.Logging;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using Guru.Application;
+using Guru.Application.Tests;
 using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.Journal;

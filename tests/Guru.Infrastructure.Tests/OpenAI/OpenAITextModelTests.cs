@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Text;
 using System.Text.Json.Nodes;
 using Guru.Application.Conversations;
+using Guru.Application.Tests;
 using Guru.Domain.Calls;
 using Guru.Infrastructure.OpenAI;
 using Guru.Infrastructure.Tests.Sockets;

@@ -1,4 +1,7 @@
 using Guru.Application;
+using Guru.Domain.Callers;
+using Guru.Domain.Calls;
+using Guru.Domain.Conversations;
 using Guru.Domain.Costs;
 using Guru.Infrastructure.Costs;
 using Guru.Infrastructure.Postgres;
@@ -20,6 +23,8 @@ public sealed class PostgresFixture : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _server = await EmbeddedPostgres.StartAsync(_directory.Path, NullLogger.Instance, CancellationToken.None);
+        await ExecuteAsync("alter system set autovacuum = off"); // Its workers go from database to database, and there will be hundreds.
+        await ExecuteAsync("select pg_reload_conf()");
         await ExecuteAsync($"create database {Template}");
         await using var dataSource = Database.DataSourceFor(ConnectionTo(Template, pooling: false));
         await new Migrator(dataSource, Migration.Shipped, NullLogger.Instance).MigrateAsync(CancellationToken.None);
@@ -159,6 +164,36 @@ public sealed class TestDatabase : IAsyncDisposable
         foreach (var call in calls)
         {
             await AppendAsync(call);
+        }
+    }
+
+    /// <summary>Each caller's in their order, as they come in between calls and messages, and those of several callers at once.</summary>
+    internal Task AppendAsync(IEnumerable<RandomCall> calls, IEnumerable<RandomConversation> conversations)
+    {
+        var (callsOf, conversationsOf) = (calls.ToLookup(call => call.Caller), conversations.ToLookup(conversation => conversation.Caller));
+        return Parallel.ForEachAsync(callsOf.Select(of => of.Key).Union(conversationsOf.Select(of => of.Key)), new ParallelOptions { MaxDegreeOfParallelism = 8 }, AppendOfAsync);
+
+        async ValueTask AppendOfAsync(CallerId caller, CancellationToken cancellationToken)
+        {
+            var written = new Queue<IReadOnlyList<object>>(conversationsOf[caller].SelectMany(conversation => conversation.Appends));
+            foreach (var call in callsOf[caller])
+            {
+                foreach (var events in call.Appends)
+                {
+                    await Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, caller, events, cancellationToken);
+                    await WriteAsync(most: 2);
+                }
+            }
+
+            await WriteAsync(most: int.MaxValue);
+
+            async Task WriteAsync(int most)
+            {
+                for (var count = 0; count < most && written.TryDequeue(out var events); count++)
+                {
+                    await Store.AppendAsync(Conversation.StreamId(caller), ExpectedVersion.Any, caller, events, cancellationToken);
+                }
+            }
         }
     }
 

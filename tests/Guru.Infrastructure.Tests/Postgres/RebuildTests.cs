@@ -1,6 +1,5 @@
 using Guru.Application;
 using Guru.Domain;
-using Guru.Domain.Callers;
 using Guru.Domain.Calls;
 using Guru.Domain.Conversations;
 using Guru.Infrastructure.Postgres;
@@ -444,29 +443,8 @@ public sealed class RebuildTests(PostgresFixture postgres) : OnADatabase(postgre
     }
 
     /// <summary>Calls and conversations take turns.</summary>
-    private async Task AppendAsync(IEnumerable<RandomCall> calls, IEnumerable<RandomConversation>? conversations = null)
-    {
-        var written = new Queue<(CallerId Caller, IReadOnlyList<ConversationEvent> Events)>(
-            (conversations ?? []).SelectMany(conversation => conversation.Appends.Select(events => (conversation.Caller, events))));
-        foreach (var call in calls)
-        {
-            foreach (var events in call.Appends)
-            {
-                await _database.Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, call.Caller, [.. events], default);
-                await WriteAsync(written, most: 2);
-            }
-        }
-
-        await WriteAsync(written, most: int.MaxValue);
-    }
-
-    private async Task WriteAsync(Queue<(CallerId Caller, IReadOnlyList<ConversationEvent> Events)> written, int most)
-    {
-        for (var count = 0; count < most && written.TryDequeue(out var next); count++)
-        {
-            await _database.Store.AppendAsync(Conversation.StreamId(next.Caller), ExpectedVersion.Any, next.Caller, [.. next.Events], default);
-        }
-    }
+    private Task AppendAsync(IEnumerable<RandomCall> calls, IEnumerable<RandomConversation>? conversations = null) =>
+        _database.AppendAsync(calls, conversations ?? []);
 
     private sealed class Callback(Action onFirst) : IProgress<RebuildProgress>
     {

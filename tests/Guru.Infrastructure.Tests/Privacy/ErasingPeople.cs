@@ -195,24 +195,7 @@ public sealed class ErasingPeople(PostgresFixture postgres) : OnADatabase(postgr
         return tables;
     }
 
-    private async Task AppendAsync(int seed)
-    {
-        foreach (var call in new RandomCalls(seed).Take(60))
-        {
-            foreach (var append in call.Appends)
-            {
-                await _database.Store.AppendAsync(Call.StreamId(call.Sid), ExpectedVersion.Any, call.Caller, append, default);
-            }
-        }
-
-        foreach (var conversation in new RandomConversations(seed).Take(60))
-        {
-            foreach (var append in conversation.Appends)
-            {
-                await _database.Store.AppendAsync(Conversation.StreamId(conversation.Caller), ExpectedVersion.Any, conversation.Caller, append, default);
-            }
-        }
-    }
+    private Task AppendAsync(int seed) => _database.AppendAsync(new RandomCalls(seed).Take(60), new RandomConversations(seed).Take(60));
 
     /// <summary>Every table has a row of the person; where nothing that happens writes one, one is made up.</summary>
     private async Task<List<(string Table, bool OfCallers, bool OfCalls)>> PlantEverywhereAsync()

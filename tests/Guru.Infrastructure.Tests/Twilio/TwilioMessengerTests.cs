@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Guru.Application.Conversations;
+using Guru.Application.Tests;
 using Guru.Domain.Callers;
 using Guru.Infrastructure.Tests.Sockets;
 using Guru.Infrastructure.Twilio;
