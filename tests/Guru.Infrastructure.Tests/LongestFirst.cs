@@ -5,5 +5,5 @@ using Guru.Infrastructure.Tests.Postgres;
 
 namespace Guru.Infrastructure.Tests;
 
-/// <summary>The two that take minutes, and beside the first, before the second, what mostly waits for servers to start.</summary>
-public sealed class LongestFirst() : TheseFirst(RebuildingCollection.Name, nameof(EmbeddedPostgresTests), PostgresCollection.Name);
+/// <summary>The two that take minutes, and then what mostly waits for servers to start.</summary>
+public sealed class LongestFirst() : TheseFirst(RebuildingCollection.Name, PostgresCollection.Name, nameof(EmbeddedPostgresTests));
