@@ -11,7 +11,7 @@ namespace Guru.EndToEnd.Tests;
 [Collection(InRealTime.Name)]
 public sealed class Scenarios
 {
-    private const int AtOnce = 10;
+    private const int AtOnce = 16;
     private const int MostTries = 4;
 
     /// <summary>A machine that was later than this has not shown what the scenario is about; it is played again.</summary>
