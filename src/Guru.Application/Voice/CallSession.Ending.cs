@@ -69,9 +69,9 @@ public sealed partial class CallSession
     private void BeginEnding(CallEndReason reason, string goodbye)
     {
         KeepAgent("The call is ending.");
-        if (_model is null)
+        if (_model is null && (start.Sideband || reason != CallEndReason.MaxDuration))
         {
-            End(reason);
+            End(reason); // After the longest duration no sentence of Guru's own follows: the next session's goodbye is waited for.
             return;
         }
 
@@ -87,7 +87,8 @@ public sealed partial class CallSession
 
     private static WantedResponse Saying(string goodbye) => new(Goodbye, goodbye, ToolsAllowed: false, Yields: false);
 
-    private bool HasSpoken(string responseId) => _agentTurns.Exists(turn => turn.Played.ResponseId == responseId && turn.HasSpeech);
+    /// <summary>The caller hears something of it, has heard it, or is about to.</summary>
+    private bool HasSpoken(string responseId) => OfResponse(responseId).Exists(turn => turn.Played.FirstSentAt is not null || turn.HeldUntil > _now);
 
     private void CancelEnding()
     {
@@ -102,7 +103,7 @@ public sealed partial class CallSession
         }
 
         _responses.Unwant();
-        _ending = null;
+        (_ending, _wantedAgain) = (null, null);
     }
 
     private void EndWhenDue()
@@ -197,6 +198,11 @@ public sealed partial class CallSession
         if (_lineIsGone)
         {
             return;
+        }
+
+        if (reason == CallEndReason.ModelUnavailable && _ending is { YieldsToCaller: true } ending)
+        {
+            reason = ending.Reason; // Whatever was to be said is said, but for a goodbye.
         }
 
         _playback.Cut(_now);

@@ -221,7 +221,7 @@ public sealed partial class CallSession
         var purpose = _responses.Created(e.ResponseId, e.Purpose, answerExpected: _answerDueAt is not null, _now);
         (_answerDueAt, _retryAt, _wantedAgain, _toolUsedBy) = (null, null, null, null);
         (_mayOwe, _keyCrosses) = (_keyCrosses ? _mayOwe : null, false);
-        if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye)
+        if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye && _open is null)
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
         }
@@ -410,6 +410,11 @@ public sealed partial class CallSession
 
     private void CreateWhenFree()
     {
+        if (_ending is { AwaitsGoodbye: true, Goodbye: { } goodbye } && _responses.IsFree && _retryAt is null && !IsFailing)
+        {
+            _responses.Want(Saying(goodbye)); // Whatever became of the wish before.
+        }
+
         if (_model is not null && MayCreate && _responses.Take(_now) is { } wanted)
         {
             _keyCrosses = false;
@@ -454,6 +459,11 @@ public sealed partial class CallSession
         _answerOwed = _open is not null || _answerDueAt is not null || _retryAt is not null || !_responses.IsFree || e is { Code: null, Reason: ModelClosed.Silent };
         LeaveUnheard();
         LeaveModel();
+        if (_ending is { IsSaid: true })
+        {
+            return; // What is left to hear needs no session.
+        }
+
         if (e.Code is 3000 or 4000)
         {
             End(CallEndReason.ModelUnavailable);
@@ -537,6 +547,10 @@ public sealed partial class CallSession
         {
             KeepAgent(Unreachable);
             Dial("dropped");
+        }
+        else if (_ending is { IsSaid: true })
+        {
+            _dialReason = null;
         }
         else if (!e.Transient || _now - (_goneSince ??= _now) >= rules.ModelGone)
         {
@@ -642,7 +656,11 @@ public sealed partial class CallSession
         {
             _keys.ForEach(Tell);
             TellOfCallBacks(hasAsked: false);
-            Greet();
+            if (_ending is null)
+            {
+                Greet();
+            }
+
             return;
         }
 
@@ -659,16 +677,12 @@ public sealed partial class CallSession
 
         _keys.ForEach(Tell);
         TellOfCallBacks(hasAsked: false);
-        if (_ending is { IsSaid: true })
+        if (_ending is not null)
         {
-            return; // The caller hears it to its end.
+            return; // The goodbye is being heard, or is said as soon as that may be.
         }
 
-        if (_ending is { AwaitsGoodbye: true, Goodbye: { } goodbye })
-        {
-            _responses.Want(Saying(goodbye));
-        }
-        else if (handOver is not null && _unheard.Count == 0)
+        if (handOver is not null && _unheard.Count == 0)
         {
             WantTakeOver(from, handOver);
         }

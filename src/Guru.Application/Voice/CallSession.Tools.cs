@@ -54,6 +54,11 @@ public sealed partial class CallSession
         {
             Refuse(e.ToolCallId, "ended", _handOver is null ? WentOnSpeaking : "The call is being handed over.");
         }
+        else if (_ending is { AwaitsGoodbye: true } awaited)
+        {
+            _responses.Unwant(); // The agent says it by itself.
+            _ending = awaited with { AwaitsGoodbye = false, ResponseId = e.ResponseId, ToolCallId = e.ToolCallId };
+        }
         else
         {
             _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, Goodbye: null, e.ResponseId, e.ToolCallId, IsSaid: false);
@@ -77,7 +82,7 @@ public sealed partial class CallSession
             ChangeLanguage(language, "request");
         }
 
-        if (HasSpoken(e.ResponseId))
+        if (OfResponse(e.ResponseId).Exists(turn => turn.HasSpeech))
         {
             _mayOwe = AfterTool;
         }

@@ -116,6 +116,161 @@ public sealed class Endings
         call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Words_of_a_goodbye_that_were_not_sent_to_the_caller_are_not_a_goodbye(bool lateAudio)
+    {
+        var call = AtTheLimit();
+        var response = call.Model.Begins();
+        call.Happens(new OutputItemAdded(response, "unheard", "message"));
+        if (!lateAudio)
+        {
+            call.Happens(new AgentTranscriptDelta(response, "unheard", "Our"));
+        }
+
+        call.Caller.Begins("caller_1");
+        if (lateAudio)
+        {
+            call.Audio("unheard", response, 1600).Play.ShouldBeFalse();
+        }
+
+        call.Model.EndsItem(response, "unheard", "Our");
+        call.Model.Finishes(response, "cancelled");
+        call.Ended.ShouldBeEmpty();
+        call.Passes(900);
+        call.Caller.Stops("caller_1");
+        call.Model.Speaks("answer", 1000, "Yes?");
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+    }
+
+    [Fact]
+    public void A_goodbye_that_crosses_the_callers_words_is_said_after_them()
+    {
+        var call = AtTheLimit();
+        call.Caller.Begins("caller_1");
+        var crossed = call.Model.Begins();
+        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe(crossed);
+        call.Model.Finishes(crossed, "cancelled");
+        call.Passes(900);
+        call.Caller.Stops("caller_1");
+        call.Model.Speaks("answer", 1000, "Yes?");
+
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_goodbye_that_waits_for_a_rate_limit_is_not_forgotten_over_what_the_caller_says()
+    {
+        var call = AtTheLimit();
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(3));
+        call.Caller.Speaks("caller_1", 700, "Wait.");
+        call.Model.Speaks("answer", 1000, "Yes?");
+
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+    }
+
+    [Fact]
+    public void A_goodbye_that_is_given_up_while_the_caller_speaks_is_asked_for_when_they_are_answered()
+    {
+        var call = AtTheLimit();
+        call.Passes(4500);
+        call.Caller.Begins("caller_1");
+        call.Passes(1500); // Nothing has confirmed it for five seconds.
+        call.Caller.Stops("caller_1");
+        call.Happens(new ResponseCreated("own", Purpose: null));
+        call.Model.Finishes("own");
+
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+    }
+
+    [Fact]
+    public void A_session_that_failed_twice_and_answers_the_caller_says_the_goodbye()
+    {
+        var call = AtTheLimit();
+        call.Model.Fails("server_error");
+        call.Model.Fails("server_error");
+        call.Dialed.ShouldBe(["error"]);
+        call.Caller.Speaks("caller_1", 300, "Wait.");
+        call.Model.Speaks("answer", 1000, "Yes?");
+
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(3);
+    }
+
+    [Fact]
+    public void A_goodbye_after_silence_that_waits_for_a_rate_limit_does_not_take_the_place_of_an_answer()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.SilenceSeconds, rules.Reprompts) = (5, 0));
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+        call.Model.Fails("rate_limit_exceeded", TimeSpan.FromSeconds(5));
+        call.Passes(1000);
+        call.Caller.Speaks("caller_1", 700, "I am still here.");
+        call.Passes(8500);
+
+        call.Asked[^1].ShouldBe("answer");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_caller_who_has_said_goodbye_is_not_told_that_the_model_is_unavailable(bool lasting)
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 700, "Thank you, goodbye.");
+        var response = call.Model.Begins("its_own");
+        call.Model.Uses(response, VoiceTools.EndCall);
+        call.Model.Finishes(response);
+        call.Model.Fails(lasting ? "insufficient_quota" : "rate_limit_exceeded", lasting ? null : TimeSpan.FromSeconds(20), lasting);
+
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_agent_that_says_goodbye_by_itself_at_the_limit_is_not_asked_for_another(bool whileTheCallerSpeaks)
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.Passes(whileTheCallerSpeaks ? 28_000 : 27_500);
+        call.Caller.Speaks("caller_1", whileTheCallerSpeaks ? 1000 : 100, "That is all, thank you.");
+        call.PassesUntil(() => call.Now >= TimeSpan.FromSeconds(30.2));
+        var response = call.Model.Begins("own");
+        call.Model.Says(response, "goodbye", 2000, "You are welcome, goodbye.");
+        call.Model.EndsItem(response, "goodbye", "You are welcome, goodbye.");
+        call.Model.Uses(response, VoiceTools.EndCall);
+        call.Model.Finishes(response);
+        call.Passes(2100);
+
+        call.Asked.ShouldBe(["greeting"]);
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").HeardMs.ShouldBe(2000);
+    }
+
+    [Fact]
+    public void A_call_that_ends_before_anybody_was_greeted_ends_with_a_goodbye()
+    {
+        var call = PhoneCall.Answered();
+        call.Model.Begins();
+        call.Happens(new DrainBegan(TimeSpan.Zero));
+        call.Model.Closes();
+        call.Model.IsReady();
+
+        call.Asked.ShouldBe(["greeting", "goodbye"]);
+    }
+
+    [Fact]
+    public void A_session_that_is_lost_shortly_before_the_longest_duration_is_waited_for()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.Passes(28_000);
+        call.Model.Closes();
+        call.Passes(800);
+        call.Ended.ShouldBeEmpty();
+        call.Model.IsReady();
+        call.Asked[^1].ShouldBe("goodbye");
+    }
+
     [Fact]
     public void A_goodbye_that_waited_behind_an_answer_is_said_after_what_cut_them_both()
     {
@@ -489,20 +644,36 @@ public sealed class Endings
         call.Utterance("goodbye").HeardMs.ShouldBe(3000);
     }
 
-    [Fact]
-    public void A_session_that_comes_while_a_goodbye_is_heard_is_asked_for_nothing()
+    [Theory]
+    [InlineData("none")]
+    [InlineData("ready")]
+    [InlineData("refused")]
+    [InlineData("closed for good")]
+    public void A_goodbye_that_is_being_heard_is_heard_whatever_becomes_of_the_sessions(string next)
     {
-        var call = PhoneCall.Greeted();
+        var call = new PhoneCall();
+        call.Model.IsReady(forMs: next is "ready" or "refused" ? 60_000 : 3_600_000);
+        call.Model.Speaks("greeting", 1000, "Hello, this is Guru.");
+        call.PassesUntil(() => next is "none" or "closed for good" ? call.NowMs >= 1500 : call.Dialed.Count == 1);
+        var asked = call.Asked;
         var response = call.Model.Begins("its_own");
         call.Model.Says(response, "goodbye", 3000, "Thank you, goodbye.");
         call.Model.Uses(response, VoiceTools.EndCall);
-        call.Model.Closes();
+        call.Model.Closes(next == "closed for good" ? 3000 : null);
         call.Passes(800);
-        call.Model.IsReady();
-        call.Passes(2300);
+        if (next == "ready")
+        {
+            call.Model.IsReady();
+        }
+        else if (next == "refused")
+        {
+            call.Model.CannotBeReached("401", transient: false);
+        }
 
-        call.Asked.ShouldBe(["greeting"]);
+        call.Passes(2300);
+        call.Asked.ShouldBe(asked);
         call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        call.Utterance("goodbye").HeardMs.ShouldBe(3000);
     }
 
     [Theory]

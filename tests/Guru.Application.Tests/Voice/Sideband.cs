@@ -263,6 +263,20 @@ public sealed class Sideband
     }
 
     [Fact]
+    public void Words_of_a_goodbye_that_is_cancelled_before_it_is_played_are_not_a_goodbye()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Happens(new DrainBegan(TimeSpan.FromSeconds(1)));
+        _call.Passes(1000);
+        _call.Asked[^1].ShouldBe("goodbye");
+        var response = Speaks("unheard", "We have to");
+        _call.Caller.Begins("caller_1");
+        _call.Happens(Done(response, "cancelled"));
+
+        _call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
     public void A_goodbye_that_is_cleared_before_it_is_heard_is_said_when_the_caller_is_answered()
     {
         Heard("greeting", "Hello, this is Guru.", ms: 1300);
