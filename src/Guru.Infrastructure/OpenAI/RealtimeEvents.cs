@@ -16,15 +16,15 @@ internal static class RealtimeEvents
         ["input_audio_buffer.committed"] = e => new TurnCommitted(e.Id("item_id"), e.Text("previous_item_id")),
 
         ["conversation.item.input_audio_transcription.completed"] = e =>
-            new CallerTranscribed(e.Id("item_id"), e.Text("transcript") ?? "", Language(e), TranscriptionUsage(e.At("usage"))),
+            new CallerTranscribed(e.Id("item_id"), e.Words("transcript") ?? "", Language(e), TranscriptionUsage(e.At("usage"))),
         ["conversation.item.input_audio_transcription.failed"] = e => new CallerTranscriptionFailed(e.Id("item_id"), e.At("error").Code()),
 
         ["response.created"] = e => new ResponseCreated(e.At("response").Id("id"), Purpose(e)),
         ["response.output_item.added"] = e => new OutputItemAdded(e.Text("response_id") ?? "", e.At("item").Id("id"), e.At("item").Text("type") ?? ""),
         ["response.output_audio_transcript.delta"] = e =>
-            new AgentTranscriptDelta(e.Text("response_id") ?? "", e.Id("item_id"), e.Text("delta") ?? "", e.Count("content_index")),
+            new AgentTranscriptDelta(e.Text("response_id") ?? "", e.Id("item_id"), e.Words("delta") ?? "", e.Count("content_index")),
         ["response.output_audio_transcript.done"] = e =>
-            new AgentTranscriptDone(e.Text("response_id") ?? "", e.Id("item_id"), e.Text("transcript") ?? "", e.Count("content_index")),
+            new AgentTranscriptDone(e.Text("response_id") ?? "", e.Id("item_id"), e.Words("transcript") ?? "", e.Count("content_index")),
         ["response.output_audio.done"] = e => new AgentAudioDone(e.Text("response_id") ?? "", e.Id("item_id"), e.Count("content_index")),
         ["response.function_call_arguments.done"] = CallOfArguments,
         ["response.output_item.done"] = CallOfItem,
@@ -54,7 +54,7 @@ internal static class RealtimeEvents
 
     /// <summary>The vendor sends this for cut responses as well, with arguments that may be cut too.</summary>
     private static ToolCalled? CallOfArguments(JsonElement e) =>
-        e.Text("name") is { } name && e.Text("arguments") is { } arguments && IsJson(arguments)
+        e.Text("name") is { } name && e.Words("arguments") is { } arguments && IsJson(arguments)
             ? new ToolCalled(e.Text("response_id") ?? "", e.Text("item_id") ?? "", e.Id("call_id"), name, arguments)
             : null;
 
@@ -62,7 +62,7 @@ internal static class RealtimeEvents
     {
         var item = e.At("item");
         return item.Text("type") == "function_call" && item.Text("status") is null or "completed"
-            ? new ToolCalled(e.Text("response_id") ?? "", item.Id("id"), item.Id("call_id"), item.Id("name"), item.Text("arguments") ?? "{}")
+            ? new ToolCalled(e.Text("response_id") ?? "", item.Id("id"), item.Id("call_id"), item.Id("name"), item.Words("arguments") ?? "{}")
             : null;
     }
 
@@ -89,7 +89,7 @@ internal static class RealtimeEvents
     {
         var content = item.At("content");
         List<string> words = content.ValueKind == JsonValueKind.Array
-            ? [.. content.EnumerateArray().Select(part => part.Text("transcript") ?? part.Text("text")).OfType<string>()]
+            ? [.. content.EnumerateArray().Select(part => part.Words("transcript") ?? part.Words("text")).OfType<string>()]
             : [];
         return words.Count == 0 ? null : string.Join(' ', words);
     }

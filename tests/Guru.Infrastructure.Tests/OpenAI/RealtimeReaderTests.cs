@@ -255,11 +255,20 @@ public sealed class ReadingTheModel
     [InlineData("""{"type":"response.output_audio.delta","item_id":"i","delta":"AAAA"} x""")]
     [InlineData("""{"type":"response.output_audio.delta","delta":"AAAA"}""")]
     [InlineData("""{"type":"response.output_audio.delta","item_id":"i","delta":"AA""")]
-    [InlineData("""{"type":"response.output_audio_transcript.delta","item_id":"i","delta":"\uD800"}""")]
+    [InlineData("""{"type":"response.created","response":{"id":"\uD800"}}""")]
     public void Calls_garbage_garbage_and_throws_nothing(string json)
     {
         RealtimeReader.Read(Encoding.UTF8.GetBytes(json), new JsonStrings(), out var malformed).ShouldBeNull();
         malformed.ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Loses_no_word_beside_half_of_a_surrogate_pair()
+    {
+        Event("""{"type":"conversation.item.input_audio_transcription.completed","item_id":"i","transcript":"One \ud83d, \"two\"\t\\ud83d \ud83d\ude00 é\u00e9 \ude00\n"}""")
+            .ShouldBeOfType<CallerTranscribed>().Text.ShouldBe("One \uFFFD, \"two\"\t\\ud83d 😀 éé \uFFFD\n");
+        Event("""{"type":"response.output_audio_transcript.delta","item_id":"i","response_id":"r","delta":"half \ud83d"}""")
+            .ShouldBe(new AgentTranscriptDelta("r", "i", "half \uFFFD", 0));
     }
 
     [Theory]
