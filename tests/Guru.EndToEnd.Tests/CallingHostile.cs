@@ -41,6 +41,14 @@ public sealed class CallingHostile(CallingWorld world)
         problem.GetProperty("title").GetString().ShouldNotBeNullOrWhiteSpace();
     }
 
+    [Fact]
+    public async Task Is_told_which_members_are_wrong_by_their_names_in_JSON()
+    {
+        var (_, problem) = await world.People.PostAsync("calls", Json("""{"phoneNumber":"nonsense","reason":" ","agent":"astrologer"}"""));
+
+        problem.GetProperty("errors").EnumerateObject().Select(error => error.Name).ShouldBe(["phoneNumber", "reason", "agent"], ignoreOrder: true);
+    }
+
     [Theory]
     [InlineData("calls")]
     [InlineData("permissions")]

@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Text.Json;
 using FluentValidation;
+using FluentValidation.Results;
 using Guru.Api.Calling;
 using Guru.Api.VoiceAgent;
 using Guru.Application.Calling;
@@ -38,7 +40,7 @@ internal sealed partial class Refusals(ILogger<Refusals> logger) : IExceptionHan
             UnknownRequestException e => Results.Problem(statusCode: StatusCodes.Status404NotFound, title: "There is no such request.", detail: e.Message),
             KeyReusedException e => Results.Problem(statusCode: StatusCodes.Status422UnprocessableEntity, title: "The key is used.", detail: e.Message),
             ValidationException e => Results.ValidationProblem(
-                e.Errors.GroupBy(error => error.PropertyName).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
+                e.Errors.GroupBy(error => NameOf(error, context.Request)).ToDictionary(group => group.Key, group => group.Select(error => error.ErrorMessage).ToArray())),
             VoiceModelException e => ModelProblems.Of(e, context.Response),
             ReadModelsOutdatedException e => NotNow(context.Response, e.Message, Later),
             RuleException e => Results.Problem(statusCode: StatusCodes.Status409Conflict, title: "Not possible now.", detail: e.Message),
@@ -55,6 +57,10 @@ internal sealed partial class Refusals(ILogger<Refusals> logger) : IExceptionHan
         await problem.ExecuteAsync(context);
         return true;
     }
+
+    /// <summary>As whoever asked wrote it: in JSON with a small letter, in Twilio's forms with a capital one.</summary>
+    private static string NameOf(ValidationFailure error, HttpRequest request) =>
+        request.HasFormContentType ? error.PropertyName : JsonNamingPolicy.CamelCase.ConvertName(error.PropertyName);
 
     private ProblemHttpResult WithoutDatabase(HttpResponse response, Exception error)
     {

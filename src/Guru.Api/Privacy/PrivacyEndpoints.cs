@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using Guru.Api.Security;
 using Guru.Application.Privacy;
 using MediatR;
@@ -38,6 +39,6 @@ internal static class PrivacyEndpoints
         var mistakes = new List<ValidationResult>();
         return Validator.TryValidateObject(rules, new ValidationContext(rules), mistakes, validateAllProperties: true)
             ? TypedResults.Ok(await retention.ReportAsync(RetentionLimits.Of(rules, time.GetUtcNow()), cancellationToken))
-            : TypedResults.ValidationProblem(mistakes.ToDictionary(mistake => mistake.MemberNames.First(), mistake => new[] { mistake.ErrorMessage! }));
+            : TypedResults.ValidationProblem(mistakes.ToDictionary(mistake => JsonNamingPolicy.CamelCase.ConvertName(mistake.MemberNames.First()), mistake => new[] { mistake.ErrorMessage! }));
     }
 }
