@@ -19,6 +19,9 @@ internal sealed class Carrier
 
     public int Clears { get; private set; }
 
+    /// <summary>What of each item the caller's ear gets, or got, in order.</summary>
+    public IReadOnlyList<(string Item, double From, double Until)> Played => [.. _played.Where(played => played.Until > played.From)];
+
     public double? NextMarkAt => _pending.Count == 0 ? null : _pending.Min(pending => pending.Due);
 
     public bool IsSilent(double now) => _end <= now;

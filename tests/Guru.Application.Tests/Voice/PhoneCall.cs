@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Guru.Application.Traces;
 using Guru.Application.Voice;
@@ -19,7 +20,8 @@ internal sealed class PhoneCall
 
     private const int FrameMs = 20;
     private readonly List<(double At, CallDecision Decision)> _decisions = [];
-    private readonly List<(int Bytes, long CallMs)> _held = [];
+    private readonly List<(double At, object Told)> _course = [];
+    private readonly CallerTape _tape = new();
     private readonly Queue<string> _asked = new();
     private double _nextFrame;
     private int _deadlinesInARow;
@@ -42,16 +44,17 @@ internal sealed class PhoneCall
         Action<CallRules>? rules = null, bool resumed = false, IReadOnlyList<HeardTurn>? soFar = null, double startsAt = 0, string? language = null,
         bool sideband = false, int traceBytes = 0)
     {
-        var set = new CallRules { SilenceSeconds = 20, AnswerSeconds = 8 };
-        rules?.Invoke(set);
+        rules?.Invoke(Rules);
         var start = new CallSessionStart(
             Zero, Agents, new VoiceSettings { Model = "voice-model", TranscriptionModel = "transcription-model" }, "general", language, resumed, soFar ?? [], Sideband: sideband);
-        Trace = traceBytes > 0 ? new CallTrace(start, set, traceBytes) : null;
-        Session = new CallSession(start, set, Trace);
+        Trace = traceBytes > 0 ? new CallTrace(start, Rules, traceBytes) : null;
+        Session = new CallSession(start, Rules, Trace);
         (NowMs, _nextFrame, StartedAt) = (startsAt, startsAt, startsAt);
         Model = new ModelSide(this);
         Caller = new CallerSide(this);
     }
+
+    public CallRules Rules { get; } = new() { SilenceSeconds = 20, AnswerSeconds = 8 };
 
     public CallSession Session { get; }
 
@@ -70,6 +73,9 @@ internal sealed class PhoneCall
     public TimeSpan Now => TimeSpan.FromMilliseconds(NowMs);
 
     public bool SendsFrames { get; set; } = true;
+
+    /// <summary>Is told of each decision once it has been carried out.</summary>
+    public Action<CallDecision>? Decides { get; set; }
 
     /// <summary>Milliseconds of audio appended in the model's session.</summary>
     public long AppendedMs { get; private set; }
@@ -97,6 +103,9 @@ internal sealed class PhoneCall
     public IReadOnlyList<string> Dialed => [.. Decisions.OfType<DialModel>().Select(dial => dial.Reason)];
 
     public bool IsOver => Session.IsOver;
+
+    /// <summary>What the session was told and what it decided, receipts and audio apart; for a test that fails.</summary>
+    public string Course => string.Join('\n', _course.Select(told => string.Create(CultureInfo.InvariantCulture, $"{told.At / 1000,7:0.00} {told.Told}")));
 
     /// <summary>A call whose model is ready, and whose greeting has been asked for.</summary>
     public static PhoneCall Answered(Action<CallRules>? rules = null)
@@ -130,14 +139,33 @@ internal sealed class PhoneCall
 
     public UtteranceTranscribed Utterance(string item) => Utterances.Where(utterance => utterance.UtteranceId.EndsWith(":" + item, StringComparison.Ordinal)).ShouldHaveSingleItem();
 
+    /// <summary>What holds of every call that is over.</summary>
+    public void IsRecordedOnce()
+    {
+        IsOver.ShouldBeTrue();
+        Session.Deadline.ShouldBeNull();
+        Count<Finish>().ShouldBe(1);
+        Ended.Count.ShouldBe(Decisions.OfType<Finish>().Single().Reason is null ? 0 : 1);
+        Count<HangUp>().ShouldBeLessThanOrEqualTo(1);
+        Utterances.Select(utterance => utterance.UtteranceId).ShouldBeUnique();
+        foreach (var utterance in Utterances)
+        {
+            utterance.HeardMs.ShouldBeInRange(0, utterance.SaidMs);
+            utterance.EndMs.ShouldBeGreaterThanOrEqualTo(utterance.StartMs);
+            utterance.Said.ShouldStartWith(utterance.Heard);
+        }
+    }
+
     public void Happens(CallInput input)
     {
+        Remember(input);
         Session.Handle(input, Now);
         CarryOut();
     }
 
     public void Happens(ModelEvent @event)
     {
+        Remember(@event);
         Session.Handle(new FromModel(@event), Now);
         if (@event is ModelClosed)
         {
@@ -248,14 +276,25 @@ internal sealed class PhoneCall
 
     private void Append(int bytes, long callMs)
     {
-        if (_session is null)
-        {
-            _held.Add((bytes, callMs));
-            return;
-        }
+        _tape.Add([], bytes, callMs, Session.KeepsCaller);
+        Deliver();
+    }
 
-        Session.Appended(bytes, callMs);
-        AppendedMs += bytes / 8;
+    private void Deliver()
+    {
+        while (_session is not null && _tape.TryDeliver(out _, out var bytes, out var callMs))
+        {
+            Session.Appended(bytes, callMs);
+            AppendedMs += bytes / 8;
+        }
+    }
+
+    private void Remember(object told)
+    {
+        if (told is not (DeadlineCame or MarkLine or AgentTranscriptDelta))
+        {
+            _course.Add((NowMs, told is TellModel { Command: CreateResponse create } ? $"Asks for {create.Purpose}" : told));
+        }
     }
 
     public void SkipFrames() => _nextFrame = Math.Ceiling(NowMs / FrameMs) * FrameMs;
@@ -269,6 +308,7 @@ internal sealed class PhoneCall
         foreach (var decision in Session.TakeDecisions())
         {
             _decisions.Add((NowMs, decision));
+            Remember(decision);
             switch (decision)
             {
                 case ClearLine:
@@ -287,14 +327,15 @@ internal sealed class PhoneCall
                     (_session, AppendedMs) = (_dialed, 0);
                     _asked.Clear();
                     break;
+                case RewindCaller d:
+                    _tape.Rewind(d.FromMs);
+                    break;
             }
+
+            Decides?.Invoke(decision);
         }
 
-        if (_session is not null && _held.Count > 0)
-        {
-            _held.ForEach(held => Append(held.Bytes, held.CallMs));
-            _held.Clear();
-        }
+        Deliver();
     }
 }
 
@@ -326,6 +367,11 @@ internal sealed class ModelSide(PhoneCall call)
     public void Says(string response, string item, int ms, string words)
     {
         call.Happens(new OutputItemAdded(response, item, "message"));
+        GoesOn(response, item, ms, words);
+    }
+
+    public void GoesOn(string response, string item, int ms, string words)
+    {
         for (var left = ms * 8; left > 0; left -= 1000)
         {
             call.Audio(item, response, Math.Min(1000, left));
@@ -364,12 +410,31 @@ internal sealed class ModelSide(PhoneCall call)
     public void Uses(string response, string tool, string toolCall = "call_1", string arguments = "{}") =>
         call.Happens(new ToolCalled(response, $"tool_{toolCall}", toolCall, tool, arguments));
 
-    public void HandsOff(string response, string to, string toolCall = "call_1") => Uses(
-        response, VoiceTools.HandOff, toolCall, $$"""{"agent":"{{to}}","reason":"a visa","request":"May they stay after the visa ends?"}""");
+    /// <summary>Uses one of its tools, sensibly or not.</summary>
+    /// <returns>Which.</returns>
+    public string UsesSome(string response, string toolCall, int how)
+    {
+        var (tool, arguments) = (how % 8) switch
+        {
+            0 => (VoiceTools.EndCall, "{}"),
+            1 => ("look_up", "{}"),
+            2 => (VoiceTools.SetLanguage, $$"""{"language":"{{Pick(["fr", "es", "?"], how / 8)}}"}"""),
+            3 => (VoiceTools.CallBack, $$"""{"action":"{{Pick([VoiceTools.Propose, VoiceTools.Confirm, VoiceTools.Cancel], how / 8)}}"}"""),
+            _ => (VoiceTools.HandOff, Request(Pick(["general", "healthcare", "legal", "legal", "nobody"], how / 8))),
+        };
+        Uses(response, tool, toolCall, arguments);
+        return tool;
+    }
+
+    public void HandsOff(string response, string to, string toolCall = "call_1") => Uses(response, VoiceTools.HandOff, toolCall, Request(to));
 
     public void Refuses(string code, bool lasting = false) => call.Happens(new ModelErrored(code, ClientEventId: null, RetryAfter: null, lasting));
 
     public void Closes(int? code = null, string? reason = null) => call.Happens(new ModelClosed(code, reason));
+
+    private static string Request(string to) => $$"""{"agent":"{{to}}","reason":"a visa","request":"May they stay after the visa ends?"}""";
+
+    private static string Pick(string[] among, int how) => among[how % among.Length];
 }
 
 /// <summary>What the caller does, as the model's voice detection tells it.</summary>
