@@ -27,7 +27,7 @@ public sealed partial class CallSession
         if (!spoke && _ending is { ToolCallId: { } toolCallId })
         {
             Tell(new AnswerTool(toolCallId, """{"ended":true}"""));
-            _ending = _ending with { ToolCallId = null };
+            (_ending, _saidNothing) = (_ending with { ToolCallId = null }, 0);
             SayGoodbye(_ending, CallPrompts.Goodbye(_language.Current));
         }
         else if (!spoke && _ending is { Goodbye: { } goodbye } && e.Status == "failed")
@@ -75,6 +75,7 @@ public sealed partial class CallSession
             return;
         }
 
+        _saidNothing = 0;
         SayGoodbye(new Ending(reason, _now + rules.Goodbye, AwaitsGoodbye: true, goodbye, ResponseId: null, ToolCallId: null, IsSaid: false), goodbye);
     }
 
@@ -83,6 +84,15 @@ public sealed partial class CallSession
         _ending = ending with { AwaitsGoodbye = true, Goodbye = goodbye, ResponseId = null };
         (_retryAt, _wantedAgain) = (null, null);
         _responses.Want(Saying(goodbye));
+    }
+
+    /// <summary>Whatever became of the wish for it: it crossed the caller's words, was given up while they spoke, or its session is gone.</summary>
+    private void SayAwaitedGoodbye()
+    {
+        if (_ending is { AwaitsGoodbye: true, Goodbye: { } goodbye } && _responses.IsFree && _retryAt is null && !IsFailing)
+        {
+            _responses.Want(Saying(goodbye));
+        }
     }
 
     private static WantedResponse Saying(string goodbye) => new(Goodbye, goodbye, ToolsAllowed: false, Yields: false);

@@ -225,9 +225,9 @@ public sealed partial class CallSession
         {
             _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
         }
-        else if (_handOver is { NeedsSession: true } || (purpose is not null && (_open is not null || (purpose == Goodbye && _ending is null))))
+        else if (_handOver is { NeedsSession: true } || (purpose is not null && (_open is not null || purpose == Goodbye)))
         {
-            // It crossed the caller's words on the wire, or another agent is about to answer.
+            // It crossed the caller's words or a goodbye on the wire, or another agent is about to answer.
             _responses.Cut(e.ResponseId);
             Tell(new CancelResponse(e.ResponseId));
         }
@@ -404,17 +404,13 @@ public sealed partial class CallSession
 
     /// <summary>
     /// The model answers a turn by itself: a wish sent in between would be refused, or talk over that answer. And it is to know what came of all its tools
-    /// before it goes on. While a limit passes, nothing is asked of it.
+    /// before it goes on. While a limit passes, nothing is asked of it, nor once it has said goodbye.
     /// </summary>
-    private bool MayCreate => _open is null && _answerDueAt is null && _retryAt is null && _handOver is null && !_arranging.ContainsValue(_epoch);
+    private bool MayCreate =>
+        _open is null && _answerDueAt is null && _retryAt is null && _handOver is null && !_arranging.ContainsValue(_epoch) && _ending is not { IsSaid: true };
 
     private void CreateWhenFree()
     {
-        if (_ending is { AwaitsGoodbye: true, Goodbye: { } goodbye } && _responses.IsFree && _retryAt is null && !IsFailing)
-        {
-            _responses.Want(Saying(goodbye)); // Whatever became of the wish before.
-        }
-
         if (_model is not null && MayCreate && _responses.Take(_now) is { } wanted)
         {
             _keyCrosses = false;

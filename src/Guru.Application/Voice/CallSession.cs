@@ -305,6 +305,7 @@ public sealed partial class CallSession(CallSessionStart start, CallRules rules,
         {
             BreakSilence();
             AskAgain();
+            SayAwaitedGoodbye();
             CreateWhenFree();
         }
         else if ((_callerTurns.Count == 0 && _responses.IsIdle) || _model is null || _now >= _lastWordsUntil)

@@ -42,7 +42,8 @@ internal sealed class ResponseGate
     /// <summary>The latest wish stands, but none takes the place of one that does not yield.</summary>
     public void Want(WantedResponse wanted) => Wanted = Wanted is { Yields: false } && wanted.Yields ? Wanted : wanted;
 
-    public void Unwant() => Wanted = null;
+    /// <summary>What was wished for is not to be said any more. One that was asked for may begin all the same; its purpose tells.</summary>
+    public void Unwant() => (Wanted, _inFlight) = (null, null);
 
     /// <summary>The wish to send now, if nothing stands in its way.</summary>
     public WantedResponse? Take(TimeSpan now)

@@ -550,6 +550,8 @@ public sealed class CallsOnTheSwitchboard
         (line.IsClosed, drained.IsCompleted).ShouldBe((false, false));
         model.Says(new ResponseCreated("r2", "goodbye"));
         model.Says(new ResponseDone("r2", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
+        model.Says(new ResponseCreated("r3", "goodbye")); // Asked for once more, and empty again.
+        model.Says(new ResponseDone("r3", Purpose: null, "completed", Reason: null, ErrorCode: null, Usage: null));
         await call;
         house.Switchboard.CarrierAsked(House.CallSid);
         await drained.WaitAsync(TimeSpan.FromSeconds(20));

@@ -145,22 +145,6 @@ public sealed class Endings
     }
 
     [Fact]
-    public void A_goodbye_that_crosses_the_callers_words_is_said_after_them()
-    {
-        var call = AtTheLimit();
-        call.Caller.Begins("caller_1");
-        var crossed = call.Model.Begins();
-        call.Told.OfType<CancelResponse>().ShouldHaveSingleItem().ResponseId.ShouldBe(crossed);
-        call.Model.Finishes(crossed, "cancelled");
-        call.Passes(900);
-        call.Caller.Stops("caller_1");
-        call.Model.Speaks("answer", 1000, "Yes?");
-
-        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
-        call.Ended.ShouldBeEmpty();
-    }
-
-    [Fact]
     public void A_goodbye_that_waits_for_a_rate_limit_is_not_forgotten_over_what_the_caller_says()
     {
         var call = AtTheLimit();
@@ -260,18 +244,6 @@ public sealed class Endings
     }
 
     [Fact]
-    public void A_session_that_is_lost_shortly_before_the_longest_duration_is_waited_for()
-    {
-        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
-        call.Passes(28_000);
-        call.Model.Closes();
-        call.Passes(800);
-        call.Ended.ShouldBeEmpty();
-        call.Model.IsReady();
-        call.Asked[^1].ShouldBe("goodbye");
-    }
-
-    [Fact]
     public void A_goodbye_that_waited_behind_an_answer_is_said_after_what_cut_them_both()
     {
         var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
@@ -290,6 +262,82 @@ public sealed class Endings
         call.Ended.ShouldBe([CallEndReason.MaxDuration]);
         call.Utterance("unheard").Heard.ShouldBe("");
         call.Utterance("goodbye").Heard.ShouldBe("We have to close, goodbye.");
+    }
+
+    [Fact]
+    public void A_goodbye_that_crosses_the_callers_words_is_said_when_they_are_answered()
+    {
+        var call = AtTheLimit();
+        call.Caller.Begins("caller_1");
+        var crossing = call.Model.Begins();
+        call.Told[^1].ShouldBe(new CancelResponse(crossing));
+        call.Model.Finishes(crossing, "cancelled");
+        call.Passes(900);
+        call.Caller.Stops("caller_1");
+        call.Model.Speaks("answer", 1000, "Yes, of course.");
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(2100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+    }
+
+    [Fact]
+    public void A_goodbye_that_was_never_begun_is_not_asked_for_again_when_the_caller_has_spoken()
+    {
+        var call = PhoneCall.Greeted(rules => rules.Reprompts = 0);
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+        call.Passes(2000);
+        call.Caller.Speaks("caller_1", 400, "I am still here.");
+        call.PassesUntil(() => call.Asked.Count == 3);
+
+        call.Asked.ShouldBe(["greeting", "goodbye", "answer"]);
+    }
+
+    [Fact]
+    public void A_goodbye_is_followed_by_nothing()
+    {
+        var call = PhoneCall.Greeted();
+        var response = call.Model.Begins("its_own");
+        call.Model.Says(response, "goodbye", 1000, "Thank you, goodbye.");
+        call.Model.Uses(response, VoiceTools.EndCall);
+        call.Model.Uses(response, "look_up", "call_2");
+        call.Model.Finishes(response);
+        call.Passes(1100);
+
+        call.Asked.ShouldBe(["greeting"]);
+        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
+    [Fact]
+    public void A_goodbye_that_comes_to_nothing_after_an_answer_that_did_is_asked_for_again_all_the_same()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.Passes(27_000);
+        call.Caller.Speaks("caller_1", 100, "What is a deductible?");
+        call.Model.Finishes(call.Model.Begins("its_own"), "incomplete");
+        call.Model.Finishes(call.Model.Begins());
+        call.PassesUntil(() => call.Asked[^1] == "goodbye");
+        call.Model.Finishes(call.Model.Begins(), "incomplete");
+
+        call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
+        call.Ended.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_goodbye_for_an_agent_that_ended_the_call_without_a_word_is_asked_for_again_although_the_agent_came_to_nothing_before()
+    {
+        var call = PhoneCall.Greeted();
+        call.Caller.Speaks("caller_1", 400, "That was all.");
+        call.Model.Finishes(call.Model.Begins("its_own"), "incomplete");
+        var response = call.Model.Begins();
+        call.Model.Uses(response, VoiceTools.EndCall);
+        call.Model.Finishes(response);
+        call.Model.Finishes(call.Model.Begins(), "incomplete");
+
+        call.Asked.ShouldBe(["greeting", "answer", "goodbye", "goodbye"]);
+        call.Ended.ShouldBeEmpty();
     }
 
     [Fact]
@@ -620,7 +668,23 @@ public sealed class Endings
     }
 
     [Fact]
-    public void A_limit_that_is_reached_without_a_model_ends_the_call_at_once()
+    public void A_goodbye_at_a_limit_that_is_reached_without_a_model_is_said_by_the_next()
+    {
+        var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
+        call.PassesUntil(() => call.NowMs >= 29_900);
+        call.Model.Closes();
+        call.Passes(500);
+        call.Ended.ShouldBeEmpty();
+        call.Model.IsReady();
+        call.Asked.ShouldBe(["greeting", "goodbye"]);
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(1100);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void A_shutdown_that_is_due_without_a_model_ends_the_call_at_once()
     {
         var call = PhoneCall.Greeted();
         call.Happens(new DrainBegan(TimeSpan.FromSeconds(1)));
