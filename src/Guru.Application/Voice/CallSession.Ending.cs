@@ -137,15 +137,16 @@ public sealed partial class CallSession
 
         var heard = _ending.IsSaid && IsAllHeard;
         var hopeless = start.Sideband && _model is null && !_ending.IsSaid; // Who attends again asks for nothing; a line's next session says it.
-        var late = _now >= _ending.Limit && (!_ending.IsSaid || _playback.Deadline is null);
+        var isSaying = _ending.ResponseId is { } response && response == _responses.Active && HasSpoken(response);
+        var late = _now >= _ending.Limit && !isSaying && (!_ending.IsSaid || _playback.Deadline is null);
         if (heard || hopeless || late)
         {
             End(_ending.Reason);
         }
         else if (_now >= _ending.Limit)
         {
-            // The goodbye is being heard; its receipts, or the clock in their place, say when it is over.
-            _ending = _ending with { Limit = _playback.Deadline!.Value };
+            // It is being said, or heard; its receipts, or the clock in their place, say when it is over.
+            _ending = _ending with { Limit = isSaying ? _responses.Limit!.Value : _playback.Deadline!.Value };
         }
     }
 

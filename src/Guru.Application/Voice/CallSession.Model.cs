@@ -499,7 +499,7 @@ public sealed partial class CallSession
     /// <summary>What was asked of the session goes with it; what it has said is heard to its end.</summary>
     private void LeaveModel()
     {
-        (_model, _open, _answerDueAt, _retryAt, _wantedAgain) = (null, null, null, null, null);
+        (_model, _open, _answerDueAt, _retryAt, _wantedAgain, _renewAt) = (null, null, null, null, null, null);
         _unanswered.Clear();
         _responses.Reset();
         foreach (var turn in _agentTurns)
@@ -544,9 +544,9 @@ public sealed partial class CallSession
             KeepAgent(Unreachable);
             Dial("dropped");
         }
-        else if (_ending is { IsSaid: true })
+        else if (!start.Sideband && _ending is { IsSaid: true })
         {
-            _dialReason = null;
+            _dialReason = null; // What is left to hear needs no session; of a browser nobody else tells that it was heard.
         }
         else if (!e.Transient || _now - (_goneSince ??= _now) >= rules.ModelGone)
         {

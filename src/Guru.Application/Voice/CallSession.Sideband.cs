@@ -57,6 +57,7 @@ public sealed partial class CallSession
             case ItemTruncated e when _agentTurns.Find(turn => turn.Played.ItemId == e.ItemId) is { } turn:
                 Interrupt(turn, AudioLength.ToBytes(TimeSpan.FromMilliseconds(e.AudioEndMs)));
                 turn.HeldUntil = null;
+                SayGoodbyeLater();
                 break;
             case ItemDone e:
                 AskForMissed(e.PreviousItemId);

@@ -736,6 +736,7 @@ public sealed class Endings
 
         call.Passes(2300);
         call.Asked.ShouldBe(asked);
+        call.Dialed.Count.ShouldBe(next is "ready" or "refused" ? 1 : 0);
         call.Ended.ShouldBe([CallEndReason.AgentEnded]);
         call.Utterance("goodbye").HeardMs.ShouldBe(3000);
     }
@@ -760,6 +761,35 @@ public sealed class Endings
         call.Passes(1100);
 
         call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+    }
+
+    [Fact]
+    public void A_goodbye_that_has_begun_when_its_time_is_over_is_said_to_its_end()
+    {
+        var call = AtTheLimit();
+        call.PassesUntil(() => call.NowMs >= 49_900);
+        var response = call.Model.Begins();
+        call.Model.Says(response, "goodbye", 1000, "Our time is over,");
+        call.Passes(500);
+        call.Ended.ShouldBeEmpty();
+        call.Model.Says(response, "goodbye", 1000, " goodbye.");
+        call.Model.EndsItem(response, "goodbye", "Our time is over, goodbye.");
+        call.Model.Finishes(response);
+        call.Passes(1600);
+
+        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        call.Utterance("goodbye").HeardMs.ShouldBe(2000);
+    }
+
+    [Fact]
+    public void A_goodbye_that_has_begun_and_stalls_does_not_keep_the_call()
+    {
+        var call = AtTheLimit();
+        call.PassesUntil(() => call.NowMs >= 49_900);
+        call.Model.Says(call.Model.Begins(), "goodbye", 1000, "Our time");
+        call.PassesUntil(() => call.Ended.Count > 0);
+
+        call.NowMs.ShouldBe(64_900, tolerance: 3500);
     }
 
     [Fact]

@@ -277,7 +277,27 @@ public sealed class Sideband
     }
 
     [Fact]
-    public void A_goodbye_that_is_cleared_before_it_is_heard_is_said_when_the_caller_is_answered()
+    public void A_goodbye_that_the_browser_hears_is_attended_to_again_also_when_that_fails_at_first()
+    {
+        Heard("greeting", "Hello, this is Guru.", ms: 1300);
+        _call.Passes(10_000);
+        var response = Speaks("goodbye", "Thank you for your call, goodbye.");
+        _call.Happens(new PlaybackStarted(response));
+        _call.Model.Uses(response, VoiceTools.EndCall);
+        _call.Passes(200);
+        _call.Model.Closes();
+        _call.Model.CannotBeReached();
+        _call.PassesUntil(() => _call.Dialed.Count == 2, atMostMs: 1000);
+        _call.Model.IsReady();
+        _call.Happens(new PlaybackStopped(response));
+
+        _call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_goodbye_that_is_cleared_before_it_is_heard_is_said_when_the_caller_is_answered(bool truncatedFirst)
     {
         Heard("greeting", "Hello, this is Guru.", ms: 1300);
         _call.Happens(new DrainBegan(TimeSpan.FromSeconds(1)));
@@ -286,6 +306,11 @@ public sealed class Sideband
         var response = Speaks("unheard", "We have to close, goodbye.");
         _call.Happens(Done(response));
         _call.Caller.Begins("caller_1");
+        if (truncatedFirst)
+        {
+            _call.Happens(new ItemTruncated("unheard", 0));
+        }
+
         _call.Happens(new PlaybackCleared(response));
         _call.Passes(400);
         _call.Ended.ShouldBeEmpty();
