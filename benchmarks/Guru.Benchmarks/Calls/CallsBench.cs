@@ -18,7 +18,7 @@ internal sealed record CallsPlan(IReadOnlyList<int> Calls, int Seconds, int PerS
 
 /// <summary>
 /// Whole processes: many calls at once at the pace of their audio, through Guru on a core of its own, and through the least that a relay does. The load and
-/// PostgreSQL have the other core, and the load comes first there.
+/// PostgreSQL have the other core.
 /// </summary>
 internal static class CallsBench
 {
@@ -98,19 +98,6 @@ internal static class CallsBench
     }
 
     private static List<CallsFigures> Measure(string who, CallsPlan plan, Measured measured)
-    {
-        EventLoop.ComesFirst(true);
-        try
-        {
-            return MeasureSteps(who, plan, measured);
-        }
-        finally
-        {
-            EventLoop.ComesFirst(false);
-        }
-    }
-
-    private static List<CallsFigures> MeasureSteps(string who, CallsPlan plan, Measured measured)
     {
         var (load, process) = (measured.Load, measured.Process);
         var figures = new List<CallsFigures>();

@@ -12,9 +12,6 @@ internal sealed partial class EventLoop : IDisposable
     private const int MostEvents = 512;
     private const int Readable = 1;
     private const int Add = 1;
-    private const int Other = 0;
-    private const int RoundRobin = 2;
-    private const int NotInherited = 0x40000000;
 
     // The kernel's struct is packed on x64 only.
     private static readonly int Stride = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
@@ -55,16 +52,6 @@ internal sealed partial class EventLoop : IDisposable
         }
     }
 
-    /// <summary>
-    /// Whether this thread comes before whatever else wants its core, for which the kernel asks for root: the load stands for other machines, and must not be
-    /// late because PostgreSQL shares the core with it.
-    /// </summary>
-    public static void ComesFirst(bool first)
-    {
-        var priority = first ? 1 : 0;
-        _ = sched_setscheduler(0, first ? RoundRobin | NotInherited : Other, in priority);
-    }
-
     public void Dispose()
     {
         foreach (var endpoint in _endpoints.Values.ToList())
@@ -86,9 +73,6 @@ internal sealed partial class EventLoop : IDisposable
 
     [DllImport("libc")]
     private static extern int close(int descriptor);
-
-    [DllImport("libc")]
-    private static extern int sched_setscheduler(int thread, int policy, in int priority);
 
     private readonly record struct Timespec(long Seconds, long Nanoseconds);
 }
