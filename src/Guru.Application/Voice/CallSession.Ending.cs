@@ -11,11 +11,14 @@ public sealed partial class CallSession
     /// <summary>The call is to end once the last words have been heard.</summary>
     /// <param name="Limit">When it ends whether or not they were.</param>
     /// <param name="Goodbye">What the model was asked to say for it.</param>
-    /// <param name="ResponseId">The response that holds the goodbye.</param>
+    /// <param name="ResponseId">The response that holds the goodbye; null while it is awaited.</param>
     /// <param name="ToolCallId">The agent's wish to end the call, while unanswered.</param>
     private sealed record Ending(
-        CallEndReason Reason, TimeSpan Limit, bool AwaitsGoodbye, string? Goodbye, string? ResponseId, string? ToolCallId, bool IsSaid)
+        CallEndReason Reason, TimeSpan Limit, string? Goodbye, string? ResponseId, string? ToolCallId, bool IsSaid)
     {
+        /// <summary>It has not begun yet.</summary>
+        public bool AwaitsGoodbye => ResponseId is null;
+
         /// <summary>The caller may go on speaking, and the call with them.</summary>
         public bool YieldsToCaller => Reason is CallEndReason.AgentEnded or CallEndReason.Silence;
     }
@@ -32,7 +35,7 @@ public sealed partial class CallSession
         }
         else if (!spoke && _ending is { Goodbye: { } goodbye } && e.Status == "failed")
         {
-            _ending = _ending with { AwaitsGoodbye = true, ResponseId = null };
+            _ending = _ending with { ResponseId = null };
             OnFailure(e.ErrorCode, e.Lasting, Saying(goodbye), e.RetryAfter);
         }
         else if (!spoke && _ending is { Goodbye: { } unsaid } && (e.Status == "cancelled" || ++_saidNothing == 1))
@@ -52,7 +55,7 @@ public sealed partial class CallSession
         {
             _ending = HasSpoken(responseId)
                 ? _ending with { IsSaid = true }
-                : _ending with { AwaitsGoodbye = true, Goodbye = _ending.Goodbye ?? CallPrompts.Goodbye(_language.Current), ResponseId = null, ToolCallId = null };
+                : _ending with { Goodbye = _ending.Goodbye ?? CallPrompts.Goodbye(_language.Current), ResponseId = null, ToolCallId = null };
         }
     }
 
@@ -76,12 +79,12 @@ public sealed partial class CallSession
         }
 
         _saidNothing = 0;
-        SayGoodbye(new Ending(reason, _now + rules.Goodbye, AwaitsGoodbye: true, goodbye, ResponseId: null, ToolCallId: null, IsSaid: false), goodbye);
+        SayGoodbye(new Ending(reason, _now + rules.Goodbye, goodbye, ResponseId: null, ToolCallId: null, IsSaid: false), goodbye);
     }
 
     private void SayGoodbye(Ending ending, string goodbye)
     {
-        _ending = ending with { AwaitsGoodbye = true, Goodbye = goodbye, ResponseId = null };
+        _ending = ending with { Goodbye = goodbye, ResponseId = null };
         (_retryAt, _wantedAgain) = (null, null);
         _responses.Want(Saying(goodbye));
     }

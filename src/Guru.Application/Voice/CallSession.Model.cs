@@ -223,7 +223,7 @@ public sealed partial class CallSession
         (_mayOwe, _keyCrosses) = (_keyCrosses ? _mayOwe : null, false);
         if (_ending is { AwaitsGoodbye: true } && purpose == Goodbye && _open is null)
         {
-            _ending = _ending with { ResponseId = e.ResponseId, AwaitsGoodbye = false };
+            _ending = _ending with { ResponseId = e.ResponseId };
         }
         else if (_handOver is { NeedsSession: true } || (purpose is not null && (_open is not null || purpose == Goodbye)))
         {

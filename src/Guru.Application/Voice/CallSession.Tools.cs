@@ -57,11 +57,11 @@ public sealed partial class CallSession
         else if (_ending is { AwaitsGoodbye: true } awaited)
         {
             _responses.Unwant(); // The agent says it by itself.
-            _ending = awaited with { AwaitsGoodbye = false, ResponseId = e.ResponseId, ToolCallId = e.ToolCallId };
+            _ending = awaited with { ResponseId = e.ResponseId, ToolCallId = e.ToolCallId };
         }
         else
         {
-            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, AwaitsGoodbye: false, Goodbye: null, e.ResponseId, e.ToolCallId, IsSaid: false);
+            _ending ??= new Ending(CallEndReason.AgentEnded, _now + rules.Goodbye, Goodbye: null, e.ResponseId, e.ToolCallId, IsSaid: false);
         }
     }
 
