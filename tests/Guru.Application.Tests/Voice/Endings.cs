@@ -37,11 +37,7 @@ public sealed class Endings
 
         call.Told.OfType<AnswerTool>().ShouldHaveSingleItem().Output.ShouldContain("true");
         call.Asked[^1].ShouldBe("goodbye");
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(900);
-        call.Ended.ShouldBeEmpty();
-        call.Passes(200);
-        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
+        EndsWithAGoodbye(call, CallEndReason.AgentEnded);
     }
 
     [Fact]
@@ -52,11 +48,7 @@ public sealed class Endings
         call.PassesUntil(() => call.Dialed.Count == 1); // Asked twice, and not answered.
         call.Model.IsReady();
         call.Asked[^1].ShouldBe("goodbye");
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
-        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration);
     }
 
     [Theory]
@@ -70,11 +62,7 @@ public sealed class Endings
         call.Model.Finishes(call.Model.Begins(), status, code);
         call.PassesUntil(() => call.Asked.Count(asked => asked == "goodbye") == 2, atMostMs: 2000);
         call.Ended.ShouldBeEmpty();
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
-        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration);
     }
 
     [Fact]
@@ -110,10 +98,7 @@ public sealed class Endings
 
         call.Model.Speaks("answer", 1000, "Yes, of course.");
         call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(2100);
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
-        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration, afterMs: 1000);
     }
 
     [Theory]
@@ -257,11 +242,8 @@ public sealed class Endings
         call.Ended.ShouldBeEmpty();
 
         call.Model.Speaks("own", 1000, "Yes?");
-        call.Model.Speaks("goodbye", 1000, "We have to close, goodbye.");
-        call.Passes(2100);
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration, afterMs: 1000);
         call.Utterance("unheard").Heard.ShouldBe("");
-        call.Utterance("goodbye").Heard.ShouldBe("We have to close, goodbye.");
     }
 
     [Fact]
@@ -276,11 +258,7 @@ public sealed class Endings
         call.Caller.Stops("caller_1");
         call.Model.Speaks("answer", 1000, "Yes, of course.");
         call.Asked.Count(asked => asked == "goodbye").ShouldBe(2);
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(2100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
-        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration, afterMs: 1000);
     }
 
     [Fact]
@@ -362,11 +340,7 @@ public sealed class Endings
         call.Model.Speaks("answer", 1000, "It is what you pay yourself.");
         call.Ended.ShouldBeEmpty();
         call.Asked[^1].ShouldBe("goodbye");
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(2100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
-        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration, afterMs: 1000);
     }
 
     [Theory]
@@ -466,10 +440,7 @@ public sealed class Endings
         call.NowMs.ShouldBeInRange(12_000, 12_060);
         call.Asked[^1].ShouldBe("goodbye");
         call.Told.OfType<CreateResponse>().Last().ToolsAllowed.ShouldBeFalse();
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.Silence]);
+        EndsWithAGoodbye(call, CallEndReason.Silence);
     }
 
     [Fact]
@@ -616,10 +587,7 @@ public sealed class Endings
         var call = PhoneCall.Greeted(rules => (rules.MaxDurationSeconds, rules.SilenceSeconds) = (30, 600));
         call.PassesUntil(() => call.Asked.Count == 2);
         call.NowMs.ShouldBeInRange(30_000, 30_010);
-        call.Model.Speaks("goodbye", 1000, "Our time is over.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration);
     }
 
     [Fact]
@@ -661,10 +629,7 @@ public sealed class Endings
         call.Asked.ShouldBe(["greeting"]);
         call.Passes(200);
         call.Asked[^1].ShouldBe("goodbye");
-        call.Model.Speaks("goodbye", 1000, "We have to close.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.ShuttingDown]);
+        EndsWithAGoodbye(call, CallEndReason.ShuttingDown);
     }
 
     [Fact]
@@ -677,10 +642,7 @@ public sealed class Endings
         call.Ended.ShouldBeEmpty();
         call.Model.IsReady();
         call.Asked.ShouldBe(["greeting", "goodbye"]);
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration);
     }
 
     [Fact]
@@ -757,10 +719,7 @@ public sealed class Endings
         call.Ended.ShouldBeEmpty();
         call.Model.IsReady();
         call.Asked[^1].ShouldBe("goodbye");
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(1100);
-
-        call.Ended.ShouldBe([CallEndReason.MaxDuration]);
+        EndsWithAGoodbye(call, CallEndReason.MaxDuration);
     }
 
     [Fact]
@@ -811,11 +770,8 @@ public sealed class Endings
         call.Model.Closes();
         call.Ended.ShouldBeEmpty();
         call.Model.IsReady();
-        call.Model.Speaks("goodbye", 1000, "Goodbye.");
-        call.Passes(1100);
-
+        EndsWithAGoodbye(call, CallEndReason.AgentEnded);
         call.Asked[^1].ShouldBe("goodbye");
-        call.Ended.ShouldBe([CallEndReason.AgentEnded]);
     }
 
     [Fact]
@@ -951,6 +907,18 @@ public sealed class Endings
 
         call.Utterance("answer").HeardMs.ShouldBeLessThanOrEqualTo(arrivedMs);
         call.Utterance("answer").HeardMs.ShouldBeGreaterThanOrEqualTo(arrivedMs - 250);
+    }
+
+    /// <summary>It is said in full, and the call ends when it has been heard.</summary>
+    /// <param name="afterMs">What plays before it.</param>
+    private static void EndsWithAGoodbye(PhoneCall call, CallEndReason reason, int afterMs = 0)
+    {
+        call.Model.Speaks("goodbye", 1000, "Goodbye.");
+        call.Passes(afterMs + 900);
+        call.Ended.ShouldBeEmpty();
+        call.Passes(200);
+        call.Ended.ShouldBe([reason]);
+        call.Utterance("goodbye").Heard.ShouldBe("Goodbye.");
     }
 
     /// <summary>After 30 s, with the goodbye asked for, and 20 s for it.</summary>
