@@ -87,8 +87,8 @@ internal static class CallsBench
             var figures = Measure(Guru, plan, guru);
             guru.Load.End();
             var turns = await StoredAsync(database, "utterance_transcribed", guru.Load.Turns);
-            var ended = await StoredAsync(database, "call_ended", plan.Calls[^1]);
-            Console.WriteLine($"guru: {turns} of {guru.Load.Turns} turns and {ended} of {plan.Calls[^1]} ends are on record; {guru.Load.OutOfOrder} frames out of order, {guru.Load.Failures} calls failed");
+            var ended = await StoredAsync(database, "call_ended", figures[^1].Calls);
+            Console.WriteLine($"guru: {turns} of {guru.Load.Turns} turns and {ended} of {figures[^1].Calls} ends are on record; {guru.Load.OutOfOrder} frames out of order, {guru.Load.Failures} calls failed");
             return figures;
         }
         finally
