@@ -126,8 +126,8 @@ public sealed class Endurance(ITestOutputHelper output)
         var (calls, minutes) = (Number("GURU_SOAK_CALLS", 200), Number("GURU_SOAK_MINUTES", 20));
         GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency; // The stand-ins keep gigabytes of what was heard, and are not to stand still for them.
         await using var probe = new LatenessProbe();
-        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey });
-        await using var twilio = await TwilioStandIn.StartAsync();
+        await using var openAI = await OpenAIStandIn.StartAsync(new OpenAIStandInOptions { ApiKey = GuruProcess.OpenAIKey, JournalMedia = false });
+        await using var twilio = await TwilioStandIn.StartAsync(new TwilioStandInOptions { JournalMedia = false });
         await using var guru = await GuruProcess.StartAsync(openAI, twilio, new Dictionary<string, string>(StringComparer.Ordinal) { ["Guru__Messages__SummaryAfterCall"] = "false" });
         twilio.AppUrl = guru.Address;
         var started = Stopwatch.GetTimestamp();

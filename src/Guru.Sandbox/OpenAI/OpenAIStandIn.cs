@@ -34,8 +34,8 @@ public sealed record OpenAIStandInOptions
     /// <summary>Every session makes the same ids, as may happen after a reconnect.</summary>
     public bool RepeatIds { get; init; }
 
-    /// <summary>Keep what goes over the wire; off for load.</summary>
-    public bool Journal { get; init; } = true;
+    /// <summary>Keep every slice of audio in the journals of sessions; off for load.</summary>
+    public bool JournalMedia { get; init; } = true;
 }
 
 /// <summary>OpenAI on loopback: the Realtime API over WebSocket, and the HTTP endpoints that a voice agent uses.</summary>
@@ -166,7 +166,7 @@ public sealed class OpenAIStandIn : IAsyncDisposable
         });
         var offered = context.WebSockets.WebSocketRequestedProtocols.Contains("realtime");
         using var socket = await context.WebSockets.AcceptWebSocketAsync(offered ? "realtime" : null);
-        var connection = new RealtimeConnection(number, session, faults, socket, context.Request, _pacer, _options.Journal);
+        var connection = new RealtimeConnection(number, session, faults, socket, context.Request, _pacer, _options.JournalMedia);
         Sessions.Add(connection);
         await connection.RunAsync(context);
     }

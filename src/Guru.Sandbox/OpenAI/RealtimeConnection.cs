@@ -31,16 +31,16 @@ public sealed class RealtimeConnection : IPaced
     readonly RealtimeFaults _faults;
     readonly WebSocket _socket;
     readonly Pacer _pacer;
-    readonly bool _journals;
+    readonly bool _journalsMedia;
     readonly Channel<ServerMessage> _outgoing = Channel.CreateUnbounded<ServerMessage>(new UnboundedChannelOptions { SingleReader = true });
     readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly TimeSpan _startedAt;
     bool _isMute;
 
     internal RealtimeConnection(int number, RealtimeSession session, RealtimeFaults faults, WebSocket socket, HttpRequest request,
-        Pacer pacer, bool journals)
+        Pacer pacer, bool journalsMedia)
     {
-        (Number, _session, _faults, _socket, _pacer, _journals) = (number, session, faults, socket, pacer, journals);
+        (Number, _session, _faults, _socket, _pacer, _journalsMedia) = (number, session, faults, socket, pacer, journalsMedia);
         Model = request.Query["model"].ToString();
         Headers = request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase);
         _startedAt = pacer.Now;
@@ -139,7 +139,7 @@ public sealed class RealtimeConnection : IPaced
             }
 
             // Noted before it is answered, so that the journal has them in this order.
-            NoteReceived(message.WrittenMemory);
+            Note(fromClient: true, TypeOf(message.WrittenSpan), message.WrittenMemory);
             lock (_gate)
             {
                 _session.Receive(message.WrittenMemory, _pacer.Now - _startedAt);
@@ -216,25 +216,17 @@ public sealed class RealtimeConnection : IPaced
                 _ => message.Type,
             };
             _isMute |= message.Kind == ServerMessageKind.Mute;
-            Note(fromClient: false, type, type == "response.output_audio.delta" ? default : message.Utf8);
+            Note(fromClient: false, type, message.Utf8);
             _outgoing.Writer.TryWrite(message);
-        }
-    }
-
-    void NoteReceived(ReadOnlyMemory<byte> utf8)
-    {
-        if (_journals)
-        {
-            var type = TypeOf(utf8.Span);
-            Note(fromClient: true, type, type == "input_audio_buffer.append" ? default : utf8.ToArray());
         }
     }
 
     void Note(bool fromClient, string type, ReadOnlyMemory<byte> utf8)
     {
-        if (_journals)
+        var isMedia = type is "input_audio_buffer.append" or "response.output_audio.delta";
+        if (!isMedia || _journalsMedia)
         {
-            Events.Add(new WireEvent(_pacer.Now - _startedAt, fromClient, type, utf8));
+            Events.Add(new WireEvent(_pacer.Now - _startedAt, fromClient, type, isMedia ? default : utf8.ToArray()));
         }
     }
 
