@@ -14,11 +14,14 @@ internal sealed record ModelsAccount(
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
+    public static IReadOnlyList<RealtimeConnection> SessionsOf(OpenAIStandIn openAI, PlacedCall call, string callerId) =>
+        [.. openAI.Sessions.Entries.Where(session => session.SafetyIdentifier == callerId && session.OpenedAt >= call.CreatedAt && session.OpenedAt <= call.EndedAt)];
+
     /// <summary>Waits until the sessions of a call that is over are over too: none stays open.</summary>
     public static async Task<ModelsAccount> OfAsync(OpenAIStandIn openAI, PlacedCall call, string callerId)
     {
         await call.Completion;
-        var sessions = openAI.Sessions.Entries.Where(session => session.SafetyIdentifier == callerId && session.OpenedAt >= call.CreatedAt && session.OpenedAt <= call.EndedAt).ToList();
+        var sessions = SessionsOf(openAI, call, callerId);
         await Task.WhenAll(sessions.Select(session => session.Ended)).WaitAsync(Limit);
         var (caller, agent, usages) = (new List<(string, string)>(), new List<(string, string)>(), new List<ModelsUsage>());
         foreach (var session in sessions)

@@ -55,6 +55,15 @@ public sealed class Journal<T>
         }
     }
 
+    /// <summary>As if it had not happened: for runs that are too long for everything to be kept.</summary>
+    public void Forget(T entry)
+    {
+        lock (_gate)
+        {
+            _entries.Remove(entry);
+        }
+    }
+
     /// <summary>The first entry that is wanted, be it past or future.</summary>
     /// <param name="what">For the message, if it does not come.</param>
     /// <exception cref="TimeoutException">It did not come in time (30 s unless told otherwise).</exception>

@@ -180,6 +180,14 @@ public sealed class TwilioStandIn : IAsyncDisposable
 
     public PlacedCall? FindCall(string callSid) => _calls.GetValueOrDefault(callSid);
 
+    /// <summary>Lets go of a call that is over, with all that was said in it: for runs that are too long for everything to be kept.</summary>
+    public void Forget(PlacedCall call)
+    {
+        Calls.Forget(call);
+        _calls.TryRemove(call.CallSid, out _);
+        call.Dispose();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
