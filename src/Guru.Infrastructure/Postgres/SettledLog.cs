@@ -5,51 +5,61 @@ namespace Guru.Infrastructure.Postgres;
 
 /// <summary>
 /// How far the log is settled: up to where no event can appear any more. Sequence numbers are taken before they are committed, so a gap
-/// may still fill. A gap is given up once every transaction that was under way when it was first seen is over: an append has its transaction's number
+/// may still fill. A gap is given up once every transaction is over that had a number when it was first seen: an append has its transaction's number
 /// before it takes sequence numbers.
 /// </summary>
 internal sealed class SettledLog(NpgsqlDataSource dataSource)
 {
     private const int PageSize = 2_000;
 
-    private Gap? _gap;
+    private Horizon? _horizon;
 
     /// <summary>Nothing appears any more up to here.</summary>
     public long Position { get; private set; } = -1;
 
     /// <summary>Goes on from the end of the log, whatever lies in between.</summary>
-    public void Restart() => (Position, _gap) = (-1, null);
+    public void Restart() => (Position, _horizon) = (-1, null);
 
     /// <summary>Goes on from a place that is known to be settled.</summary>
-    public void GoOnFrom(long place) => (Position, _gap) = (place, null);
+    public void GoOnFrom(long place) => (Position, _horizon) = (place, null);
 
-    /// <summary>Looks once how much further the log is settled.</summary>
+    /// <summary>Looks how much further the log is settled, and once more where there is a gap that is new: nearly always nobody is about to fill it.</summary>
     /// <returns>Whether there may be more to see at once.</returns>
     public async Task<bool> AdvanceAsync(CancellationToken cancellationToken)
     {
-        // One statement and so one snapshot: what it does not see, a transaction that is over can no longer bring.
-        await using var command = dataSource.CreateCommand(
-            """
-            select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-                coalesce((select max(seq_id) from events.mt_events), 0),
-                array(select seq_id from events.mt_events where seq_id > $1 and $1 >= 0 order by seq_id limit $2)
-            """);
-        command.Parameters.Add(new() { Value = Position, NpgsqlDbType = NpgsqlDbType.Bigint });
-        command.Parameters.Add(new() { Value = PageSize, NpgsqlDbType = NpgsqlDbType.Integer });
-        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
-        await reader.ReadAsync(cancellationToken);
-        var (oldest, next, last) = (reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2));
+        var before = _horizon;
+        var more = await LookAsync(cancellationToken);
+        return _horizon is null || _horizon == before ? more : await LookAsync(cancellationToken);
+    }
+
+    private async Task<bool> LookAsync(CancellationToken cancellationToken)
+    {
+        var (oldest, last, visible) = await SeeAsync(cancellationToken);
+        var isOver = oldest > _horizon?.Newest;
         if (Position < 0)
         {
-            Begin(oldest, next, last);
+            if (isOver)
+            {
+                GoOnFrom(_horizon!.Last);
+            }
+            else
+            {
+                _horizon ??= await HorizonAsync(last, cancellationToken);
+            }
+
             return false;
         }
 
-        var visible = reader.GetFieldValue<long[]>(3);
+        var settled = isOver ? _horizon!.Last : Position;
         foreach (var sequence in visible)
         {
-            if (sequence != Position + 1 && !IsOver(oldest, next, sequence))
+            if (sequence != Position + 1 && sequence > settled)
             {
+                if (isOver || _horizon is null || _horizon.Last < sequence)
+                {
+                    _horizon = await HorizonAsync(last, cancellationToken);
+                }
+
                 return false;
             }
 
@@ -59,27 +69,33 @@ internal sealed class SettledLog(NpgsqlDataSource dataSource)
         return visible.Length == PageSize;
     }
 
-    /// <summary>The end of the log as first seen counts once everything that was under way then is over.</summary>
-    private void Begin(long oldest, long next, long last)
+    /// <summary>The oldest transaction under way, the last event, and those behind the place.</summary>
+    private async Task<(long Oldest, long Last, long[] Visible)> SeeAsync(CancellationToken cancellationToken)
     {
-        _gap ??= new Gap(last, next);
-        if (oldest >= _gap.Next)
-        {
-            (Position, _gap) = (_gap.Before, null);
-        }
+        // One statement and so one snapshot: what it does not see, a transaction that is over can no longer bring.
+        await using var command = dataSource.CreateCommand(
+            """
+            select pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+                coalesce((select max(seq_id) from events.mt_events), 0),
+                array(select seq_id from events.mt_events where seq_id > $1 and $1 >= 0 order by seq_id limit $2)
+            """);
+        command.Parameters.Add(new() { Value = Position, NpgsqlDbType = NpgsqlDbType.Bigint });
+        command.Parameters.Add(new() { Value = PageSize, NpgsqlDbType = NpgsqlDbType.Integer });
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return (reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<long[]>(2));
     }
 
-    private bool IsOver(long oldest, long next, long sequence)
+    /// <summary>
+    /// Takes a transaction's number, newer than that of whoever took a sequence number before. The end of the snapshot would not do: it is next to the newest
+    /// transaction that is over, and one under way may be newer.
+    /// </summary>
+    private async Task<Horizon> HorizonAsync(long last, CancellationToken cancellationToken)
     {
-        if (_gap is null || _gap.Before > sequence || _gap.Before <= Position)
-        {
-            _gap = new Gap(sequence, next);
-        }
-
-        return oldest >= _gap.Next;
+        await using var command = dataSource.CreateCommand("select pg_current_xact_id()::text::bigint");
+        return new Horizon(last, (long)(await command.ExecuteScalarAsync(cancellationToken))!);
     }
 
-    /// <param name="Before">The event that is seen behind the gap.</param>
-    /// <param name="Next">The number of the transaction that had not begun when the gap was first seen.</param>
-    private sealed record Gap(long Before, long Next);
+    /// <summary>Once every transaction is over that is older than the newest, nothing appears any more up to the last event.</summary>
+    private sealed record Horizon(long Last, long Newest);
 }

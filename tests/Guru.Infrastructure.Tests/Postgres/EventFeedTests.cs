@@ -69,6 +69,62 @@ public sealed class EventFeedTests(PostgresFixture postgres) : IAsyncLifetime
         await ShouldSettleAtAsync(from + 2, log);
     }
 
+    /// <summary>Who has a newer transaction may have taken the older sequence number, and then the newest transaction that is over is older than theirs.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_gap_is_waited_for_that_a_newer_transaction_may_fill(bool atTheEnd)
+    {
+        var log = await SettledAsync();
+        var from = log.Position;
+        await using var older = await _database.DataSource.OpenConnectionAsync();
+        await using var first = await older.BeginTransactionAsync();
+        await using (var number = new NpgsqlCommand("select pg_current_xact_id()", older))
+        {
+            await number.ExecuteNonQueryAsync();
+        }
+
+        await using var newer = await _database.DataSource.OpenConnectionAsync();
+        await using var second = await newer.BeginTransactionAsync();
+        await AppendAsync(newer, "call-CA7", "silence");
+        await AppendAsync(older, "call-CA8", "busy");
+        await first.CommitAsync();
+        if (atTheEnd)
+        {
+            log.Restart();
+        }
+
+        for (var look = 0; look < 5; look++)
+        {
+            await log.AdvanceAsync(default);
+            log.Position.ShouldBe(atTheEnd ? -1 : from);
+        }
+
+        await second.CommitAsync();
+
+        await ShouldSettleAtAsync(from + 2, log);
+    }
+
+    [Fact]
+    public async Task Gaps_that_will_never_fill_are_stepped_over_all_at_once()
+    {
+        var log = await SettledAsync();
+        var from = log.Position;
+        for (var gap = 0; gap < 20; gap++)
+        {
+            await _database.ExecuteAsync("select nextval('events.mt_events_sequence')");
+            await AppendAsync($"call-CA{gap}");
+        }
+
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (log.Position == from)
+        {
+            await log.AdvanceAsync(limit.Token);
+        }
+
+        log.Position.ShouldBe(from + 40);
+    }
+
     [Fact]
     public async Task A_gap_that_will_never_fill_is_stepped_over()
     {
