@@ -136,7 +136,7 @@ internal static class CallsBench
             {
                 ["DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS"] = "1",
                 ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0",
-                ["DOTNET_TC_CallCountingDelayMs"] = "0",
+                ["DOTNET_TC_CallCountingDelayMs"] = "A",
                 ["DOTNET_GCgen0MaxBudget"] = "1000000", // Hexadecimal: 16 MB, as Guru has.
             },
             Assembly.GetExecutingAssembly().Location, "relay", $"{target.Port}", $"{load.ModelPort}");
