@@ -62,7 +62,7 @@ public sealed partial class RollupFollower(NpgsqlDataSource dataSource, TimeProv
             return false; // A backup without read models was brought back: they are about to be made anew.
         }
 
-        if (_log.Position < upTo)
+        if (_log.Position != upTo) // Others have been at it, or what was done did not stay.
         {
             _log.GoOnFrom(upTo);
         }

@@ -34,7 +34,12 @@ internal sealed class SettledLog(NpgsqlDataSource dataSource)
 
     private async Task<bool> LookAsync(CancellationToken cancellationToken)
     {
-        var (oldest, last, visible) = await SeeAsync(cancellationToken);
+        var (oldest, next, last, visible) = await SeeAsync(cancellationToken);
+        if (next <= _horizon?.Newest)
+        {
+            _horizon = null; // The server crashed before it had kept that number, and gives it to others.
+        }
+
         var isOver = oldest > _horizon?.Newest;
         if (Position < 0)
         {
@@ -69,13 +74,13 @@ internal sealed class SettledLog(NpgsqlDataSource dataSource)
         return visible.Length == PageSize;
     }
 
-    /// <summary>The oldest transaction under way, the last event, and those behind the place.</summary>
-    private async Task<(long Oldest, long Last, long[] Visible)> SeeAsync(CancellationToken cancellationToken)
+    /// <summary>The oldest transaction under way, the one after the newest that is over, the last event, and those behind the place.</summary>
+    private async Task<(long Oldest, long Next, long Last, long[] Visible)> SeeAsync(CancellationToken cancellationToken)
     {
         // One statement and so one snapshot: what it does not see, a transaction that is over can no longer bring.
         await using var command = dataSource.CreateCommand(
             """
-            select pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+            select pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
                 coalesce((select max(seq_id) from events.mt_events), 0),
                 array(select seq_id from events.mt_events where seq_id > $1 and $1 >= 0 order by seq_id limit $2)
             """);
@@ -83,7 +88,7 @@ internal sealed class SettledLog(NpgsqlDataSource dataSource)
         command.Parameters.Add(new() { Value = PageSize, NpgsqlDbType = NpgsqlDbType.Integer });
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
-        return (reader.GetInt64(0), reader.GetInt64(1), reader.GetFieldValue<long[]>(2));
+        return (reader.GetInt64(0), reader.GetInt64(1), reader.GetInt64(2), reader.GetFieldValue<long[]>(3));
     }
 
     /// <summary>
