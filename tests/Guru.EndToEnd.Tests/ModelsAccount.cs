@@ -109,9 +109,12 @@ internal static class Sessions
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
 
     /// <summary>Every session that was accepted was for a call on record, and while it went on.</summary>
-    public static async Task SessionsShouldBeOfCallsOnRecordAsync(this OpenAIStandIn openAI, HttpClient analyst)
+    public static Task SessionsShouldBeOfCallsOnRecordAsync(this OpenAIStandIn openAI, HttpClient analyst) => openAI.Sessions.Entries.ShouldBeOfCallsOnRecordAsync(analyst);
+
+    /// <inheritdoc cref="SessionsShouldBeOfCallsOnRecordAsync"/>
+    public static async Task ShouldBeOfCallsOnRecordAsync(this IReadOnlyList<RealtimeConnection> accepted, HttpClient analyst)
     {
-        foreach (var sessions in openAI.Sessions.Entries.GroupBy(session => session.SafetyIdentifier))
+        foreach (var sessions in accepted.GroupBy(session => session.SafetyIdentifier))
         {
             var calls = JsonElement.Parse(await analyst.GetStringAsync($"/api/calls?limit=200&callerId={sessions.Key}")).GetProperty("items").EnumerateArray()
                 .Select(call => (From: call.GetProperty("startedAt").GetDateTimeOffset(), To: call.GetProperty("endedAt") is { ValueKind: JsonValueKind.String } ended ? ended.GetDateTimeOffset() : DateTimeOffset.MaxValue - LateDialling)).ToList();
